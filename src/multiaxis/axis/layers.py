@@ -1,0 +1,47 @@
+"""Small layers with the authors' conventions: norm, activation, dense layers and their start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
+from torch import Tensor, nn
+
+LAYER_NORM_EPS = 1e-6  # Flax' default; PyTorch's 1e-5 costs 51.6 dB on a restored photograph
+_TRUNCATED_STD = 0.87962566103423978  # standard deviation of a normal cut at two sigma
+
+Initialiser = Callable[[Tensor, int], None]
+"""Fills a weight in place, given its fan-in."""
+
+
+def normal(weight: Tensor, fan_in: int) -> None:  # noqa: ARG001 (one signature for both)
+    """Fill with N(0, 0.02), as the authors start their gated MLPs."""
+    nn.init.normal_(weight, std=0.02)
+
+
+def lecun_normal(weight: Tensor, fan_in: int) -> None:
+    """Fill with a normal of variance 1 / fan-in, cut at two sigma: Flax' default."""
+    std = math.sqrt(1 / fan_in) / _TRUNCATED_STD
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+def layer_norm(channels: int) -> nn.LayerNorm:
+    """Normalise over the channels only, always with scale and shift."""
+    return nn.LayerNorm(channels, eps=LAYER_NORM_EPS)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Apply GELU in its tanh approximation, the one the authors use."""
+    return F.gelu(x, approximate="tanh")
+
+
+def dense(
+    in_channels: int, out_channels: int, *, bias: bool = True, init: Initialiser = normal
+) -> nn.Linear:
+    """Build a layer over the last axis (authors: Dense, or a 1x1 convolution)."""
+    layer = nn.Linear(in_channels, out_channels, bias=bias)
+    init(layer.weight.data, in_channels)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,63 @@
+"""The one family of exceptions.
+
+MultiaxisError
+├── ShapeError (ValueError)          an array or tensor of the wrong rank, size, dtype or range
+├── ConfigError (ValueError)         an unknown name, field or option, or values that exclude each other
+├── ImageError                       a picture that cannot be read, or cannot be written
+├── WeightsError                     a checkpoint that is unreadable, or does not fit the model
+│   └── WeightsUnavailableError      no source has the checkpoint
+└── MissingExtraError (ImportError)  a feature whose optional package is not installed
+
+Every message says what was received, what is accepted and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MultiaxisError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class ShapeError(MultiaxisError, ValueError):
+    """An array or tensor has the wrong rank, size, dtype or range."""
+
+
+class ConfigError(MultiaxisError, ValueError):
+    """A name, field or option is unknown, or its value cannot work."""
+
+
+class ImageError(MultiaxisError):
+    """A picture cannot be read or written."""
+
+
+class WeightsError(MultiaxisError):
+    """A checkpoint is unreadable, or does not fit the model."""
+
+
+class WeightsUnavailableError(WeightsError):
+    """None of the sources of a checkpoint answered."""
+
+
+class MissingExtraError(MultiaxisError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """Build the error for an unknown name, with the nearest known ones.
+
+    Parameters
+    ----------
+    kind : str
+        What the name should have been, such as ``"task"``.
+    name : str
+        What was received.
+    known : iterable of str
+        The accepted names.
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return ConfigError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")

@@ -1,0 +1,32 @@
+"""How long work tells its caller how far it is. Rooms below the command never print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report.
+
+    Attributes
+    ----------
+    label : str
+        What is being done.
+    done : float
+        Finished part, in `unit`.
+    total : float or None
+        The whole, where it is known.
+    unit : str
+        ``"bytes"`` or ``"pictures"``.
+    """
+
+    label: str
+    done: float
+    total: float | None
+    unit: str
+
+
+OnProgress = Callable[[Progress], None]
+"""Receives reports; must return quickly."""

@@ -1,0 +1,153 @@
+"""Two folders of pictures, paired; and the table of their scores."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiaxis.errors import ConfigError, ImageError
+from multiaxis.score.protocol import Score
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
+_NAMED = 5  # how many files without a partner a message names
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One degraded picture and its target; `name` is the input's stem."""
+
+    name: str
+    input: Path
+    target: Path
+
+
+def _pictures(role: str, folder: Path) -> dict[str, Path]:
+    """Map each stem of a folder to its picture; hidden files and other suffixes do not count."""
+    if not folder.is_dir():
+        raise ImageError(f"no folder of {role} at {folder}: name an existing folder of pictures")
+    pictures: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in PICTURE_SUFFIXES:
+            continue
+        if path.stem in pictures:
+            raise ImageError(
+                f"two {role} have the stem {path.stem!r}: {pictures[path.stem].name} and"
+                f" {path.name} in {folder}; each stem may occur once: remove or rename one"
+            )
+        pictures[path.stem] = path
+    if not pictures:
+        accepted = " ".join(sorted(PICTURE_SUFFIXES))
+        raise ImageError(f"no pictures in the folder of {role} {folder}; accepted are {accepted}")
+    return pictures
+
+
+def pair_folders(inputs: Path, targets: Path) -> list[Pair]:
+    """Pair the pictures of two folders by their names.
+
+    Parameters
+    ----------
+    inputs : Path
+        Folder of degraded (or restored) pictures; each must have a target.
+    targets : Path
+        Folder of targets; those without an input are left out.
+
+    Returns
+    -------
+    list of Pair
+        Sorted by name. An input belongs to the target of equal stem, else to the target whose
+        stem is the input's up to its first underscore: ``1400_10.png`` belongs to ``1400.png``.
+
+    Raises
+    ------
+    ImageError
+        If a folder is missing or has no pictures, if a folder has two pictures of one stem, or
+        if an input has no target.
+
+    Notes
+    -----
+    Source of the underscore rule: RESIDE's SOTS, several hazy pictures of one scene.
+    """
+    candidates = _pictures("targets", targets)
+    pairs: list[Pair] = []
+    alone: list[str] = []
+    for stem, path in sorted(_pictures("inputs", inputs).items()):
+        target = candidates.get(stem) or candidates.get(stem.split("_", 1)[0])
+        if target is None:
+            alone.append(path.name)
+        else:
+            pairs.append(Pair(stem, path, target))
+    if alone:
+        more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+        raise ImageError(
+            f"{len(alone)} inputs have no target in {targets}: {', '.join(alone[:_NAMED])}{more};"
+            " a target has the input's stem, or that stem up to its first underscore: rename or"
+            " remove them"
+        )
+    return pairs
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The score of one picture."""
+
+    name: str
+    score: Score
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of many pictures under one protocol.
+
+    Attributes
+    ----------
+    protocol : str
+        Name of the protocol: a score without it means nothing.
+    rows : tuple of ScoreRow
+        One for each picture, in order.
+    """
+
+    protocol: str
+    rows: tuple[ScoreRow, ...]
+
+    @property
+    def means(self) -> Score:
+        """Mean of the rows' PSNR in dB (infinite if one is) and SSIM; NaN without rows."""
+        scores = [row.score for row in self.rows]
+        return Score(_mean([s.psnr for s in scores]), _mean([s.ssim for s in scores]))
+
+    def write_csv(self, path: Path) -> None:
+        """Write the rows and then their means, all or nothing.
+
+        Parameters
+        ----------
+        path : Path
+            An existing file there is replaced only once the new one is complete. Columns:
+            name, protocol, psnr (dB, ``inf`` for equal pictures), ssim; the last row is ``mean``.
+
+        Raises
+        ------
+        ConfigError
+            If the folder does not exist.
+        """
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"cannot write scores to {path}: there is no folder {path.parent}; create it"
+            )
+        # beside the target, since a rename is atomic only within one file system
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                writer.writerow(("name", "protocol", "psnr", "ssim"))
+                for row in (*self.rows, ScoreRow("mean", self.means)):
+                    writer.writerow((row.name, self.protocol, row.score.psnr, row.score.ssim))
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _mean(values: list[float]) -> float:
+    # plain sum: fsum and fmean raise, and numpy warns, on some mixtures with infinities
+    return sum(values) / len(values) if values else float("nan")

@@ -1,0 +1,15 @@
+"""Checkpoints: what is published, where it comes from, how it is read, and how it fits a model."""
+
+from multiaxis.weights.index import Checkpoint, find_checkpoint, list_checkpoints
+from multiaxis.weights.load import Loaded, convert_weights, load_weights
+from multiaxis.weights.pull import pull
+
+__all__ = [
+    "Checkpoint",
+    "Loaded",
+    "convert_weights",
+    "find_checkpoint",
+    "list_checkpoints",
+    "load_weights",
+    "pull",
+]

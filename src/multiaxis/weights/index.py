@@ -1,0 +1,152 @@
+"""The published checkpoints, read from `index.json`. No tensors here."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from multiaxis.errors import unknown
+
+
+@dataclass(frozen=True)
+class Result:
+    """A published score.
+
+    Attributes
+    ----------
+    test_set : str
+    psnr : float
+        dB.
+    ssim : float
+    """
+
+    test_set: str
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class AuthorsSource:
+    """A file that the authors publish.
+
+    Attributes
+    ----------
+    url : str
+        Address of an npz.
+    sha256 : str or None
+        Of the file; None where it is not known, and then nothing is compared.
+    """
+
+    url: str
+    sha256: str | None
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True)
+class NpmSource:
+    """A package of the npm registry that the user's own client is configured for.
+
+    Attributes
+    ----------
+    package, version : str
+    integrity : str
+        ``sha512-`` and the base64 digest of the tarball, as registries state it.
+    bytes : int
+        Rough size of the tarball, for progress.
+    licence : str
+        Of the package.
+    """
+
+    package: str
+    version: str
+    integrity: str
+    bytes: int
+    licence: str
+
+    def __str__(self) -> str:
+        return f"npm package {self.package}@{self.version}"
+
+
+Source = AuthorsSource | NpmSource
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One published checkpoint.
+
+    Attributes
+    ----------
+    name : str
+        What `pull` and `create_model` take. A task's default checkpoint has the task's name.
+    task : str
+    model : str
+        Name of the model that it fits.
+    trained_on : str
+        Data set.
+    results : tuple of Result
+        As published.
+    licence : str
+        Of the weights.
+    sources : tuple of Source
+        In the order of trying.
+    digest : str or None
+        Of the converted tensors (`store.digest`) as far as the npm package holds them.
+    """
+
+    name: str
+    task: str
+    model: str
+    trained_on: str
+    results: tuple[Result, ...]
+    licence: str
+    sources: tuple[Source, ...]
+    digest: str | None
+
+
+@functools.cache
+def _checkpoints() -> dict[str, Checkpoint]:
+    text = resources.files("multiaxis.weights").joinpath("index.json").read_text("utf-8")
+    return {row["name"]: _checkpoint(row) for row in json.loads(text)["checkpoints"]}
+
+
+def _checkpoint(row: dict[str, Any]) -> Checkpoint:
+    kinds = {"authors": AuthorsSource, "npm": NpmSource}
+    sources = tuple(
+        kinds[source["kind"]](**{k: v for k, v in source.items() if k != "kind"})
+        for source in row["sources"]
+    )
+    results = tuple(Result(**result) for result in row["results"])
+    return Checkpoint(**{**row, "results": results, "sources": sources})
+
+
+def list_checkpoints(task: str | None = None) -> list[Checkpoint]:
+    """List the published checkpoints, those of one task only where it is given."""
+    rows = list(_checkpoints().values())
+    if task is None:
+        return rows
+    if task not in list_tasks():
+        raise unknown("task", task, list_tasks())
+    return [row for row in rows if row.task == task]
+
+
+def list_tasks() -> list[str]:
+    """Name the tasks that have a default checkpoint."""
+    return [name for name, row in _checkpoints().items() if name == row.task]
+
+
+def find_checkpoint(name: str) -> Checkpoint:
+    """Look a checkpoint up.
+
+    Raises
+    ------
+    ConfigError
+        If it is unknown; the nearest names are given.
+    """
+    if name not in _checkpoints():
+        raise unknown("checkpoint", name, _checkpoints())
+    return _checkpoints()[name]

