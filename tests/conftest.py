@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from multiaxis.errors import WeightsUnavailableError
+from multiaxis.weights import find_checkpoint, pull
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,16 @@ def shared_dir() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip(f"no goldens or data at {folder}: set MULTIAXIS_SHARED to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def pretrained() -> Callable[[str], Path]:
+    """Function from a checkpoint's name to its file; skips where no source answers."""
+
+    def get(name: str) -> Path:
+        try:
+            return pull(find_checkpoint(name))
+        except WeightsUnavailableError as error:
+            pytest.skip(f"no weights: {error}")
+
+    return get

@@ -1,2 +1,54 @@
-"""x"""
+"""Restore photographs with MAXIM, exactly as published.
+
+Public names are loaded on first use, so that ``import multiaxis`` costs next to nothing and does
+not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from multiaxis.restore import Restorer, restore
+    from multiaxis.score import psnr, ssim
+    from multiaxis.tasks.evaluate import evaluate
+    from multiaxis.weights import list_checkpoints, load_weights
+    from multiaxis.zoo import create_model, list_models
+
+_HOMES = {
+    "Restorer": "multiaxis.restore",
+    "create_model": "multiaxis.zoo",
+    "evaluate": "multiaxis.tasks.evaluate",
+    "list_checkpoints": "multiaxis.weights",
+    "list_models": "multiaxis.zoo",
+    "load_weights": "multiaxis.weights",
+    "psnr": "multiaxis.score",
+    "restore": "multiaxis.restore",
+    "ssim": "multiaxis.score",
+}
+
+__all__ = [
+    "Restorer",
+    "__version__",
+    "create_model",
+    "evaluate",
+    "list_checkpoints",
+    "list_models",
+    "load_weights",
+    "psnr",
+    "restore",
+    "ssim",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'multiaxis' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,8 +10,7 @@ from typing import Any
 
 from multiaxis.errors import WeightsError, unknown
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.weights import find_checkpoint, load_weights, pull
-from multiaxis.weights.index import list_checkpoints
+from multiaxis.weights import find_checkpoint, load_model, load_weights, pull
 
 FAMILY = "maxim"
 
@@ -59,20 +58,39 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
             raise unknown("field of MAXIM", field, known)
     model = Maxim(replace(VARIANTS.get(name, MaximConfig()), **config))
     if weights is not None:
-        load_weights(model, _weights_file(weights, name))
+        load_weights(model, _file_of(weights, fits=name if name in VARIANTS else None))
     return model.eval()
 
 
-def _weights_file(weights: str | Path, name: str) -> Path:
-    if isinstance(weights, Path) or Path(weights).exists():
-        return Path(weights)
-    if "/" in weights or "." in weights:
-        raise WeightsError(f"there is no checkpoint file {weights}: give a file, or one of "
-                           f"{', '.join(row.name for row in list_checkpoints())}")
+def open_model(weights: str | Path, **pulling: Any) -> Maxim:
+    """Build whatever model a checkpoint is of, with its weights, in evaluation mode on the CPU.
+
+    Parameters
+    ----------
+    weights : str or Path
+        A published checkpoint's name (pulled into the cache if need be) or a file.
+    **pulling
+        `offline` and `on_progress` of `multiaxis.weights.pull`.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    WeightsError
+        If the weights cannot be had, or are of no known model.
+    """
+    return load_model(_file_of(weights, **pulling))
+
+
+def _file_of(weights: str | Path, *, fits: str | None = None, **pulling: Any) -> Path:
+    """Return the file of a checkpoint given by name or path."""
+    path = Path(weights)
+    if isinstance(weights, Path) or len(path.parts) > 1 or path.suffix or path.exists():
+        return path
     checkpoint = find_checkpoint(weights)
-    if name in VARIANTS and checkpoint.model != name:
+    if fits is not None and checkpoint.model != fits:
         raise WeightsError(
-            f"the weights {weights!r} are those of {checkpoint.model}, not of {name}: "
+            f"the weights {weights!r} are those of {checkpoint.model}, not of {fits}: "
             f"use create_model({checkpoint.model!r}, weights={weights!r})"
         )
-    return pull(checkpoint)
+    return pull(checkpoint, **pulling)

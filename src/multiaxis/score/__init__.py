@@ -7,14 +7,12 @@ from multiaxis.score.protocol import (
     Score,
     get_protocol,
     score_pair,
-    to_8bit,
 )
 from multiaxis.score.psnr import psnr
 from multiaxis.score.ssim import SSIM_KINDS, SsimKind, similarity_maps, ssim
-from multiaxis.score.table import PICTURE_SUFFIXES, Pair, ScoreRow, ScoreTable, pair_folders
+from multiaxis.score.table import Pair, ScoreRow, ScoreTable, pair_folders
 
 __all__ = [
-    "PICTURE_SUFFIXES",
     "PROTOCOLS",
     "SSIM_KINDS",
     "Pair",
@@ -32,5 +30,4 @@ __all__ = [
     "score_pair",
     "similarity_maps",
     "ssim",
-    "to_8bit",
 ]

@@ -1,7 +1,5 @@
 """What every score asks of its two arrays."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

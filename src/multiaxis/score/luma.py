@@ -1,7 +1,5 @@
 """The luma planes that published scores are taken on, from 8-bit RGB."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Scoring protocols: which samples a published table compares, and how, as data."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import ConfigError, ShapeError, unknown
+from multiaxis.images import from_unit
 from multiaxis.score._check import finite_floats, same_shape
 from multiaxis.score.luma import check_rgb8, luma_matlab, luma_opencv, luma_unrounded
 from multiaxis.score.psnr import psnr
@@ -85,6 +84,7 @@ _ROWS = (
     Protocol(
         "rgb-volume",
         "RGB of the 8-bit file; SSIM as MATLAB takes H x W x 3, a volume: SIDD, GoPro, HIDE",
+        # for SIDD that script reads clipped floats instead of a file
         "swz30/MPRNet and swz30/Restormer, evaluate_SIDD.m and evaluate_GOPRO_HIDE.m",
         ssim="volume",
     ),
@@ -144,25 +144,6 @@ def get_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def to_8bit(prediction: NDArray[Any]) -> NDArray[np.uint8]:
-    """Round a prediction as a saved 8-bit file holds it.
-
-    Parameters
-    ----------
-    prediction : array of float or uint8
-        Floats in the [0, 1] scale are clipped to it, multiplied by 255 and rounded to nearest;
-        uint8 passes through.
-
-    Returns
-    -------
-    uint8 array of the same shape
-    """
-    if prediction.dtype == np.uint8:
-        return prediction
-    # in float64, so that the product itself never rounds onto a half
-    return np.rint(np.clip(prediction.astype(np.float64), 0, 1) * 255).astype(np.uint8)
-
-
 def score_pair(prediction: NDArray[Any], target: NDArray[np.uint8], protocol: Protocol) -> Score:
     """Score one restored picture against its target.
 
@@ -201,7 +182,8 @@ def score_pair(prediction: NDArray[Any], target: NDArray[np.uint8], protocol: Pr
         )
     same_shape(prediction, target)
     floats = finite_floats("prediction", prediction)
-    saved = to_8bit(prediction)
+    # the very rounding of the file writer
+    saved = prediction if prediction.dtype == np.uint8 else from_unit(floats, np.uint8)
     restored, wanted = (CHANNELS[protocol.channel](picture) for picture in (saved, target))
     # a uint8 prediction is its own file: there are no floats to keep apart
     from_floats = protocol.psnr_from == "floats" and prediction.dtype != np.uint8

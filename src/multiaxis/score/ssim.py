@@ -1,7 +1,5 @@
 """Structural similarity: one formula, and the windows that papers put under it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +104,21 @@ def similarity_maps(
     return luminance, structure
 
 
+def _check_window(shape: tuple[int, ...], kind: str) -> None:
+    """Raise `ShapeError` unless the window runs over pictures of that shape."""
+    chosen = SSIM_KINDS[kind]
+    if len(shape) not in (2, 3):
+        raise ShapeError(
+            f"SSIM received shape {shape}; it takes (height, width) or (height, width, channels):"
+            " score pictures of a batch one by one"
+        )
+    if not chosen.border and min(shape[:2]) < len(chosen.taps):
+        raise ShapeError(
+            f"SSIM received height {shape[0]}, width {shape[1]}; its {kind} window needs"
+            f" {len(chosen.taps)} pixels or more on each side: use a larger picture, channels last"
+        )
+
+
 def ssim(
     prediction: NDArray[Any], target: NDArray[Any], *, data_range: float, kind: str = "gaussian"
 ) -> float:
@@ -149,20 +162,10 @@ def ssim(
         raise unknown("SSIM kind", kind, SSIM_KINDS)
     chosen = SSIM_KINDS[kind]
     pair = float_pair(prediction, target, data_range)
-    shape, fit = pair[0].shape, len(chosen.taps)
-    if len(shape) not in (2, 3):
-        raise ShapeError(
-            f"SSIM received shape {shape}; it takes (height, width) or (height, width, channels):"
-            " score pictures of a batch one by one"
-        )
-    if not chosen.border and min(shape[:2]) < fit:
-        raise ShapeError(
-            f"SSIM received height {shape[0]}, width {shape[1]}; its {kind} window needs {fit}"
-            f" pixels or more on each side: use a larger picture, channels last"
-        )
+    _check_window(pair[0].shape, kind)
     planes = [pair]
-    if len(shape) == 3 and not chosen.volume:
-        planes = [(pair[0][..., c], pair[1][..., c]) for c in range(shape[2])]
+    if pair[0].ndim == 3 and not chosen.volume:
+        planes = [(pair[0][..., c], pair[1][..., c]) for c in range(pair[0].shape[2])]
     means: list[float] = []
     for plane in planes:
         luminance, structure = similarity_maps(*plane, kind=chosen, data_range=data_range)

@@ -1,16 +1,15 @@
 """Two folders of pictures, paired; and the table of their scores."""
 
-from __future__ import annotations
-
 import csv
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from multiaxis.errors import ConfigError, ImageError
+from multiaxis.images import READABLE_SUFFIXES, list_pictures
+from multiaxis.images.publish import publish
 from multiaxis.score.protocol import Score
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
 _NAMED = 5  # how many files without a partner a message names
 
 
@@ -24,13 +23,11 @@ class Pair:
 
 
 def _pictures(role: str, folder: Path) -> dict[str, Path]:
-    """Map each stem of a folder to its picture; hidden files and other suffixes do not count."""
+    """Map each stem of a folder to its picture."""
     if not folder.is_dir():
         raise ImageError(f"no folder of {role} at {folder}: name an existing folder of pictures")
     pictures: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in PICTURE_SUFFIXES:
-            continue
+    for path in list_pictures(folder):
         if path.stem in pictures:
             raise ImageError(
                 f"two {role} have the stem {path.stem!r}: {pictures[path.stem].name} and"
@@ -38,7 +35,7 @@ def _pictures(role: str, folder: Path) -> dict[str, Path]:
             )
         pictures[path.stem] = path
     if not pictures:
-        accepted = " ".join(sorted(PICTURE_SUFFIXES))
+        accepted = " ".join(sorted(READABLE_SUFFIXES))
         raise ImageError(f"no pictures in the folder of {role} {folder}; accepted are {accepted}")
     return pictures
 
@@ -135,17 +132,12 @@ class ScoreTable:
             raise ConfigError(
                 f"cannot write scores to {path}: there is no folder {path.parent}; create it"
             )
-        # beside the target, since a rename is atomic only within one file system
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(("name", "protocol", "psnr", "ssim"))
-                for row in (*self.rows, ScoreRow("mean", self.means)):
-                    writer.writerow((row.name, self.protocol, row.score.psnr, row.score.ssim))
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("name", "protocol", "psnr", "ssim"))
+        for row in (*self.rows, ScoreRow("mean", self.means)):
+            writer.writerow((row.name, self.protocol, row.score.psnr, row.score.ssim))
+        publish(path, stream.getvalue().encode(errors="surrogateescape"), overwrite=True)
 
 
 def _mean(values: list[float]) -> float:

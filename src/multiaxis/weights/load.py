@@ -92,6 +92,29 @@ def load_weights(model: nn.Module, path: str | Path) -> Loaded:
     return Loaded(str(contents.kind), missing)
 
 
+def load_model(path: str | Path) -> Maxim:
+    """Build the published variant that a checkpoint is of, with its weights, for evaluation.
+
+    Parameters
+    ----------
+    path : str or Path
+        As in `load_weights`.
+
+    Raises
+    ------
+    WeightsError
+        If the file is unreadable, or fits no published variant.
+    """
+    path = Path(path)
+    contents = _read(path)
+    config = VARIANTS[_recognise(contents, path)]
+    model, shapes = _skeleton(config)
+    tensors, heads = _fit(contents, shapes, config, path)
+    model.remove_heads(heads)
+    model.load_state_dict(tensors, assign=True)  # the skeleton has no memory to copy into
+    return model.eval()
+
+
 def convert_weights(
     source: str | Path,
     target: str | Path,
@@ -126,13 +149,18 @@ def convert_weights(
     contents = _read(source)
     name = model or _recognise(contents, source)
     config = VARIANTS[name]
-    with torch.device("meta"):
-        shapes = {n: tuple(t.shape) for n, t in Maxim(config).state_dict().items()}
-    tensors, _ = _fit(contents, shapes, config, source)
+    tensors, _ = _fit(contents, _skeleton(config)[1], config, source)
     kept = {**contents.metadata, **(metadata or {})}
     kept.update(model=name, config=json.dumps(asdict(config)))
     write_safetensors(Path(target), tensors, kept)
     return name
+
+
+def _skeleton(config: MaximConfig) -> tuple[Maxim, dict[str, tuple[int, ...]]]:
+    """Build a model without memory for its parameters, and name their shapes."""
+    with torch.device("meta"):
+        model = Maxim(config)
+    return model, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def _read(path: Path) -> _Contents:

@@ -1,0 +1,40 @@
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/bash
+
+.PHONY: setup demo test slow fmt bench clean
+
+setup: .venv/installed ## make .venv with the package and its development extras
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "multiaxis needs Python 3.11 or newer: make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: setup ## restore the rainy sample photograph and show before and after
+	mkdir -p demo
+	$(BIN)/multiaxis restore docs/sample/rainy.jpg --task derain -o demo/restored.jpg --overwrite
+	$(BIN)/multiaxis compare docs/sample/rainy.jpg demo/restored.jpg -o demo/before_after.png --overwrite
+	@echo "Look at demo/before_after.png"
+
+test: setup ## everything that CI runs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest
+
+slow: setup ## the long proofs: minutes to hours
+	$(BIN)/pytest -m slow
+
+bench: setup ## seconds, share of the matrix-multiply rate, memory
+	$(BIN)/python benchmarks/maxim.py
+
+fmt: setup ## format and repair what can be repaired
+	$(BIN)/ruff check --fix-only --exit-zero
+	$(BIN)/ruff format
+
+clean: ## remove the environment and what demos and tests left
+	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,79 @@
+"""The command ``multiaxis``: names its subcommands by string, so that help loads nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+
+import multiaxis
+from multiaxis.cli import console
+from multiaxis.errors import MultiaxisError, WeightsUnavailableError
+
+OK, SOME_FAILED, BAD_INPUT, NO_WEIGHTS, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = App(
+    name="multiaxis",
+    version=multiaxis.__version__,
+    help="Restore photographs with MAXIM, exactly as published.\n\n"
+    "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 130 interrupted.",
+    help_format="plaintext",
+)
+app.command(
+    "multiaxis.cli.restore:restore",
+    name="restore",
+    help="Denoise, deblur, derain, dehaze, brighten or retouch pictures.",
+)
+app.command(
+    "multiaxis.cli.compare:compare",
+    name="compare",
+    help="Put two versions of a picture side by side.",
+)
+app.command(
+    "multiaxis.cli.evaluate:evaluate",
+    name="evaluate",
+    help="Restore a folder and score it against its targets.",
+)
+app.command("multiaxis.cli.models:models", name="models", help="List the models.")
+_weights = App(name="weights", help="List, fetch, check and convert checkpoints.")
+_weights.command(
+    "multiaxis.cli.weights:list_weights", name="list", help="List the published checkpoints."
+)
+_weights.command("multiaxis.cli.weights:pull", name="pull", help="Fetch checkpoints.")
+_weights.command("multiaxis.cli.weights:verify", name="verify", help="Check what is cached.")
+_weights.command(
+    "multiaxis.cli.weights:convert", name="convert", help="Convert a checkpoint to safetensors."
+)
+app.command(_weights)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit. ``--debug`` anywhere shows the traceback of an error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    is_debugging = "--debug" in words
+    sys.exit(_run([word for word in words if word != "--debug"], is_debugging=is_debugging))
+
+
+def _run(words: list[str], *, is_debugging: bool) -> int:
+    try:
+        result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        console.complain("interrupted; what was finished is kept")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe left; say nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:  # noqa: BLE001 (the last resort: no traceback for users)
+        if is_debugging:
+            raise
+        if not isinstance(error, MultiaxisError | CycloptsError):
+            error_name = type(error).__name__
+            console.complain(f"unexpected {error_name}: {error}. Please report it with --debug")
+            return SOME_FAILED
+        console.complain(str(error).strip())
+        return NO_WEIGHTS if isinstance(error, WeightsUnavailableError) else BAD_INPUT
+    return result if isinstance(result, int) else OK

@@ -1,0 +1,37 @@
+"""``multiaxis compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from multiaxis.cli import console
+
+
+def compare(
+    before: Path,
+    after: Path,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Put two versions of a picture side by side, with the place of greatest change enlarged.
+
+    Parameters
+    ----------
+    before, after
+        Two pictures of the same size.
+    output
+        File to write. By default it lies beside AFTER, with "_compared" appended to its name.
+    overwrite
+        Replace the output if it exists.
+    """
+    from multiaxis.images import read_picture, side_by_side, write_picture
+
+    target = output or after.with_name(f"{after.stem}_compared.png")
+    pictures = [read_picture(path) for path in (before, after)]
+    write_picture(target, side_by_side(*pictures), overwrite=overwrite)
+    console.say(str(target))

@@ -1,0 +1,89 @@
+"""Everything that is printed goes through here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress as Bar,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from multiaxis.progress import OnProgress, Progress
+
+
+def say(text: str = "") -> None:
+    """Print a line of the result."""
+    print(text, flush=True)
+
+
+def complain(text: str) -> None:
+    """Print what went wrong."""
+    print(f"multiaxis: {text}", file=sys.stderr, flush=True)
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """Print a remark that is not part of the result."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(unit: str, *, quiet: bool = False) -> Iterator[OnProgress]:
+    """Show progress: a bar on a terminal, otherwise one line for each new piece of work.
+
+    Parameters
+    ----------
+    unit : str
+        ``"bytes"`` or ``"pictures"``.
+    quiet : bool
+        Show nothing.
+    """
+    terminal = Console(stderr=True)
+    if quiet:
+        yield lambda _: None
+    elif not terminal.is_terminal:
+        yield _lines()
+    else:
+        with Bar(*_columns(unit), console=terminal, transient=True) as bar:
+            task = bar.add_task("", total=None)
+
+            def show(report: Progress) -> None:
+                bar.update(
+                    task, description=report.label, completed=report.done, total=report.total
+                )
+
+            yield show
+
+
+def _columns(unit: str) -> list[ProgressColumn]:
+    amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    return [
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        amount,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    ]
+
+
+def _lines() -> OnProgress:
+    seen: set[str] = set()
+
+    def show(report: Progress) -> None:
+        if report.unit == "bytes" and report.label not in seen:
+            seen.add(report.label)
+            note(f"{report.label} ...")
+
+    return show

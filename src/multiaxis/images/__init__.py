@@ -1,0 +1,31 @@
+"""Picture files to arrays and back: depth, profile, orientation and alpha are kept."""
+
+from multiaxis.images.compare import side_by_side
+from multiaxis.images.convert import from_unit, grey_to_rgb, rgb_to_grey, to_unit
+from multiaxis.images.find import list_pictures
+from multiaxis.images.formats import FORMATS, READABLE_SUFFIXES, Format
+from multiaxis.images.picture import Metadata, Picture
+from multiaxis.images.pillow import from_pillow, to_pillow
+from multiaxis.images.read import DEFAULT_MEGAPIXELS, Probe, probe_picture, read_picture
+from multiaxis.images.write import write_picture
+
+__all__ = [
+    "DEFAULT_MEGAPIXELS",
+    "FORMATS",
+    "READABLE_SUFFIXES",
+    "Format",
+    "Metadata",
+    "Picture",
+    "Probe",
+    "from_pillow",
+    "from_unit",
+    "grey_to_rgb",
+    "list_pictures",
+    "probe_picture",
+    "read_picture",
+    "rgb_to_grey",
+    "side_by_side",
+    "to_pillow",
+    "to_unit",
+    "write_picture",
+]

@@ -1,0 +1,108 @@
+"""Pillow images to pictures and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from multiaxis.errors import ImageError
+from multiaxis.images.convert import rgb_to_grey
+from multiaxis.images.orient import upright_exif, upright_xmp
+from multiaxis.images.picture import Metadata, Picture
+
+_GREY = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
+_MODES = (*_GREY, "P", "RGB", "RGBA")
+
+
+def from_pillow(image: Image.Image) -> Picture:
+    """Turn a Pillow image into an upright picture.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode 1, L, LA, P, RGB, RGBA or I;16, transparency as a colour key included. Pillow itself
+        opens 16-bit colour files as 8 bit: use `read_picture` for those.
+
+    Raises
+    ------
+    ImageError
+        If the mode is another one.
+    """
+    if image.mode not in _MODES:
+        raise ImageError(
+            f"Pillow image of mode {image.mode}: accepted are {', '.join(_MODES)}; "
+            "call its convert('RGB') first"
+        )
+    exif = image.getexif()
+    block = image.info.get("exif") or (exif.tobytes() if exif else None)
+    xmp = image.info.get("xmp")
+    metadata = Metadata(
+        icc=image.info.get("icc_profile") or None,
+        exif=upright_exif(block) if block else None,
+        xmp=upright_xmp(xmp) if isinstance(xmp, bytes) else None,
+    )
+    samples = _samples(ImageOps.exif_transpose(image))
+    colours = 1 if samples.shape[2] < 3 else 3
+    alpha = np.ascontiguousarray(samples[..., -1]) if samples.shape[2] in (2, 4) else None
+    return Picture(np.ascontiguousarray(samples[..., :colours]), alpha, metadata)
+
+
+def to_pillow(picture: Picture, like: Image.Image | None = None) -> Image.Image:
+    """Turn a picture into a Pillow image.
+
+    Parameters
+    ----------
+    picture : Picture
+        8 bits, or grey of 16 bits without alpha: Pillow holds no other depths exactly.
+    like : PIL.Image.Image, optional
+        The source: a grey one asks for a grey result, and its `info` is taken over (colour
+        profile, EXIF with orientation 1, density).
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode L, LA, RGB, RGBA or I;16.
+
+    Raises
+    ------
+    ImageError
+        If Pillow has no mode for the picture.
+    """
+    pixels = picture.pixels
+    if like is not None and like.mode in _GREY:
+        pixels = rgb_to_grey(pixels)
+    grey = pixels.shape[2] == 1
+    if picture.depth != "uint8" and not (
+        picture.depth == "uint16" and grey and picture.alpha is None
+    ):
+        kind = f"{picture.depth} {'grey' if grey else 'RGB'}"
+        alpha = "" if picture.alpha is None else " with alpha"
+        raise ImageError(f"Pillow cannot hold {kind}{alpha}: use write_picture or 8 bits")
+    if picture.alpha is not None:
+        pixels = np.dstack([pixels, picture.alpha])
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.info = _info(picture.metadata, like)
+    return image
+
+
+def _samples(image: Image.Image) -> np.ndarray[Any, Any]:
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)[..., None]
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode in _GREY else "RGBA")
+    elif image.mode in ("1", "P"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    samples = np.array(image)
+    return samples[..., None] if samples.ndim == 2 else samples
+
+
+def _info(metadata: Metadata, like: Image.Image | None) -> dict[str | tuple[int, int], Any]:
+    info = dict(like.info) if like is not None else {}
+    info.pop("transparency", None)  # it is alpha by now
+    found = {"icc_profile": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    info.update({key: blob for key, blob in found.items() if blob})
+    if isinstance(info.get("exif"), bytes):
+        info["exif"] = upright_exif(info["exif"])
+    return info

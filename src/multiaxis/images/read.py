@@ -1,0 +1,230 @@
+"""Reading pictures: every refusal is one sentence."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiaxis.errors import ImageError
+from multiaxis.images.formats import RAW_SUFFIXES, READABLE_NAMES, Format, recognise
+from multiaxis.images.orient import upright, upright_exif, upright_xmp, xmp_orientation
+from multiaxis.images.picture import Metadata, Picture
+from multiaxis.images.vips import CodecError, Header, decode, open_header
+
+DEFAULT_MEGAPIXELS = 400.0
+"""Largest picture that is decoded unless asked otherwise: nearly three frames of 150."""
+
+_DEPTHS = {"uchar": "uint8", "ushort": "uint16", "float": "float32"}
+_COLOURS = {"b-w": 1, "grey16": 1, "srgb": 3, "rgb": 3, "rgb16": 3, "scrgb": 3}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the header of a picture file says.
+
+    Attributes
+    ----------
+    width, height : int
+        Upright, in pixels.
+    bands : int
+        1 (grey) or 3 (RGB), alpha not counted.
+    depth : str
+        ``"uint8"``, ``"uint16"`` or ``"float32"``.
+    alpha : bool
+        Whether there is transparency.
+    format : str
+        Name of the format, such as ``"PNG"``.
+    """
+
+    width: int
+    height: int
+    bands: int
+    depth: str
+    alpha: bool
+    format: str
+
+
+def probe_picture(path: str | os.PathLike[str]) -> Probe:
+    """Read size and kind of a picture without decoding it.
+
+    Raises
+    ------
+    ImageError
+        If the file is not a picture that `read_picture` takes; its size is not judged.
+    """
+    kind, header = _open(Path(path))
+    turned = _orientation(header) in (5, 6, 7, 8)
+    bands = _bands(header)
+    return Probe(
+        width=header.height if turned else header.width,
+        height=header.width if turned else header.height,
+        bands=bands,
+        depth=_DEPTHS[header.samples],
+        alpha=header.bands > bands,
+        format=kind.name,
+    )
+
+
+def read_picture(
+    path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
+) -> Picture:
+    """Read a picture, upright, with all of its depth.
+
+    Parameters
+    ----------
+    path : path
+        PNG, JPEG, TIFF, WebP or AVIF, told by content.
+    max_megapixels : float
+        Larger pictures are refused from their header, before any sample is decoded.
+
+    Returns
+    -------
+    Picture
+        8 and 16 bits and float32 as stored, grey as grey. 1, 2 and 4 bits become 8; a palette
+        becomes RGB; 10 and 12 bits become 16.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, damaged, cut short, too large, or of a kind that is not read.
+    """
+    path = Path(path)
+    kind, header = _open(path)
+    megapixels = header.width * header.height / 1e6
+    if megapixels > max_megapixels:
+        raise ImageError(
+            f"cannot read {path}: {header.width}x{header.height} are {megapixels:.1f} megapixels, "
+            f"at most {max_megapixels:g} are accepted; raise the limit if the file is trusted"
+        )
+    try:
+        samples = upright(decode(header), _orientation(header))
+    except CodecError as error:
+        raise ImageError(_damaged(path, kind)) from error
+    bands = _bands(header)
+    return Picture(
+        pixels=np.ascontiguousarray(samples[..., :bands]),
+        alpha=_alpha(samples, bands),
+        metadata=_upright_metadata(header),
+    )
+
+
+def _open(path: Path) -> tuple[Format, Header]:
+    data = _read_bytes(path)
+    kind = recognise(data)
+    if not isinstance(kind, Format):
+        found = f"a {kind} file" if kind else "not a picture of a known format"
+        found = found if data else "empty (0 bytes)"
+        raise ImageError(f"cannot read {path}: it is {found}; accepted are {READABLE_NAMES}")
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raise ImageError(
+            f"cannot read {path}: it is a camera raw file; develop it to a 16-bit TIFF first"
+        )
+    if kind.name == "PNG" and _is_animated_png(data):
+        raise ImageError(_many(path, "is an animated PNG"))
+    try:
+        header = open_header(data, kind.codec)
+    except CodecError as error:
+        raise ImageError(_damaged(path, kind)) from error
+    _check_kind(path, kind, header)
+    return kind, header
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read through the file system of Python, which knows every name on every system."""
+    try:
+        if path.is_dir():
+            raise ImageError(f"cannot read {path}: it is a folder, a picture file is wanted")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"cannot read {path}: it is a device or pipe, not a regular file")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(f"cannot read {path}: there is no such file; check the path") from error
+    except PermissionError as error:
+        raise ImageError(
+            f"cannot read {path}: permission denied; the file must be readable for this user"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"cannot read {path}: {reason}; a readable file is wanted") from error
+
+
+def _check_kind(path: Path, kind: Format, header: Header) -> None:
+    if header.pages > 1:
+        raise ImageError(_many(path, f"has {header.pages} pages or frames"))
+    if header.space == "cmyk":
+        raise ImageError(
+            f"cannot read {path}: its colours are CMYK inks; convert it to RGB with its profile "
+            "first, for instance to sRGB in an image editor"
+        )
+    if header.samples not in _DEPTHS:
+        raise ImageError(
+            f"cannot read {path}: its samples are {header.samples}; accepted are 8 and 16 bits "
+            "unsigned and 32-bit floats, so convert it first"
+        )
+    if header.bands - _bands(header) not in (0, 1):
+        raise ImageError(
+            f"cannot read {path}: {kind.name} with {header.bands} channels in colour space "
+            f"{header.space}; accepted are grey and RGB, with or without alpha, so convert it first"
+        )
+
+
+def _bands(header: Header) -> int:
+    """Count the colour channels; -1 where the colour space is not one of ours."""
+    if header.space == "multiband" and header.bands in (1, 3):
+        return header.bands  # scientific TIFFs often leave the meaning open
+    return _COLOURS.get(header.space, -1)
+
+
+def _orientation(header: Header) -> int:
+    """EXIF decides; XMP is asked only where EXIF is silent."""
+    found = header.orientation
+    return xmp_orientation(header.metadata.xmp) if found is None else found
+
+
+def _upright_metadata(header: Header) -> Metadata:
+    found = header.metadata
+    resolution = found.resolution
+    if resolution and _orientation(header) in (5, 6, 7, 8):
+        resolution = resolution[::-1]
+    return replace(
+        found,
+        exif=upright_exif(found.exif) if found.exif else None,
+        xmp=upright_xmp(found.xmp) if found.xmp else None,
+        resolution=resolution,
+    )
+
+
+def _alpha(samples: NDArray[Any], bands: int) -> NDArray[Any] | None:
+    return np.ascontiguousarray(samples[..., bands]) if samples.shape[2] > bands else None
+
+
+def _is_animated_png(data: bytes) -> bool:
+    """Look for an animation chunk of several frames; libvips would show the first only."""
+    at = 8
+    while at + 12 <= len(data):
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if name == b"acTL":
+            return int.from_bytes(data[at + 8 : at + 12], "big") > 1
+        if name == b"IDAT":  # the animation chunk comes before the samples
+            return False
+        at += 12 + length
+    return False
+
+
+def _many(path: Path, found: str) -> str:
+    return (
+        f"cannot read {path}: it {found}; only single pictures are accepted, so save each "
+        "page or frame to a file of its own first"
+    )
+
+
+def _damaged(path: Path, kind: Format) -> str:
+    return (
+        f"cannot read {path}: its {kind.name} data are damaged, cut short or of a rare kind; "
+        "fetch the file again, or convert it to PNG with an image editor"
+    )

@@ -1,0 +1,206 @@
+"""The only file that talks to libvips: bytes to samples and back."""
+
+# pyvips has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+from PIL import Image
+
+from multiaxis.images.picture import Metadata
+
+# libvips' own remarks on damaged files would reach stderr beside our one sentence.
+logging.getLogger("pyvips").addHandler(logging.NullHandler())
+
+_BLOBS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data", "iptc": "iptc-data"}
+_KEEP = {"exif": 2, "xmp": 4, "iptc": 8, "icc": 16}
+_KEEP_OTHER = 32  # TIFF's Photoshop block counts as this
+_PHOTOSHOP = b"Photoshop 3.0\0"  # JPEG has it before the block, TIFF has not
+_SAMPLES = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
+_SPACES = {
+    "uint8": ("b-w", "srgb"),
+    "uint16": ("grey16", "rgb16"),
+    "float32": ("b-w", "scrgb"),
+}
+_DEFAULT_DENSITY = 72 / 25.4  # pixels per mm, where a format insists on a number
+
+
+class CodecError(Exception):
+    """Libvips could not decode or encode; its own text is the cause, not the message."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before its samples are decoded.
+
+    Attributes
+    ----------
+    width, height : int
+        As stored, in pixels, before turning.
+    bands : int
+        Samples of one pixel, alpha counted.
+    samples : str
+        libvips' name of the sample type, such as ``"uchar"``.
+    space : str
+        libvips' name of the colour space, such as ``"srgb"``.
+    pages : int
+        Pages or frames.
+    orientation : int or None
+        EXIF value that is still to be applied; None where EXIF is silent.
+    metadata : Metadata
+        As stored.
+    """
+
+    width: int
+    height: int
+    bands: int
+    samples: str
+    space: str
+    pages: int
+    orientation: int | None
+    metadata: Metadata
+    image: Any = field(repr=False)
+
+
+def open_header(data: bytes, codec: str) -> Header:
+    """Read the header of an encoded picture.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    codec : str
+        `Format.codec`: naming the loader keeps libvips' many other loaders out of reach.
+
+    Raises
+    ------
+    CodecError
+        If the header is damaged.
+    """
+    try:
+        # Only "error" notices a cut-off TIFF without compression; "truncated" lets it pass.
+        image = pyvips.Operation.call(
+            f"{codec}load_buffer", data, access="sequential", fail_on="error"
+        )
+    except pyvips.Error as error:
+        raise CodecError from error
+    return Header(
+        width=image.width,
+        height=image.height,
+        bands=image.bands,
+        samples=image.format,
+        space=image.interpretation,
+        pages=_get(image, "n-pages") or 1,
+        # HEIF turns while decoding: what its EXIF or XMP still says is history.
+        orientation=1 if codec == "heif" else _get(image, "orientation"),
+        metadata=_metadata(image),
+        image=image,
+    )
+
+
+def decode(header: Header) -> NDArray[Any]:
+    """Decode all samples.
+
+    Returns
+    -------
+    array, shape (height, width, bands)
+        uint8, uint16 or float32, as stored.
+
+    Raises
+    ------
+    CodecError
+        If the data are damaged or end early.
+    """
+    try:
+        samples: NDArray[Any] = header.image.numpy()
+    except pyvips.Error as error:
+        raise CodecError from error
+    return samples.reshape(header.height, header.width, header.bands)
+
+
+def encode(
+    samples: NDArray[Any], codec: str, options: Mapping[str, Any], metadata: Metadata
+) -> bytes:
+    """Encode samples in memory.
+
+    Parameters
+    ----------
+    samples : array, shape (height, width, bands)
+        Grey, grey and alpha, RGB, or RGB and alpha.
+    codec : str
+        `Format.codec`.
+    options : mapping
+        Options of the saver.
+    metadata : Metadata
+        Written as far as the format can hold it.
+
+    Raises
+    ------
+    CodecError
+        If libvips refuses, for instance a size that the format cannot hold.
+    """
+    height, width, bands = samples.shape
+    depth = samples.dtype.name
+    across, down = metadata.resolution or (_DEFAULT_DENSITY, _DEFAULT_DENSITY)
+    blobs = {name: getattr(metadata, name) for name in _BLOBS}
+    kept = {name: blob for name, blob in blobs.items() if blob}
+    try:
+        plain = pyvips.Image.new_from_memory(
+            np.ascontiguousarray(samples).data, width, height, bands, _SAMPLES[depth]
+        )
+        image = plain.copy(interpretation=_SPACES[depth][bands > 2], xres=across, yres=down)
+        for name, blob in kept.items():
+            if name == "iptc" and codec == "tiff":
+                # libvips cuts TIFF's own IPTC tag to a quarter; the Photoshop block is whole.
+                _set(image, "photoshop-data", blob.removeprefix(_PHOTOSHOP))
+            else:
+                _set(image, _BLOBS[name], blob)
+        # Asked to keep EXIF where there is none, libvips makes some up.
+        keep = _KEEP_OTHER + sum(_KEEP[name] for name in kept)
+        return bytes(pyvips.Operation.call(f"{codec}save_buffer", image, keep=keep, **options))
+    except pyvips.Error as error:
+        raise CodecError from error
+
+
+def _metadata(image: Any) -> Metadata:
+    found: dict[str, bytes | None] = {name: _get(image, key) for name, key in _BLOBS.items()}
+    photoshop = _get(image, "photoshop-data")
+    if photoshop:
+        found["iptc"] = _PHOTOSHOP + photoshop
+    elif found["iptc"] and not found["iptc"].startswith(_PHOTOSHOP):
+        found["iptc"] = None  # TIFF's own tag: already cut by libvips
+    resolution = (image.xres, image.yres)
+    if resolution == (1.0, 1.0):  # libvips' value for "not said"
+        resolution = _exif_resolution(found["exif"])
+    return Metadata(**{name: blob or None for name, blob in found.items()}, resolution=resolution)
+
+
+def _exif_resolution(exif: bytes | None) -> tuple[float, float] | None:
+    """Read pixels per mm from EXIF, which libvips does for JPEG and PNG only."""
+    if not exif:
+        return None
+    tags = Image.Exif()
+    try:
+        tags.load(exif)
+        unit = {2: 25.4, 3: 10.0}[tags.get(0x0128, 2)]
+        across, down = float(tags[0x011A]) / unit, float(tags[0x011B]) / unit
+    except (KeyError, ValueError, TypeError, SyntaxError, OSError, ZeroDivisionError):
+        return None  # damaged or silent EXIF says nothing about size
+    return (across, down) if across > 0 and down > 0 else None
+
+
+def _get(image: Any, key: str) -> Any:
+    return image.get(key) if image.get_typeof(key) else None
+
+
+def _set(image: Any, key: str, blob: bytes) -> None:
+    image.set_type(pyvips.GValue.blob_type, key, blob)

@@ -1,0 +1,140 @@
+"""Writing pictures: nothing is lost silently, and no part of a file is ever left."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from multiaxis.errors import ImageError
+from multiaxis.images.formats import FORMATS, Format, format_of, usual_suffixes
+from multiaxis.images.picture import Metadata, Picture
+from multiaxis.images.publish import publish
+from multiaxis.images.vips import CodecError, encode, open_header
+
+_CLASSIC_TIFF = 4_000_000_000  # bytes; offsets of 32 bits reach 2**32, headers need some
+_DENIED = "permission denied, or the folder is read-only; choose a folder that can be written"
+_FULL = "the disk is full; free some space, or choose another folder"
+_REASONS = {
+    errno.ENOENT: "its folder does not exist; make it first",
+    errno.ENOTDIR: "its folder is a file; choose a folder",
+    errno.EISDIR: "that name is a folder; choose the name of a file",
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: _DENIED,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.ENAMETOOLONG: "the name is too long for the file system; choose a shorter one",
+}
+
+
+def write_picture(
+    path: str | os.PathLike[str], picture: Picture, *, overwrite: bool = False
+) -> tuple[str, ...]:
+    """Write a picture in the format of the suffix, with its depth.
+
+    Parameters
+    ----------
+    path : path
+        ``.png``, ``.jpg``, ``.tif``, ``.webp`` or ``.avif``; see `formats.FORMATS` for what each
+        holds.
+    picture : Picture
+    overwrite : bool
+        Whether an existing file gives way.
+
+    Returns
+    -------
+    tuple of str
+        Names of the `Metadata` that the format could not hold, read back from what was written.
+
+    Raises
+    ------
+    ImageError
+        If the format cannot hold the depth, the alpha or the size, the file exists, or the
+        system refuses; nothing is left behind.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    _check_fits(path, picture, kind)
+    try:
+        _check_place(path, overwrite=overwrite)
+        data = _encoded(path, picture, kind)
+        publish(path, data, overwrite=overwrite)
+    except FileExistsError as error:
+        raise ImageError(_exists(path)) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        number = getattr(error, "errno", None)
+        reason = _REASONS.get(number) if number else None
+        reason = reason or getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"cannot write {path}: {reason}") from error
+    written = open_header(data, kind.codec).metadata
+    return _lost(picture.metadata, written)
+
+
+def _check_fits(path: Path, picture: Picture, kind: Format) -> None:
+    """Refuse what would lose depth, transparency or colour, and say where it fits."""
+    alpha = picture.alpha is not None
+    fitting = [row for row in FORMATS if picture.depth in row.depths and (row.alpha or not alpha)]
+    if kind not in fitting:
+        kept = picture.depth + (" with alpha" if alpha else "")
+        raise ImageError(
+            f"cannot write {path}: {kind.name} cannot hold {kept}; use {usual_suffixes(fitting)}"
+        )
+    longest = max(picture.height, picture.width)
+    if longest > kind.max_side:
+        larger = usual_suffixes(row for row in fitting if row.max_side >= longest)
+        raise ImageError(
+            f"cannot write {path}: {picture.width}x{picture.height} pixels exceed the "
+            f"{kind.max_side} that {kind.name} can hold along one side; use {larger}"
+        )
+    icc = picture.metadata.icc or b""
+    if not kind.grey and icc[16:20] == b"GRAY":
+        keeping = usual_suffixes(row for row in fitting if row.grey)
+        raise ImageError(
+            f"cannot write {path}: {kind.name} cannot hold the picture's grey colour profile; "
+            f"use {keeping}"
+        )
+
+
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    """Find out before the work of encoding what publishing would find out after it."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not overwrite and os.path.lexists(path):  # a dangling link is a taken name too
+        raise FileExistsError
+    path.parent.stat()
+
+
+def _encoded(path: Path, picture: Picture, kind: Format) -> bytes:
+    samples = picture.pixels
+    if picture.alpha is not None:
+        samples = np.dstack([samples, picture.alpha])
+    try:
+        return encode(samples, kind.codec, _options(kind, samples), picture.metadata)
+    except CodecError as error:
+        raise ImageError(
+            f"cannot write {path}: {kind.name} refused {picture.width}x{picture.height} pixels of "
+            f"{picture.depth} with their metadata; try .png or .tif"
+        ) from error
+
+
+def _options(kind: Format, samples: np.ndarray[Any, Any]) -> dict[str, Any]:
+    options = dict(kind.options)
+    if kind.codec == "tiff":
+        options["bigtiff"] = samples.nbytes > _CLASSIC_TIFF
+        if samples.dtype == np.float32:
+            options["predictor"] = "float"
+    return options
+
+
+def _lost(wanted: Metadata, written: Metadata) -> tuple[str, ...]:
+    names = (field.name for field in fields(Metadata))
+    return tuple(name for name in names if getattr(wanted, name) and not getattr(written, name))
+
+
+def _exists(path: Path) -> str:
+    return f"cannot write {path}: it exists already; choose another name, or allow overwriting"

@@ -1,0 +1,74 @@
+"""One frame through a model: pad, run, crop."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from multiaxis.errors import ImageError, ShapeError
+from multiaxis.models.maxim import Maxim
+from multiaxis.restore.memory import free_memory, needed_memory
+from multiaxis.restore.padding import reflect_padding
+
+Frames = NDArray[np.float32]
+
+
+def restore_frames(
+    model: Maxim, frames: Frames, *, device: torch.device, dtype: torch.dtype
+) -> Frames:
+    """Restore frames of one size in one pass: whole, never in tiles.
+
+    Parameters
+    ----------
+    model : Maxim
+        On `device`, in `dtype`.
+    frames : ndarray of float32, shape (batch, height, width, channels)
+        Values in [0, 1]; any height and width from 1 on.
+    device, dtype
+        Where and in what precision the model runs.
+
+    Returns
+    -------
+    ndarray of float32, shape (batch, height, width, channels)
+        Restored; not clipped.
+
+    Raises
+    ------
+    ShapeError
+        If the values are not finite.
+    ImageError
+        If the frame does not fit into memory, or the result is not finite.
+    """
+    if not np.isfinite(frames).all():
+        raise ShapeError("the picture holds NaN or infinite values: replace them first")
+    plan = reflect_padding(*frames.shape[1:3], model.config.size_multiple)
+    _check_memory(model, len(plan.rows) * len(plan.columns) * len(frames), device, dtype)
+    padded = frames[:, plan.rows[:, None], plan.columns]
+    x = torch.from_numpy(padded).permute(0, 3, 1, 2).to(device, dtype)
+    try:
+        with torch.inference_mode():
+            y = model(x).float().permute(0, 2, 3, 1).cpu().numpy()
+    except torch.OutOfMemoryError as error:
+        raise ImageError(
+            f"{device} ran out of memory at {frames.shape[1]} x {frames.shape[2]} pixels: use a "
+            "smaller picture, or --device cpu"
+        ) from error
+    restored = y[:, plan.crop[0], plan.crop[1]]
+    if not np.isfinite(restored).all():
+        raise ImageError(f"the restored picture is not finite in {dtype}: use --dtype float32")
+    return restored
+
+
+def _check_memory(
+    model: Maxim, pixels: int, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Refuse what would bring the machine down, before it does."""
+    free = free_memory() if device.type == "cpu" else None
+    needed = needed_memory(model.config, pixels, dtype.itemsize)
+    if free is not None and needed > free:
+        raise ImageError(
+            f"restoring {pixels / 1e6:.1f} padded megapixels whole takes about "
+            f"{needed / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are free: use a smaller "
+            "picture, a machine with more memory, or --dtype bfloat16"
+        )

@@ -1,0 +1,1 @@
+"""Whole jobs that join restoring, scoring and files."""

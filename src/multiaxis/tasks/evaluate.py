@@ -1,0 +1,83 @@
+"""Restore a folder and score it against another, under named protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from multiaxis.errors import ConfigError, ImageError
+from multiaxis.images import Picture, read_picture, to_unit
+from multiaxis.progress import OnProgress, Progress
+from multiaxis.restore import Restorer
+from multiaxis.score import Pair, ScoreRow, ScoreTable, get_protocol, pair_folders, score_pair
+
+
+def evaluate(
+    restorer: Restorer,
+    inputs: str | Path,
+    targets: str | Path,
+    *,
+    protocols: Sequence[str] = ("rgb",),
+    on_pair: Callable[[Pair, list[ScoreRow]], None] | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[ScoreTable]:
+    """Restore every picture of a folder and score it against its target.
+
+    Parameters
+    ----------
+    restorer : Restorer
+    inputs, targets : path
+        Folders; pictures belong together by name (`multiaxis.score.pair_folders`).
+    protocols : sequence of str
+        Names in `multiaxis.score.PROTOCOLS`; each picture is restored once for all of them.
+    on_pair : callable, optional
+        Receives each pair and its scores, one for each protocol.
+    on_progress : callable, optional
+        Receives `Progress` in pictures.
+
+    Returns
+    -------
+    list of ScoreTable
+        One for each protocol.
+
+    Raises
+    ------
+    ConfigError
+        If a protocol is unknown.
+    ImageError
+        If a folder, a partner or a picture is missing or unreadable, or sizes differ.
+    """
+    rules = [get_protocol(name) for name in protocols]
+    if not rules:
+        raise ConfigError("no protocol was given: name at least one, such as 'rgb'")
+    pairs = pair_folders(Path(inputs), Path(targets))
+    rows: list[list[ScoreRow]] = [[] for _ in rules]
+    for done, pair in enumerate(pairs):
+        if on_progress:
+            on_progress(Progress(pair.name, done, len(pairs), "pictures"))
+        degraded, target = _read_pair(pair)
+        restored = restorer.restore_values(to_unit(degraded))
+        scores = [ScoreRow(pair.name, score_pair(restored, target, rule)) for rule in rules]
+        for row, score in zip(rows, scores, strict=True):
+            row.append(score)
+        if on_pair:
+            on_pair(pair, scores)
+    return [ScoreTable(rule.name, tuple(row)) for rule, row in zip(rules, rows, strict=True)]
+
+
+def _read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    degraded, target = (_rgb8(path, read_picture(path)) for path in (pair.input, pair.target))
+    if degraded.shape != target.shape:
+        raise ImageError(
+            f"{pair.input} has {degraded.shape[0]} x {degraded.shape[1]} pixels, its target "
+            f"{pair.target} {target.shape[0]} x {target.shape[1]}: crop them to the same frame"
+        )
+    return degraded, target
+
+
+def _rgb8(path: Path, picture: Picture) -> np.ndarray:
+    if picture.pixels.dtype != np.uint8:
+        raise ImageError(f"{path} has {picture.pixels.dtype} values: protocols score 8-bit files")
+    return np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3))
