@@ -2,7 +2,7 @@
 
 MultiaxisError
 ├── ShapeError (ValueError)          an array or tensor of the wrong rank, size, dtype or range
-├── ConfigError (ValueError)         an unknown name, field or option, or values that exclude each other
+├── ConfigError (ValueError)         an unknown name, field or option, or a value that cannot work
 ├── ImageError                       a picture that cannot be read, or cannot be written
 ├── WeightsError                     a checkpoint that is unreadable, or does not fit the model
 │   └── WeightsUnavailableError      no source has the checkpoint

@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-
 from multiaxis.errors import WeightsError, unknown
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
 from multiaxis.weights import find_checkpoint, load_model, load_weights, pull
@@ -34,7 +33,8 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
     name : str
         A variant of `list_models`, or ``"maxim"`` for the authors' defaults.
     weights : str or Path, optional
-        A published checkpoint's name (pulled into the cache if need be) or a file. Random otherwise.
+        A published checkpoint's name (pulled into the cache if need be) or a file. Parameters are
+        random without it.
     **config
         Fields of `MaximConfig` that replace the variant's, under the authors' names.
 

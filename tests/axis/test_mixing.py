@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from axis import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import axis_reference as reference
 from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, block, grid
 
 CASES = st.tuples(
@@ -67,9 +67,7 @@ def test_multi_axis_gated_mlp_is_its_reference(
     )
     randomised(layer, seed)
     x = noise(2, *spatial, 4, seed=seed)
-    assert_same_with_gradients(
-        layer(x), reference.multi_axis(x, layer), [x, *layer.parameters()]
-    )
+    assert_same_with_gradients(layer(x), reference.multi_axis(x, layer), [x, *layer.parameters()])
 
 
 @settings(max_examples=8, deadline=None)

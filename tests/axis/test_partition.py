@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from axis import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
+import axis_reference as reference
 from multiaxis.axis import block, grid, unblock, ungrid
 from multiaxis.errors import ShapeError
 

@@ -110,7 +110,9 @@ def test_a_batch_is_its_pictures_one_by_one() -> None:
     model = create_model("maxim", **SMALL).double()  # norms over 4 channels amplify rounding
     x = torch.rand(3, 3, 32, 64, dtype=torch.float64)
     with torch.inference_mode():
-        torch.testing.assert_close(model(x), torch.cat([model(p[None]) for p in x]), atol=1e-9, rtol=0)
+        torch.testing.assert_close(
+            model(x), torch.cat([model(p[None]) for p in x]), atol=1e-9, rtol=0
+        )
 
 
 def test_input_scales_take_the_pixel_nearest_to_the_centre() -> None:
@@ -122,12 +124,10 @@ def test_input_scales_take_the_pixel_nearest_to_the_centre() -> None:
 
 def test_size_multiples_follow_the_sizes() -> None:
     assert VARIANTS["maxim_s2"].size_multiple == (64, 64)
-    config = MaximConfig(block_size_hr=(4, 8), grid_size_hr=(6, 4), block_size_lr=(2, 5))
+    sizes = {"block_size_hr": (4, 8), "grid_size_hr": (6, 4), "block_size_lr": (2, 5)}
+    model = create_model("maxim", features=4, num_stages=1, **sizes)
     # rows: 12, 24, 8 and 16 in the bottleneck; columns: 8, 16, 20 and 40
-    assert config.size_multiple == (48, 80)
-    model = create_model("maxim", features=4, num_stages=1, **{
-        "block_size_hr": (4, 8), "grid_size_hr": (6, 4), "block_size_lr": (2, 5)
-    })
+    assert model.config.size_multiple == (48, 80)
     assert model(torch.rand(1, 3, 48, 80)).shape == (1, 3, 48, 80)
 
 
@@ -194,8 +194,14 @@ def test_removed_heads_are_refused_not_invented() -> None:
 
 
 def test_one_output_on_three_channels_broadcasts_as_the_authors_do() -> None:
-    config = MaximConfig(features=4, num_stages=2, num_outputs=1, block_size_hr=(2, 2),
-                         grid_size_hr=(2, 2), block_size_lr=(2, 2))
+    config = MaximConfig(
+        features=4,
+        num_stages=2,
+        num_outputs=1,
+        block_size_hr=(2, 2),
+        grid_size_hr=(2, 2),
+        block_size_lr=(2, 2),
+    )
     outputs = Maxim(config).forward_stages(torch.rand(1, 3, 16, 16))
     assert [stage[-1].shape[1] for stage in outputs] == [1, 3]
 

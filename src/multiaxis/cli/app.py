@@ -67,7 +67,7 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
         # The reader of a pipe left; say nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except Exception as error:  # noqa: BLE001 (the last resort: no traceback for users)
+    except Exception as error:  # the last resort: users see no traceback
         if is_debugging:
             raise
         if not isinstance(error, MultiaxisError | CycloptsError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -11,12 +11,14 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress as Bar,
     ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
 )
 
 from multiaxis.progress import OnProgress, Progress
@@ -39,7 +41,7 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 
 @contextmanager
-def progress(unit: str, *, quiet: bool = False) -> Iterator[OnProgress]:
+def progress(unit: str, *, quiet: bool = False) -> Generator[OnProgress]:
     """Show progress: a bar on a terminal, otherwise one line for each new piece of work.
 
     Parameters

@@ -30,9 +30,7 @@ def list_weights(task: str | None = None, /) -> None:
     console.say(f"cache: {home()}")
 
 
-def pull(
-    names: list[str], /, *, offline: Annotated[bool, Parameter(negative=())] = False
-) -> None:
+def pull(names: list[str], /, *, offline: Annotated[bool, Parameter(negative=())] = False) -> None:
     """Fetch checkpoints into the cache, converted and checked.
 
     Parameters
@@ -53,7 +51,7 @@ def pull(
 
 
 def verify() -> int:
-    """Check every cached checkpoint: is it whole, and is it what the index says?"""
+    """Check that every cached checkpoint is whole, and what the index says."""
     from multiaxis.weights import list_checkpoints
     from multiaxis.weights.pull import matches_index
     from multiaxis.weights.store import cached_path, home, is_intact

@@ -85,8 +85,7 @@ def rgb_to_grey(pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.shape[-1] != 3:
         raise ShapeError(f"pixels of shape {pixels.shape}: wanted 1 or 3 channels last")
     luma = pixels @ np.array(_LUMA)  # float64
-    if pixels.dtype != np.float32:
-        _peak(pixels.dtype)
+    if np.issubdtype(pixels.dtype, np.integer):
         luma = np.rint(luma)
     return luma[..., None].astype(pixels.dtype)
 

@@ -74,6 +74,15 @@ class Picture:
                 f"wanted {shape[:2]} and {dtype}, as the pixels have"
             )
 
+    def __repr__(self) -> str:
+        kind = ("grey" if self.pixels.shape[2] == 1 else "RGB") + ("A" if self.has_alpha else "")
+        return f"Picture({self.width}x{self.height} {kind} {self.depth}, {self.metadata})"
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether there is transparency."""
+        return self.alpha is not None
+
     @property
     def height(self) -> int:
         """Rows."""

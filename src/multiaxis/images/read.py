@@ -20,6 +20,13 @@ DEFAULT_MEGAPIXELS = 400.0
 """Largest picture that is decoded unless asked otherwise: nearly three frames of 150."""
 
 _DEPTHS = {"uchar": "uint8", "ushort": "uint16", "float": "float32"}
+_OTHER_SAMPLES = {
+    "char": "signed 8-bit",
+    "short": "signed 16-bit",
+    "int": "signed 32-bit",
+    "uint": "unsigned 32-bit",
+    "double": "64-bit float",
+}
 _COLOURS = {"b-w": 1, "grey16": 1, "srgb": 3, "rgb": 3, "rgb16": 3, "scrgb": 3}
 
 
@@ -49,15 +56,23 @@ class Probe:
     format: str
 
 
-def probe_picture(path: str | os.PathLike[str]) -> Probe:
+def probe_picture(
+    path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
+) -> Probe:
     """Read size and kind of a picture without decoding it.
+
+    Parameters
+    ----------
+    path : path
+    max_megapixels : float
+        As in `read_picture`.
 
     Raises
     ------
     ImageError
-        If the file is not a picture that `read_picture` takes; its size is not judged.
+        If `read_picture` would refuse the file for what its header says.
     """
-    kind, header = _open(Path(path))
+    kind, header = _open(Path(path), max_megapixels)
     turned = _orientation(header) in (5, 6, 7, 8)
     bands = _bands(header)
     return Probe(
@@ -94,13 +109,7 @@ def read_picture(
         If the file is missing, damaged, cut short, too large, or of a kind that is not read.
     """
     path = Path(path)
-    kind, header = _open(path)
-    megapixels = header.width * header.height / 1e6
-    if megapixels > max_megapixels:
-        raise ImageError(
-            f"cannot read {path}: {header.width}x{header.height} are {megapixels:.1f} megapixels, "
-            f"at most {max_megapixels:g} are accepted; raise the limit if the file is trusted"
-        )
+    kind, header = _open(path, max_megapixels)
     try:
         samples = upright(decode(header), _orientation(header))
     except CodecError as error:
@@ -113,7 +122,7 @@ def read_picture(
     )
 
 
-def _open(path: Path) -> tuple[Format, Header]:
+def _open(path: Path, max_megapixels: float) -> tuple[Format, Header]:
     data = _read_bytes(path)
     kind = recognise(data)
     if not isinstance(kind, Format):
@@ -131,6 +140,12 @@ def _open(path: Path) -> tuple[Format, Header]:
     except CodecError as error:
         raise ImageError(_damaged(path, kind)) from error
     _check_kind(path, kind, header)
+    megapixels = header.width * header.height / 1e6
+    if megapixels > max_megapixels:
+        raise ImageError(
+            f"cannot read {path}: {header.width}x{header.height} are {megapixels:.1f} megapixels, "
+            f"at most {max_megapixels:g} are accepted; raise the limit if the file is trusted"
+        )
     return kind, header
 
 
@@ -162,9 +177,10 @@ def _check_kind(path: Path, kind: Format, header: Header) -> None:
             "first, for instance to sRGB in an image editor"
         )
     if header.samples not in _DEPTHS:
+        found = _OTHER_SAMPLES.get(header.samples, "complex")
         raise ImageError(
-            f"cannot read {path}: its samples are {header.samples}; accepted are 8 and 16 bits "
-            "unsigned and 32-bit floats, so convert it first"
+            f"cannot read {path}: its samples are {found} numbers; accepted are unsigned 8 and 16 "
+            "bits and 32-bit floats, so convert it first"
         )
     if header.bands - _bands(header) not in (0, 1):
         raise ImageError(
@@ -225,6 +241,6 @@ def _many(path: Path, found: str) -> str:
 
 def _damaged(path: Path, kind: Format) -> str:
     return (
-        f"cannot read {path}: its {kind.name} data are damaged, cut short or of a rare kind; "
-        "fetch the file again, or convert it to PNG with an image editor"
+        f"cannot read {path}: its {kind.name} data are damaged, cut short or of a rare kind "
+        "(such as Lab colour); fetch the file again, or convert it to PNG with an image editor"
     )

@@ -22,8 +22,8 @@ from multiaxis.images.picture import Metadata
 logging.getLogger("pyvips").addHandler(logging.NullHandler())
 
 _BLOBS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data", "iptc": "iptc-data"}
-_KEEP = {"exif": 2, "xmp": 4, "iptc": 8, "icc": 16}
-_KEEP_OTHER = 32  # TIFF's Photoshop block counts as this
+_KEEP = {"exif": 1, "xmp": 2, "iptc": 4, "icc": 8}  # VipsForeignKeep
+_KEEP_OTHER = 16  # TIFF's Photoshop block counts as this
 _PHOTOSHOP = b"Photoshop 3.0\0"  # JPEG has it before the block, TIFF has not
 _SAMPLES = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 _SPACES = {
@@ -179,7 +179,8 @@ def _metadata(image: Any) -> Metadata:
     elif found["iptc"] and not found["iptc"].startswith(_PHOTOSHOP):
         found["iptc"] = None  # TIFF's own tag: already cut by libvips
     resolution = (image.xres, image.yres)
-    if resolution == (1.0, 1.0):  # libvips' value for "not said"
+    # Files that do not say are given 1.0, or 72 dpi where the format insists on a number.
+    if all(abs(value - 1) < 1e-6 or abs(value - _DEFAULT_DENSITY) < 1e-3 for value in resolution):
         resolution = _exif_resolution(found["exif"])
     return Metadata(**{name: blob or None for name, blob in found.items()}, resolution=resolution)
 

@@ -77,7 +77,7 @@ def write_picture(
 
 def _check_fits(path: Path, picture: Picture, kind: Format) -> None:
     """Refuse what would lose depth, transparency or colour, and say where it fits."""
-    alpha = picture.alpha is not None
+    alpha = picture.has_alpha
     fitting = [row for row in FORMATS if picture.depth in row.depths and (row.alpha or not alpha)]
     if kind not in fitting:
         kept = picture.depth + (" with alpha" if alpha else "")

@@ -42,7 +42,8 @@ def restore_frames(
     """
     if not np.isfinite(frames).all():
         raise ShapeError("the picture holds NaN or infinite values: replace them first")
-    plan = reflect_padding(*frames.shape[1:3], model.config.size_multiple)
+    height, width = frames.shape[1:3]
+    plan = reflect_padding(height, width, model.config.size_multiple)
     _check_memory(model, len(plan.rows) * len(plan.columns) * len(frames), device, dtype)
     padded = frames[:, plan.rows[:, None], plan.columns]
     x = torch.from_numpy(padded).permute(0, 3, 1, 2).to(device, dtype)
@@ -51,7 +52,7 @@ def restore_frames(
             y = model(x).float().permute(0, 2, 3, 1).cpu().numpy()
     except torch.OutOfMemoryError as error:
         raise ImageError(
-            f"{device} ran out of memory at {frames.shape[1]} x {frames.shape[2]} pixels: use a "
+            f"{device} ran out of memory at {height} x {width} pixels: use a "
             "smaller picture, or --device cpu"
         ) from error
     restored = y[:, plan.crop[0], plan.crop[1]]
@@ -60,9 +61,7 @@ def restore_frames(
     return restored
 
 
-def _check_memory(
-    model: Maxim, pixels: int, device: torch.device, dtype: torch.dtype
-) -> None:
+def _check_memory(model: Maxim, pixels: int, device: torch.device, dtype: torch.dtype) -> None:
     """Refuse what would bring the machine down, before it does."""
     free = free_memory() if device.type == "cpu" else None
     needed = needed_memory(model.config, pixels, dtype.itemsize)

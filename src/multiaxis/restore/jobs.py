@@ -102,7 +102,7 @@ def plan_jobs(
         target = _target(path, output, suffix, as_file=as_file)
         try:
             _check_target(target, originals, taken, overwrite=overwrite)
-            header = probe_picture(path, max_megapixels=max_megapixels)
+            header = probe_picture(path)
         except ImageError as error:
             refused.append((path, str(error)))
         else:
@@ -157,7 +157,7 @@ def _expand(inputs: Sequence[str], suffix: str) -> tuple[list[Path], list[tuple[
         if path.is_dir():
             found = _without_outputs(list_pictures(path), suffix)
         elif not path.exists() and glob.has_magic(text):
-            matches = (Path(match) for match in glob.glob(text, recursive=True))
+            matches = map(Path, glob.iglob(text, recursive=True))  # noqa: PTH207 (absolute too)
             found = _without_outputs(sorted(p for p in matches if p.is_file()), suffix)
         if not found:
             kinds = " ".join(sorted(READABLE_SUFFIXES))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from multiaxis.zoo import open_model
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _TOLERANCE = 1e-3  # how far floats may lie outside [0, 1]: rounding, not another scale
 
-Restorable = TypeVar("Restorable", Image.Image, NDArray[Any], Tensor)
+Restorable = TypeVar("Restorable", bound=Image.Image | NDArray[Any] | Tensor)
 
 
 class Restorer:
@@ -129,7 +129,7 @@ class Restorer:
         return picture.with_pixels(from_unit(restored, picture.pixels.dtype))
 
     def restore_values(self, values: Frames) -> Frames:
-        """Restore an array (height, width, 1 or 3) of floats in [0, 1]; the result is not clipped."""
+        """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
         return self._frames(values[None])[0]
 
     def _frames(self, frames: Frames) -> Frames:
@@ -205,7 +205,9 @@ def restore(
     """
     if not isinstance(source, str | os.PathLike):
         if output is not None:
-            raise ConfigError("output goes with a path as source: save the returned picture yourself")
+            raise ConfigError(
+                "output goes with a path as source: save the returned picture yourself"
+            )
         return Restorer(task, **options).restore(source)
     picture = read_picture(Path(source), max_megapixels=max_megapixels)
     restored = Restorer(task, **options).restore_picture(picture)
@@ -229,7 +231,9 @@ def find_device(name: str) -> torch.device:
     kind, _, number = name.partition(":")
     if kind not in present or (number and not number.isdigit()):
         raise unknown("device", name, ["auto", *present])
-    if not present[kind] or (number and kind == "cuda" and int(number) >= torch.cuda.device_count()):
+    if not present[kind] or (
+        number and kind == "cuda" and int(number) >= torch.cuda.device_count()
+    ):
         here = ", ".join(k for k, is_there in present.items() if is_there)
         raise ConfigError(f"the device {name} is not available: this machine has {here}")
     return torch.device(name)
@@ -245,8 +249,8 @@ def _unit_values(array: NDArray[Any]) -> Frames:
                 f"received floats from {low:g} to {high:g}: accepted is the range 0 to 1; divide "
                 "by 255 or 65535, or clip"
             )
-        return cast(Frames, array.astype(np.float32))
-    if array.dtype not in (np.uint8, np.uint16):
+        return array.astype(np.float32)
+    if array.dtype.name not in ("uint8", "uint16"):
         raise ShapeError(
             f"received values of type {array.dtype}: accepted are uint8, uint16 and floats"
         )

@@ -121,7 +121,8 @@ def _checkpoint(row: dict[str, Any]) -> Checkpoint:
         for source in row["sources"]
     )
     results = tuple(Result(**result) for result in row["results"])
-    return Checkpoint(**{**row, "results": results, "sources": sources})
+    fields: dict[str, Any] = {**row, "results": results, "sources": sources}
+    return Checkpoint(**fields)
 
 
 def list_checkpoints(task: str | None = None) -> list[Checkpoint]:

@@ -217,8 +217,8 @@ def _misfit(
         if names
     ]
     return (
-        f"{path} does not fit a MAXIM of {config.num_stages} stages and {config.features} features: "
-        f"{'; '.join(parts)}. Create the model that the checkpoint was made for "
+        f"{path} does not fit a MAXIM of {config.num_stages} stages and {config.features} "
+        f"features: {'; '.join(parts)}. Create the model that the checkpoint was made for "
         "(multiaxis.list_models() names the published ones)"
     )
 

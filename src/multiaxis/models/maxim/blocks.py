@@ -26,7 +26,7 @@ class Conv2d(nn.Conv2d):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+    def forward(self, input: Tensor) -> Tensor:
         """Convolve (batch, height, width, in_channels)."""
         # A channels-last map seen as (B, C, H, W) is torch's channels_last: nothing is copied.
         return super().forward(input.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -41,7 +41,7 @@ class Upsample(nn.ConvTranspose2d):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002 (torch's names)
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Double (batch, height, width, in_channels) in height and width."""
         return super().forward(input.permute(0, 3, 1, 2), output_size).permute(0, 2, 3, 1)
 
@@ -63,7 +63,7 @@ class Rescale(nn.Module):
             size = [int(n * self.ratio) for n in x.shape[1:3]]
             shrinks = self.ratio < 1
             # torch has no anti-aliased kernel for 16-bit floats on CPUs.
-            source = x.float() if shrinks else x
+            source = x.float() if shrinks and x.dtype.itemsize == 2 else x
             resized = F.interpolate(
                 source.permute(0, 3, 1, 2), size, mode="bilinear", antialias=shrinks
             )
@@ -257,9 +257,7 @@ class BottleneckBlock(nn.Module):
             for _ in range(config.num_groups)
         )
         self.refines = nn.ModuleList(
-            DenseAttention(
-                width, config.channels_reduction, bias=bias, dropout=config.dropout_rate
-            )
+            DenseAttention(width, config.channels_reduction, bias=bias, dropout=config.dropout_rate)
             for _ in range(config.num_groups)
         )
 

@@ -111,10 +111,11 @@ class MaximConfig:
             self.channels_reduction,
             f"at most features = {self.features}",
         )
+        rate: object = self.dropout_rate
         _require(
-            isinstance(self.dropout_rate, int | float) and 0 <= self.dropout_rate < 1,
+            isinstance(rate, int | float) and 0 <= rate < 1,
             "dropout_rate",
-            self.dropout_rate,
+            rate,
             "at least 0 and below 1",
         )
         _require(

@@ -97,8 +97,7 @@ class Stage(nn.Module):
         )
         self.skip_rescales = self._rescales(config)
         self.decoders = nn.ModuleList(
-            DecoderBlock(config, i, self._below(config, i), config.depth * width(i))
-            for i in levels
+            DecoderBlock(config, i, self._below(config, i), config.depth * width(i)) for i in levels
         )
         # Dictionaries, because a checkpoint may lack the coarse heads (`Maxim.remove_heads`).
         scales = [str(i) for i in range(self.scales)]
@@ -160,9 +159,7 @@ class Stage(nn.Module):
         decoded = self._decode(x, skips)
         return self._finish(images, bridges, decoded, final_only=final_only)
 
-    def _encode(
-        self, images: list[Tensor], before: Handover | None
-    ) -> tuple[list[Tensor], Tensor]:
+    def _encode(self, images: list[Tensor], before: Handover | None) -> tuple[list[Tensor], Tensor]:
         inputs = [conv(image) for conv, image in zip(self.input_convs, images, strict=True)]
         if before is not None:
             pairs = zip(self.input_fusions, inputs, before.attended, strict=True)
@@ -178,17 +175,18 @@ class Stage(nn.Module):
     def _gate_bridges(self, bridges: list[Tensor], gate: Tensor) -> list[Tensor]:
         skips: dict[int, Tensor] = {}
         for level in reversed(range(self.depth)):
-            rescales = self.bridge_rescales[level]
-            signal = [rescales[j](bridges[j]) for j in range(self.depth)]  # fine to coarse
-            skips[level], gate = self.bridge_gates[level](torch.cat(signal, dim=-1), gate)
+            rescales = self.bridge_rescales[level].children()
+            parts = [rescale(x) for rescale, x in zip(rescales, bridges, strict=True)]
+            skips[level], gate = self.bridge_gates[level](torch.cat(parts, dim=-1), gate)
         return [skips[level] for level in range(self.depth)]
 
     def _decode(self, x: Tensor, skips: list[Tensor]) -> list[Tensor]:
         decoded: dict[int, Tensor] = {}
         for level in reversed(range(self.depth)):
-            rescales = self.skip_rescales[level]
-            signal = [rescales[j](skips[j]) for j in reversed(range(self.depth))]  # coarse to fine
-            x = decoded[level] = self.decoders[level](x, torch.cat(signal, dim=-1))
+            rescales = self.skip_rescales[level].children()
+            parts = [rescale(skip) for rescale, skip in zip(rescales, skips, strict=True)]
+            # The bridges are joined fine to coarse, these coarse to fine: as in the authors' code.
+            x = decoded[level] = self.decoders[level](x, torch.cat(parts[::-1], dim=-1))
         return [decoded[level] for level in range(self.depth)]
 
     def _finish(
@@ -199,11 +197,11 @@ class Stage(nn.Module):
         *,
         final_only: bool,
     ) -> tuple[list[Tensor], Handover]:
-        outputs: list[Tensor] = []
         if self.heads:
-            for scale in reversed(range(1 if final_only else self.scales)):
-                outputs.append(self.heads[str(scale)](decoded[scale]) + images[scale])
-            return outputs, Handover([], [])
+            scales = reversed(range(1 if final_only else self.scales))
+            pictures = [self.heads[str(i)](decoded[i]) + images[i] for i in scales]
+            return pictures, Handover([], [])
+        outputs: list[Tensor] = []
         attended: dict[int, Tensor] = {}
         for scale in reversed(range(self.scales)):
             supervisor = self.supervisors[str(scale)]

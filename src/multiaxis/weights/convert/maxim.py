@@ -108,7 +108,9 @@ def _numbered(path: str, config: MaximConfig) -> str | None:
 
 
 def from_authors(
-    arrays: Mapping[str, NDArray[np.generic]], shapes: Mapping[str, Iterable[int]], config: MaximConfig
+    arrays: Mapping[str, NDArray[np.generic]],
+    shapes: Mapping[str, Iterable[int]],
+    config: MaximConfig,
 ) -> tuple[dict[str, Tensor], list[str], list[str]]:
     """Rename and lay out an authors' checkpoint as ours.
 

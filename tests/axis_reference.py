@@ -6,7 +6,7 @@ import itertools
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, TokenMixing
 

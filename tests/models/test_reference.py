@@ -1,0 +1,125 @@
+"""MAXIM against a second, plain one, over configurations that no golden covers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import chain
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maxim_reference import maxim
+from multiaxis.models.maxim import Maxim, MaximConfig
+from multiaxis.weights.convert.maxim import authors_name, from_authors
+
+sizes = st.sampled_from([(1, 1), (1, 2), (2, 1), (2, 2), (4, 2)])
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> MaximConfig:
+    depth = draw(st.integers(1, 3))
+    channels = draw(st.sampled_from([(3, 3), (1, 1), (1, 3), (3, 1), (4, 4)]))
+    return MaximConfig(
+        features=draw(st.sampled_from([2, 4])),
+        depth=depth,
+        num_stages=draw(st.integers(1, 3)),
+        num_groups=draw(st.integers(1, 2)),
+        use_bias=draw(st.booleans()),
+        num_supervision_scales=draw(st.integers(1, depth)),
+        use_global_mlp=draw(st.booleans()),
+        use_cross_gating=draw(st.booleans()),
+        high_res_stages=draw(st.integers(0, 3)),
+        block_size_hr=draw(sizes),
+        block_size_lr=draw(sizes),
+        grid_size_hr=draw(sizes),
+        num_bottleneck_blocks=draw(st.integers(0, 2)),
+        block_gmlp_factor=draw(st.sampled_from([2, 4])),
+        grid_gmlp_factor=draw(st.sampled_from([2, 4])),
+        input_proj_factor=draw(st.sampled_from([2, 4])),
+        channels_reduction=2,
+        num_outputs=channels[1],
+        in_channels=channels[0],
+    )
+
+
+def random_model(config: MaximConfig, seed: int = 0) -> Maxim:
+    """In double precision, every parameter random, but small enough that values stay near one."""
+    generator = torch.Generator().manual_seed(seed)
+    model = Maxim(config).double().eval()
+    for name, parameter in model.named_parameters():
+        around = 1.0 if name.endswith("norm.weight") else 0.0
+        torch.nn.init.normal_(parameter, around, 0.3, generator=generator)
+    return model
+
+
+def to_authors(model: Maxim) -> dict[str, torch.Tensor]:
+    """Our parameters under the authors' names and in their layouts."""
+    arrays: dict[str, torch.Tensor] = {}
+    for name, value in model.state_dict().items():
+        foreign = authors_name(name, model.config)
+        tensor = value
+        if name.endswith(("up.weight", "up_y.weight")):
+            tensor = value.permute(2, 3, 0, 1).flip(0, 1)
+        elif value.ndim == 4:
+            tensor = value.permute(2, 3, 1, 0)
+        elif value.ndim == 2:
+            tensor = value.T
+        assert foreign not in arrays, f"{name} and another parameter are both {foreign}"
+        arrays[foreign] = tensor
+    return arrays
+
+
+@settings(max_examples=20, deadline=None)
+@given(configs(), st.integers(0, 100))
+def test_any_configuration_equals_the_reference(config: MaximConfig, seed: int) -> None:
+    model = random_model(config, seed)
+    rows, columns = config.size_multiple
+    x = torch.rand(1, config.in_channels, rows, 2 * columns, dtype=torch.float64)
+    expected = maxim(to_authors(model), asdict(config), x.permute(0, 2, 3, 1))
+    with torch.no_grad():
+        got = model.forward_stages(x)
+    assert [len(stage) for stage in got] == [len(stage) for stage in expected]
+    for mine, theirs in zip(chain(*got), chain(*expected)):
+        scale = theirs.abs().max().clamp(min=1)
+        torch.testing.assert_close(
+            mine.permute(0, 2, 3, 1) / scale, theirs / scale, atol=1e-8, rtol=0
+        )
+
+
+@settings(max_examples=6, deadline=None)
+@given(configs())
+def test_names_and_layouts_come_back(config: MaximConfig) -> None:
+    model = random_model(config)
+    state = model.state_dict()
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    arrays = {
+        name: value[None, None].numpy() if value.ndim == 2 and "Conv" in name else value.numpy()
+        for name, value in to_authors(model).items()
+    }
+    tensors, missing, unexpected = from_authors(arrays, shapes, config)
+    assert (missing, unexpected) == ([], [])
+    assert all(torch.equal(tensors[name], state[name]) for name in state)
+
+
+def test_gradients_equal_the_reference() -> None:
+    config = MaximConfig(
+        features=2,
+        depth=2,
+        num_groups=1,
+        channels_reduction=2,
+        block_size_hr=(2, 2),
+        block_size_lr=(2, 2),
+        grid_size_hr=(2, 1),
+    )
+    model = random_model(config)
+    rows, columns = config.size_multiple
+    x = torch.rand(1, 3, rows, columns, dtype=torch.float64)
+    parameters = dict(model.named_parameters())
+    mine = torch.autograd.grad(model(x).sin().sum(), list(parameters.values()))
+    arrays = {name: value.detach().requires_grad_() for name, value in to_authors(model).items()}
+    out = maxim(arrays, asdict(config), x.permute(0, 2, 3, 1))[-1][-1]
+    theirs = torch.autograd.grad(out.sin().sum(), list(arrays.values()))
+    norms = {authors_name(n, config): g.norm() for n, g in zip(parameters, mine)}
+    for name, gradient in zip(arrays, theirs):
+        torch.testing.assert_close(norms[name], gradient.norm(), atol=1e-8, rtol=1e-6)
