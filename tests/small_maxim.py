@@ -1,0 +1,47 @@
+"""A published variant shrunk to nothing: real names and stage counts, tiny arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
+from multiaxis.weights.convert.maxim import authors_name
+
+CONFIG = MaximConfig(
+    features=4,
+    num_stages=2,
+    num_supervision_scales=3,
+    block_size_hr=(2, 2),
+    grid_size_hr=(2, 2),
+    block_size_lr=(2, 2),
+)
+
+
+def use_small_variant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `maxim_s2` small, so that whole pulls take no time."""
+    monkeypatch.setitem(VARIANTS, "maxim_s2", CONFIG)
+
+
+def model(seed: int = 0) -> Maxim:
+    torch.manual_seed(seed)
+    return Maxim(CONFIG).eval()
+
+
+def write_npz(path: Path, of: Maxim, prefix: str = "opt/target/", **extra: np.ndarray) -> Path:
+    """Write a model as the authors would."""
+    arrays: dict[str, np.ndarray] = dict(extra)
+    for name, value in of.state_dict().items():
+        tensor = value
+        if name.endswith(("up.weight", "up_y.weight")):
+            tensor = value.permute(2, 3, 0, 1).flip(0, 1)
+        elif value.ndim == 4:
+            tensor = value.permute(2, 3, 1, 0)
+        elif value.ndim == 2:
+            tensor = value.T
+        arrays[prefix + authors_name(name, of.config)] = tensor.numpy()
+    np.savez(path, **arrays)
+    return path

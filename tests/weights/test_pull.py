@@ -1,0 +1,250 @@
+"""Pulling: sources in order, checks, faults, two processes at once. Nothing leaves this machine."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.server
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import small_maxim
+from multiaxis.errors import ConfigError, WeightsError, WeightsUnavailableError
+from multiaxis.progress import Progress
+from multiaxis.weights import Checkpoint, find_checkpoint, list_checkpoints, list_tasks, pull
+from multiaxis.weights.index import AuthorsSource, NpmSource
+from multiaxis.weights.pull import matches_index
+from multiaxis.weights.store import cached_path, digest, is_intact, read_safetensors
+
+NOWHERE = AuthorsSource("http://127.0.0.1:9/checkpoint.npz", None)
+
+
+@pytest.fixture(autouse=True)
+def _small_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MULTIAXIS_OFFLINE", raising=False)
+    small_maxim.use_small_variant(monkeypatch)
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None: ...
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and its address on the loopback."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(_Silent, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def checkpoint(*sources: AuthorsSource | NpmSource) -> Checkpoint:
+    return replace(find_checkpoint("derain"), sources=sources, digest=None)
+
+
+def test_the_index_lists_what_is_published() -> None:
+    rows = list_checkpoints()
+    assert len(rows) == 11
+    assert list_tasks() == [
+        "denoise", "deblur", "derain", "dehaze-indoor", "dehaze-outdoor", "enhance", "retouch",
+    ]  # fmt: skip
+    assert [row.name for row in list_checkpoints("deblur")] == [
+        "deblur", "deblur-reds", "deblur-realblur-r", "deblur-realblur-j",
+    ]  # fmt: skip
+    packaged = [row for row in rows if any(isinstance(s, NpmSource) for s in row.sources)]
+    assert {row.name for row in packaged} == set(list_tasks())
+    assert all(row.digest for row in packaged)
+    for row in rows:
+        assert isinstance(row.sources[0], AuthorsSource)
+        assert row.model == ("maxim_s3" if row.task in {"denoise", "deblur"} else "maxim_s2")
+        assert row.results
+        assert "Apache-2.0" in row.licence
+    with pytest.raises(ConfigError, match="did you mean derain"):
+        find_checkpoint("deran")
+
+
+def test_the_first_source_that_answers_is_taken(served: tuple[Path, str]) -> None:
+    folder, address = served
+    file = small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    sha = hashlib.sha256(file.read_bytes()).hexdigest()
+    row = checkpoint(NOWHERE, AuthorsSource(f"{address}/c.npz", sha))
+    seen: list[Progress] = []
+    path = pull(row, on_progress=seen.append)
+    assert path == cached_path("derain")
+    assert is_intact(path)
+    assert seen[-1].done == seen[-1].total == file.stat().st_size
+    tensors, metadata = read_safetensors(path)
+    assert metadata["source"].endswith("/c.npz")
+    assert matches_index(path, replace(row, digest=digest(_without_coarse_heads(tensors))))
+    assert not matches_index(path, replace(row, digest="0" * 64))
+    file.unlink()
+    assert pull(row) == path, "the cache answers from now on"
+    assert [p.suffix for p in sorted(path.parent.iterdir())] == [".lock", ".safetensors"]
+
+
+def _without_coarse_heads(tensors: dict) -> dict:
+    return {n: t for n, t in tensors.items() if not n.startswith(("stages.1.heads.1", "stages.1.heads.2"))}  # fmt: skip # noqa: E501
+
+
+def test_a_damaged_cache_is_fetched_again(served: tuple[Path, str]) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    row = checkpoint(AuthorsSource(f"{address}/c.npz", None))
+    path = pull(row)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 0xFF
+    path.write_bytes(data)
+    assert not is_intact(path)
+    pull(row)
+    assert is_intact(path)
+
+
+def test_if_nobody_answers_everything_is_said(served: tuple[Path, str]) -> None:
+    folder, address = served
+    (folder / "text.npz").write_text("not an archive")
+    row = checkpoint(
+        NOWHERE,
+        AuthorsSource(f"{address}/none.npz", None),
+        AuthorsSource(f"{address}/text.npz", "0" * 64),
+        AuthorsSource(f"{address}/text.npz", None),
+    )
+    with pytest.raises(WeightsUnavailableError) as caught:
+        pull(row)
+    message = str(caught.value)
+    assert "(0.0 s): not reachable" in message
+    assert "the server answered 404" in message
+    assert "sha256 is" in message
+    assert "of an unknown kind" in message
+    assert f"multiaxis weights convert FILE {cached_path('derain')}" in message
+    assert not cached_path("derain").exists()
+
+
+def test_a_download_that_is_cut_short(served: tuple[Path, str], tmp_path: Path) -> None:
+    class Short(_Silent):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"PK" * 50)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Short) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/c.npz"
+        with pytest.raises(WeightsUnavailableError, match="cut short at 100 of 1000"):
+            pull(checkpoint(AuthorsSource(url, None)))
+        server.shutdown()
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_offline_asks_nobody(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "environment":
+        monkeypatch.setenv("MULTIAXIS_OFFLINE", "1")
+    with pytest.raises(WeightsUnavailableError, match="offline, and the file is not in the cache"):
+        pull(checkpoint(NOWHERE), offline=how == "argument")
+
+
+def fake_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a client on the PATH that records its words and does what the test wants."""
+    client = folder / "bin" / "npm"
+    client.parent.mkdir()
+    client.write_text(f'#!/bin/sh\necho "$@" > {folder}/words\n{textwrap.dedent(script)}')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{client.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def npm_source(data: bytes) -> NpmSource:
+    integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+    return NpmSource("@x/maxim", "0.1.0", integrity, len(data), "MIT")
+
+
+def test_npm_is_asked_for_the_pinned_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The container is found out from its content, so an npz can stand in for the real tarball.
+    packed = small_maxim.write_npz(tmp_path / "packed.npz", small_maxim.model(4))
+    fake_npm(
+        tmp_path,
+        f"""
+        for word in "$@"; do case "$word" in --pack-destination=*) to="${{word#*=}}";; esac; done
+        cp {packed} "$to/maxim.tgz"
+        """,
+        monkeypatch,
+    )
+    path = pull(checkpoint(NOWHERE, npm_source(packed.read_bytes())))
+    assert is_intact(path)
+    words = (tmp_path / "words").read_text().split()
+    assert words[0] == "pack"
+    assert words[-1] == "@x/maxim@0.1.0"
+    assert "--ignore-scripts" in words
+    cached_path("derain").unlink()
+    with pytest.raises(WeightsUnavailableError, match="integrity is sha512-"):
+        pull(checkpoint(npm_source(b"something else")))
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo 'npm error 404 not found' >&2; exit 1", "failed with code 1: npm error 404"),
+        ("exit 0", "left 0 tarballs"),
+        ("exec sleep 60", r"npm gave nothing in \d+ s"),
+    ],
+)
+def test_npm_that_fails(
+    script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multiaxis.weights.sources.NPM_TIMEOUT", 1.0)
+    fake_npm(tmp_path, script, monkeypatch)
+    with pytest.raises(WeightsUnavailableError, match=message):
+        pull(checkpoint(npm_source(b"")))
+
+
+def test_no_npm_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(WeightsUnavailableError, match="npm client is not installed"):
+        pull(checkpoint(npm_source(b"")))
+
+
+def test_a_cache_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("MULTIAXIS_HOME", str(blocked))
+    with pytest.raises(WeightsError, match="cannot use the cache folder.*MULTIAXIS_HOME"):
+        pull(checkpoint(NOWHERE))
+
+
+def test_two_processes_at_once(served: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    code = f"""
+        import pytest, small_maxim
+        from dataclasses import replace
+        from multiaxis.weights import find_checkpoint, pull
+        from multiaxis.weights.index import AuthorsSource
+        small_maxim.use_small_variant(pytest.MonkeyPatch())
+        source = AuthorsSource("{address}/c.npz", None)
+        print(pull(replace(find_checkpoint("derain"), sources=(source,), digest=None)))
+    """
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert {process.communicate(timeout=120)[0].strip() for process in both} == {
+        str(cached_path("derain"))
+    }
+    assert [process.returncode for process in both] == [0, 0]
+    assert is_intact(cached_path("derain"))
