@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from multiaxis.errors import WeightsUnavailableError
-from multiaxis.weights import find_checkpoint, pull
+from multiaxis.weights.index import find_checkpoint
+from multiaxis.weights.pull import pull
 
 
 @pytest.fixture(scope="session")

@@ -31,10 +31,11 @@ def model(seed: int = 0) -> Maxim:
     return Maxim(CONFIG).eval()
 
 
-def write_npz(path: Path, of: Maxim, prefix: str = "opt/target/", **extra: np.ndarray) -> Path:
-    """Write a model as the authors would."""
-    arrays: dict[str, np.ndarray] = dict(extra)
+def to_authors(of: Maxim) -> dict[str, torch.Tensor]:
+    """Our parameters under the authors' names and in their layouts."""
+    arrays: dict[str, torch.Tensor] = {}
     for name, value in of.state_dict().items():
+        foreign = authors_name(name, of.config)
         tensor = value
         if name.endswith(("up.weight", "up_y.weight")):
             tensor = value.permute(2, 3, 0, 1).flip(0, 1)
@@ -42,6 +43,13 @@ def write_npz(path: Path, of: Maxim, prefix: str = "opt/target/", **extra: np.nd
             tensor = value.permute(2, 3, 1, 0)
         elif value.ndim == 2:
             tensor = value.T
-        arrays[prefix + authors_name(name, of.config)] = tensor.numpy()
-    np.savez(path, **arrays)
+        assert foreign not in arrays, f"{name} and another parameter are both {foreign}"
+        arrays[foreign] = tensor
+    return arrays
+
+
+def write_npz(path: Path, of: Maxim, prefix: str = "opt/target/", **extra: np.ndarray) -> Path:
+    """Write a model as the authors would."""
+    arrays = {prefix + name: tensor.numpy() for name, tensor in to_authors(of).items()}
+    np.savez(path, **extra, **arrays)
     return path

@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from multiaxis.restore import Restorer, restore
+    from multiaxis.restoration import Restorer, restore
     from multiaxis.score import psnr, ssim
     from multiaxis.tasks.evaluate import evaluate
-    from multiaxis.weights import list_checkpoints, load_weights
+    from multiaxis.weights.index import list_checkpoints
+    from multiaxis.weights.load import load_weights
     from multiaxis.zoo import create_model, list_models
 
 _HOMES = {
-    "Restorer": "multiaxis.restore",
+    "Restorer": "multiaxis.restoration",
     "create_model": "multiaxis.zoo",
     "evaluate": "multiaxis.tasks.evaluate",
-    "list_checkpoints": "multiaxis.weights",
+    "list_checkpoints": "multiaxis.weights.index",
     "list_models": "multiaxis.zoo",
-    "load_weights": "multiaxis.weights",
+    "load_weights": "multiaxis.weights.load",
     "psnr": "multiaxis.score",
-    "restore": "multiaxis.restore",
+    "restore": "multiaxis.restoration",
     "ssim": "multiaxis.score",
 }
 

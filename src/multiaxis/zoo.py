@@ -9,7 +9,9 @@ from typing import Any
 
 from multiaxis.errors import WeightsError, unknown
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.weights import find_checkpoint, load_model, load_weights, pull
+from multiaxis.weights.index import find_checkpoint
+from multiaxis.weights.load import load_model, load_weights
+from multiaxis.weights.pull import pull
 
 FAMILY = "maxim"
 

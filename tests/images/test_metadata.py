@@ -73,6 +73,21 @@ def test_date_place_and_maker_note_are_kept(suffix, photo, tmp_path):
     assert [float(part) for part in place[2]] == [48.0, 8.0, 30.5]
 
 
+def test_exif_of_tiff_is_read_and_its_loss_reported(smooth, encode, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110], exif[0x8769] = 6, "Model", {0x9003: "2019:08:07 06:05:04"}
+    data = encode(Image.fromarray(smooth), "TIFF", exif=exif.tobytes())
+    (tmp_path / "a.tif").write_bytes(data)
+    picture = read_picture(tmp_path / "a.tif")
+    assert picture.pixels.shape == (48, 32, 3)
+    assert write_picture(tmp_path / "b.tif", picture) == ("exif",)
+    assert write_picture(tmp_path / "b.png", picture) == ()
+    with Image.open(tmp_path / "b.png") as image:
+        found = image.getexif()
+        assert (found[0x0110], found.get(0x0112, 1)) == ("Model", 1)
+        assert found.get_ifd(0x8769)[0x9003] == "2019:08:07 06:05:04"
+
+
 @pytest.mark.parametrize("suffix", HOLDS)
 def test_nothing_is_made_up(suffix, smooth, tmp_path):
     write_picture(tmp_path / f"a{suffix}", Picture(smooth))
@@ -123,3 +138,10 @@ def test_pillow_finds_the_profile(photo, tmp_path):
         write_picture(tmp_path / f"b{suffix}", photo)
         with Image.open(io.BytesIO((tmp_path / f"b{suffix}").read_bytes())) as image:
             assert image.info["icc_profile"] == SRGB
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])  # Pillow parses it for AVIF
+def test_damaged_exif_is_read_without_a_word(kind, smooth, encode, tmp_path):
+    beyond = b"Exif\0\0MM\0*" + bytes.fromhex("00000008 0001 011a 0005 00000001 0000ffff 00000000")
+    (tmp_path / "a").write_bytes(encode(Image.fromarray(smooth), kind, exif=beyond))
+    assert read_picture(tmp_path / "a").metadata.resolution is None

@@ -212,5 +212,5 @@ def test_bfloat16_stays_near_float32() -> None:
     x = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
         exact, rough = model(x), model.bfloat16()(x.bfloat16()).float()
-    # Random weights are rougher than trained ones (see restore/test_pretrained.py).
+    # Random weights are rougher than trained ones (see restoration/test_pretrained.py).
     assert (exact - rough).square().mean().sqrt() < 0.1 * exact.std()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from maxim_reference import maxim
 from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.weights.convert.maxim import authors_name, from_authors
+from small_maxim import to_authors
 
 sizes = st.sampled_from([(1, 1), (1, 2), (2, 1), (2, 2), (4, 2)])
 
@@ -51,23 +52,6 @@ def random_model(config: MaximConfig, seed: int = 0) -> Maxim:
         around = 1.0 if name.endswith("norm.weight") else 0.0
         torch.nn.init.normal_(parameter, around, 0.3, generator=generator)
     return model
-
-
-def to_authors(model: Maxim) -> dict[str, torch.Tensor]:
-    """Our parameters under the authors' names and in their layouts."""
-    arrays: dict[str, torch.Tensor] = {}
-    for name, value in model.state_dict().items():
-        foreign = authors_name(name, model.config)
-        tensor = value
-        if name.endswith(("up.weight", "up_y.weight")):
-            tensor = value.permute(2, 3, 0, 1).flip(0, 1)
-        elif value.ndim == 4:
-            tensor = value.permute(2, 3, 1, 0)
-        elif value.ndim == 2:
-            tensor = value.T
-        assert foreign not in arrays, f"{name} and another parameter are both {foreign}"
-        arrays[foreign] = tensor
-    return arrays
 
 
 @settings(max_examples=20, deadline=None)

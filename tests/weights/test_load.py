@@ -16,7 +16,7 @@ import torch
 import small_maxim
 from multiaxis import create_model, load_weights
 from multiaxis.errors import WeightsError
-from multiaxis.weights import convert_weights, load_model
+from multiaxis.weights.load import convert_weights, load_model
 from multiaxis.weights.store import is_intact
 
 

@@ -20,10 +20,17 @@ import pytest
 import small_maxim
 from multiaxis.errors import ConfigError, WeightsError, WeightsUnavailableError
 from multiaxis.progress import Progress
-from multiaxis.weights import Checkpoint, find_checkpoint, list_checkpoints, list_tasks, pull
-from multiaxis.weights.index import AuthorsSource, NpmSource
-from multiaxis.weights.pull import matches_index
-from multiaxis.weights.store import cached_path, digest, is_intact, read_safetensors
+from multiaxis.weights.cache import cached_path
+from multiaxis.weights.index import (
+    AuthorsSource,
+    Checkpoint,
+    NpmSource,
+    find_checkpoint,
+    list_checkpoints,
+    list_tasks,
+)
+from multiaxis.weights.pull import matches_index, pull
+from multiaxis.weights.store import digest, is_intact, read_safetensors
 
 NOWHERE = AuthorsSource("http://127.0.0.1:9/checkpoint.npz", None)
 
@@ -231,8 +238,8 @@ def test_two_processes_at_once(served: tuple[Path, str], tmp_path: Path) -> None
     code = f"""
         import pytest, small_maxim
         from dataclasses import replace
-        from multiaxis.weights import find_checkpoint, pull
-        from multiaxis.weights.index import AuthorsSource
+        from multiaxis.weights.index import AuthorsSource, find_checkpoint
+        from multiaxis.weights.pull import pull
         small_maxim.use_small_variant(pytest.MonkeyPatch())
         source = AuthorsSource("{address}/c.npz", None)
         print(pull(replace(find_checkpoint("derain"), sources=(source,), digest=None)))

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from multiaxis.cli import console
+from multiaxis.cli.options import Flag
 
 
 def compare(
@@ -16,7 +17,7 @@ def compare(
     /,
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Flag = False,
 ) -> None:
     """Put two versions of a picture side by side, with the place of greatest change enlarged.
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from multiaxis.cli import console
+from multiaxis.cli.options import DEFAULT_MODEL, Flag, ModelOptions, check_task, load_restorer
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.progress import Progress
 
 if TYPE_CHECKING:
-    from multiaxis.restore import Plan, Result
+    from multiaxis.restoration import Plan, Result
 
 
 def restore(
@@ -21,11 +22,8 @@ def restore(
     *,
     task: str,
     output: Annotated[str | None, Parameter(alias="-o")] = None,
-    weights: str | None = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
-    device: str = "auto",
-    dtype: str = "float32",
-    offline: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Flag = False,
+    model: ModelOptions = DEFAULT_MODEL,
     max_megapixels: float = 400.0,
     quiet: Annotated[bool, Parameter(alias="-q", negative=())] = False,
 ) -> int:
@@ -42,44 +40,24 @@ def restore(
     output
         A folder, or a file for a single input. By default each output lies beside its input, with
         the task appended to its name.
-    weights
-        Another checkpoint than the task's own: a name of "multiaxis weights list", or a file.
     overwrite
         Replace outputs that exist.
-    device
-        auto, cpu, cuda, cuda:N or mps.
-    dtype
-        float32, or bfloat16: faster where the hardware has it, a little less exact.
-    offline
-        Use only weights that are in the cache (also: environment variable MULTIAXIS_OFFLINE=1).
     max_megapixels
         Refuse larger files before they are decoded.
     quiet
         Print errors only.
     """
-    from multiaxis.errors import unknown
-    from multiaxis.weights import list_tasks
-
-    if task not in list_tasks():
-        raise unknown("task", task, list_tasks())
+    check_task(task)
     if not max_megapixels > 0:
         raise ConfigError(f"--max-megapixels is {max_megapixels:g}: accepted is a positive number")
-
-    from multiaxis.restore import Restorer, plan_jobs, run_jobs
+    from multiaxis.restoration import plan_jobs, run_jobs
 
     plan = plan_jobs(
-        inputs,
-        output,
-        suffix=f"_{task}",
-        overwrite=overwrite,
-        max_megapixels=max_megapixels,
+        inputs, output, suffix=f"_{task}", overwrite=overwrite, max_megapixels=max_megapixels
     )
     if not plan.jobs:
         raise ImageError("; ".join(reason for _, reason in plan.refused))
-    with console.progress("bytes", quiet=quiet) as show:
-        restorer = Restorer(
-            task, weights=weights, device=device, dtype=dtype, offline=offline, on_progress=show
-        )
+    restorer = load_restorer(task, model, quiet=quiet)
     start = time.monotonic()
     with console.progress("pictures", quiet=quiet) as show:
         report = _Reporter(plan, show, quiet=quiet)
@@ -127,7 +105,7 @@ def _summarise(
     ]
     done = len(results) - sum(result.error is not None for result in results)
     pixels = sum(result.job.pixels for result in results if result.error is None)
-    if len(results) == 1 and len(failures) == 1 and not plan.refused:
+    if len(failures) == len(results) == 1:
         raise ImageError(str(failures[0][1]))
     console.note(
         f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from multiaxis.cli import console
+from multiaxis.cli.options import Flag
 from multiaxis.errors import ConfigError
 
 
@@ -19,8 +17,8 @@ def list_weights(task: str | None = None, /) -> None:
     task
         Only those of one task.
     """
-    from multiaxis.weights import list_checkpoints
-    from multiaxis.weights.store import cached_path, home
+    from multiaxis.weights.cache import cached_path, home
+    from multiaxis.weights.index import list_checkpoints
 
     for row in list_checkpoints(task):
         scores = "; ".join(f"{r.test_set} {r.psnr:g} dB / {r.ssim:g}" for r in row.results)
@@ -30,7 +28,7 @@ def list_weights(task: str | None = None, /) -> None:
     console.say(f"cache: {home()}")
 
 
-def pull(names: list[str], /, *, offline: Annotated[bool, Parameter(negative=())] = False) -> None:
+def pull(names: list[str], /, *, offline: Flag = False) -> None:
     """Fetch checkpoints into the cache, converted and checked.
 
     Parameters
@@ -40,8 +38,8 @@ def pull(names: list[str], /, *, offline: Annotated[bool, Parameter(negative=())
     offline
         Ask no source: fail unless the cache has it (also: MULTIAXIS_OFFLINE=1).
     """
-    from multiaxis.weights import find_checkpoint
-    from multiaxis.weights import pull as pull_one
+    from multiaxis.weights.index import find_checkpoint
+    from multiaxis.weights.pull import pull as pull_one
 
     rows = [find_checkpoint(name) for name in names]
     for row in rows:
@@ -52,9 +50,10 @@ def pull(names: list[str], /, *, offline: Annotated[bool, Parameter(negative=())
 
 def verify() -> int:
     """Check that every cached checkpoint is whole, and what the index says."""
-    from multiaxis.weights import list_checkpoints
+    from multiaxis.weights.cache import cached_path, home
+    from multiaxis.weights.index import list_checkpoints
     from multiaxis.weights.pull import matches_index
-    from multiaxis.weights.store import cached_path, home, is_intact
+    from multiaxis.weights.store import is_intact
 
     present = [row for row in list_checkpoints() if cached_path(row.name).exists()]
     damaged = 0
@@ -80,7 +79,7 @@ def convert(
     /,
     *,
     model: str | None = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Flag = False,
 ) -> None:
     """Convert a checkpoint to safetensors.
 
@@ -96,7 +95,7 @@ def convert(
         Replace the output if it exists.
     """
     from multiaxis.errors import unknown
-    from multiaxis.weights import convert_weights
+    from multiaxis.weights.load import convert_weights
     from multiaxis.zoo import list_models
 
     if model is not None and model not in list_models():

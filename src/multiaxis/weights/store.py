@@ -1,4 +1,4 @@
-"""Where converted checkpoints live on this machine, how they are written and checked."""
+"""Converted checkpoints: how they are written, read and checked."""
 
 from __future__ import annotations
 
@@ -9,26 +9,13 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from multiaxis.errors import WeightsError
-
-HOME_VARIABLE = "MULTIAXIS_HOME"
-
-
-def home() -> Path:
-    """Return the cache folder: `MULTIAXIS_HOME`, else the platform's place for caches."""
-    chosen = os.environ.get(HOME_VARIABLE)
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("multiaxis")
-
-
-def cached_path(name: str) -> Path:
-    """Return where the checkpoint of that name lies, or would lie."""
-    return home() / "weights" / f"{name}.safetensors"
+from multiaxis.weights.cache import HOME_VARIABLE
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -111,13 +111,8 @@ class MaximConfig:
             self.channels_reduction,
             f"at most features = {self.features}",
         )
-        rate: object = self.dropout_rate
-        _require(
-            isinstance(rate, int | float) and 0 <= rate < 1,
-            "dropout_rate",
-            rate,
-            "at least 0 and below 1",
-        )
+        rate = self.dropout_rate
+        _require(0 <= rate < 1, "dropout_rate", rate, "at least 0 and below 1")
         _require(
             self.num_outputs == self.in_channels or 1 in (self.num_outputs, self.in_channels),
             "num_outputs",

@@ -26,8 +26,8 @@ from multiaxis.images import (
     write_picture,
 )
 from multiaxis.progress import OnProgress
-from multiaxis.restore.frame import Frames, restore_frames
-from multiaxis.weights import find_checkpoint, list_tasks
+from multiaxis.restoration.frame import Frames, restore_frames
+from multiaxis.weights.index import find_checkpoint, list_tasks
 from multiaxis.zoo import open_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -126,7 +126,7 @@ class Restorer:
         """Restore the colours of a picture; alpha and metadata pass through."""
         values = to_unit(picture.pixels)
         restored = self.restore_values(values)
-        return picture.with_pixels(from_unit(restored, picture.pixels.dtype))
+        return picture.with_pixels(_like(restored, picture.pixels.dtype))
 
     def restore_values(self, values: Frames) -> Frames:
         """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
@@ -148,7 +148,7 @@ class Restorer:
             )
         has_alpha = pixels.shape[2] in (2, 4)
         colour = pixels[..., :-1] if has_alpha else pixels
-        restored = from_unit(self.restore_values(_unit_values(colour)), colour.dtype)
+        restored = _like(self.restore_values(_unit_values(colour)), colour.dtype)
         if has_alpha:
             restored = np.concatenate([restored, pixels[..., -1:]], axis=-1)
         return restored[..., 0] if flat else restored
@@ -164,7 +164,7 @@ class Restorer:
         values = batch.detach().permute(0, 2, 3, 1).cpu()
         # NumPy has no bfloat16.
         array = (values.float() if values.is_floating_point() else values).numpy()
-        restored = from_unit(self._frames(_unit_values(array)), array.dtype)
+        restored = _like(self._frames(_unit_values(array)), array.dtype)
         result = torch.from_numpy(restored).permute(0, 3, 1, 2).to(tensor.device, tensor.dtype)
         return result[0] if single else result
 
@@ -237,6 +237,11 @@ def find_device(name: str) -> torch.device:
         here = ", ".join(k for k, is_there in present.items() if is_there)
         raise ConfigError(f"the device {name} is not available: this machine has {here}")
     return torch.device(name)
+
+
+def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Clip, and round to whole numbers where the picture came in such."""
+    return from_unit(values, np.float32 if dtype.kind == "f" else dtype).astype(dtype, copy=False)
 
 
 def _unit_values(array: NDArray[Any]) -> Frames:

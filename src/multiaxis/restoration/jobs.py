@@ -18,7 +18,7 @@ from multiaxis.images import (
     read_picture,
     write_picture,
 )
-from multiaxis.restore.restorer import Restorer
+from multiaxis.restoration.restorer import Restorer
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError, ShapeError
 from multiaxis.models.maxim import Maxim
-from multiaxis.restore.memory import free_memory, needed_memory
-from multiaxis.restore.padding import reflect_padding
+from multiaxis.restoration.memory import free_memory, needed_memory
+from multiaxis.restoration.padding import reflect_padding
 
 Frames = NDArray[np.float32]
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from multiaxis.weights import find_checkpoint, load_model
-from multiaxis.weights.index import NpmSource
+from multiaxis.weights.index import NpmSource, find_checkpoint
+from multiaxis.weights.load import load_model
 from multiaxis.weights.sources import SourceError, npm_pack
 
 pytestmark = pytest.mark.pretrained

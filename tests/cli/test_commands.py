@@ -1,0 +1,218 @@
+"""The command line: exit codes, messages, files; in this process, and once as a real one."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from multiaxis.cli.app import main
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k in range(3):
+        values = np.random.default_rng(k).integers(0, 255, (20, 26, 3), dtype=np.uint8)
+        Image.fromarray(values).save(folder / f"{k}.png")
+    return folder
+
+
+def test_restore_a_folder_with_one_bad_file(
+    pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "bad.png").write_text("nonsense")
+    words = ["restore", pictures, "--task", "derain", "--weights", weights, "-o", tmp_path / "out"]
+    assert run(*words) == 1
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]
+    told = capsys.readouterr().err
+    assert "[3/3]" in told
+    assert "restored 3 of 4 pictures" in told
+    assert told.count("bad.png") == 1
+    assert "Traceback" not in told
+
+
+def test_quiet_says_nothing(
+    pictures: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("restore", pictures, "--task", "derain", "--weights", weights, "-q") == 0
+    assert capsys.readouterr() == ("", "")
+    assert (pictures / "0_derain.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["restore", "x.png", "--task", "derian"], "did you mean derain"),
+        (["restore", "none.png", "--task", "derain"], "none.png"),
+        (["restore", "text.png", "--task", "derain"], "not a picture"),
+        (["restore", "empty.png", "--task", "derain"], "empty"),
+        (["restore", "hollow", "--task", "derain"], "holds no pictures"),
+        (["restore", "x.png", "--task", "derain", "--max-megapixels", "-1"], "positive number"),
+        (["restore", "x.png", "--task", "derain", "--max-megapixels", "0.0001"], "megapixels"),
+        (["restore", "x.png", "--task", "derain", "--device", "gpu"], "unknown device"),
+        (["restore", "x.png", "--task", "derain", "--dtype", "half"], "unknown dtype"),
+        (["restore", "x.png", "--task", "derain", "--weights", "text.png"], "unknown kind"),
+        (["restore", "x.png", "--task", "derain", "-o", "x.png"], "never replaced"),
+        (["restore", "x.png"], "--task"),
+        (["restore", "--task", "derain"], "INPUTS"),
+        (["restore", "x.png", "--task", "derain", "--tusk", "1"], "--tusk"),
+        (["restor", "x.png"], "restore"),
+        (["weights", "pull", "deran"], "did you mean derain"),
+        (["weights", "list", "deran"], "did you mean derain"),
+        (["weights", "convert", "text.png", "a.safetensors"], "unknown kind"),
+        (["weights", "convert", "text.png", "a.bin"], "must end in .safetensors"),
+        (["weights", "convert", "x.npz", "a.safetensors", "--model", "maxim"], "unknown model"),
+        (["evaluate", "--task", "derain", "--input", "hollow", "--target", "hollow"], "hollow"),
+        (["evaluate", "--task", "derain", "--input", ".", "--target", ".", "--protocol", "z"], "z"),
+        (["compare", "x.png", "none.png"], "none.png"),
+    ],
+)
+def test_bad_input_is_one_clear_message_and_code_2(
+    words: list[str],
+    message: str,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save("x.png")
+    Path("text.png").write_text("this is text")
+    Path("empty.png").write_bytes(b"")
+    Path("hollow").mkdir()
+    if words[0] == "restore" and "--weights" not in words:
+        words = [*words, "--weights", str(weights)]
+    before = sorted(tmp_path.rglob("*"))
+    assert run(*words) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert len(told.strip().splitlines()) == 1, told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_source_is_code_3(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "home"))
+    assert run("restore", pictures, "--task", "derain", "--offline") == 3
+    monkeypatch.setenv("MULTIAXIS_OFFLINE", "1")
+    assert run("weights", "pull", "derain") == 3
+
+
+def test_an_unexpected_error_shows_no_traceback_unless_asked(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("multiaxis.zoo.list_models", fail)
+    assert run("models") == 1
+    assert "unexpected RuntimeError: boom" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="boom"):
+        main(["models", "--debug"])
+
+
+def test_interrupting_is_code_130(
+    pictures: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("multiaxis.restoration.restorer.restore_frames", interrupt)
+    monkeypatch.setattr("multiaxis.restoration.restorer.Restorer._frames", interrupt)
+    before = sorted(pictures.iterdir())
+    assert run("restore", pictures, "--task", "derain", "--weights", weights) == 130
+    assert sorted(pictures.iterdir()) == before
+
+
+def test_evaluate_prints_and_writes_tables(
+    pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    words = ["evaluate", "--task", "derain", "--input", pictures, "--target", pictures]
+    words += ["--weights", weights, "--csv", tables, "--protocol", "rgb", "--protocol", "y"]
+    assert run(*words) == 0
+    printed = capsys.readouterr().out
+    assert "protocol y: MATLAB luma" in printed
+    with (tables / "derain-y.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows][-1] == "mean"
+    assert len(rows) == 4
+    mean = np.mean([float(row["psnr"]) for row in rows[:-1]])
+    assert float(rows[-1]["psnr"]) == pytest.approx(mean)
+    assert f"y: {mean:7.3f} dB" in printed.splitlines()[-3]
+    assert run(*words) == 2, "tables are not replaced without being asked"
+    assert run(*words, "--overwrite") == 0
+
+
+def test_evaluate_with_sizes_that_differ(
+    pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = tmp_path / "targets"
+    targets.mkdir()
+    for path in pictures.iterdir():
+        Image.open(path).crop((0, 0, 20, 20)).save(targets / path.name)
+    words = ["--task", "derain", "--input", pictures, "--target", targets, "--weights", weights]
+    assert run("evaluate", *words, "--csv", tmp_path) == 2
+    assert "crop them to the same frame" in capsys.readouterr().err
+
+
+def test_compare_makes_a_picture(pictures: Path) -> None:
+    assert run("compare", pictures / "0.png", pictures / "1.png") == 0
+    with Image.open(pictures / "1_compared.png") as compared:
+        assert compared.width > 40
+    assert run("compare", pictures / "0.png", pictures / "1.png") == 2
+
+
+def test_convert_list_models_and_verify(
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "home"))
+    target = tmp_path / "home" / "weights" / "derain.safetensors"
+    assert run("weights", "convert", weights, target) == 0
+    assert run("weights", "convert", weights, target) == 2
+    assert run("weights", "verify") == 1, "random weights are not the published ones"
+    assert "NOT the published parameters" in capsys.readouterr().out
+    target.write_bytes(target.read_bytes()[:-100])
+    assert run("weights", "verify") == 1
+    assert "DAMAGED" in capsys.readouterr().out
+    assert run("weights", "list", "derain") == 0
+    listed = capsys.readouterr().out
+    assert "derain-raindrop" in listed
+    assert "denoise" not in listed
+    assert run("models", "*_m?") == 0
+    assert capsys.readouterr().out.split()[0] == "maxim_m1"
+
+
+def test_as_a_real_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "multiaxis"]
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert "restore" in shown.stdout
+    failed = subprocess.run(
+        [*command, "restore", "none.png", "--task", "derain"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("multiaxis: ")
+    assert failed.stdout == ""

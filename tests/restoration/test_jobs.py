@@ -1,0 +1,132 @@
+"""Many files: what goes where, and what happens to the others when one fails."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from multiaxis import Restorer
+from multiaxis.restoration import Plan, plan_jobs, run_jobs
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k, name in enumerate(["b.png", "a.jpg", "c ü.png"]):
+        values = np.random.default_rng(k).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+        Image.fromarray(values).save(folder / name)
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def names(plan: Plan) -> list[tuple[str, str]]:
+    return [(job.input.name, job.output.name) for job in plan.jobs]
+
+
+def test_beside_the_input_with_a_suffix(folder: Path) -> None:
+    plan = plan_jobs([str(folder)], None, suffix="_derain")
+    assert names(plan) == [
+        ("a.jpg", "a_derain.jpg"),
+        ("b.png", "b_derain.png"),
+        ("c ü.png", "c ü_derain.png"),
+    ]
+    assert all(job.output.parent == folder for job in plan.jobs)
+    assert not plan.refused
+
+
+def test_patterns_files_and_a_folder_as_output(folder: Path, tmp_path: Path) -> None:
+    plan = plan_jobs(
+        [str(folder / "*.png"), str(folder / "a.jpg"), str(folder / "a.jpg")],
+        str(tmp_path / "new"),
+        suffix="_x",
+    )
+    assert [job.output for job in plan.jobs] == [
+        tmp_path / "new" / name for name in ("b.png", "c ü.png", "a.jpg")
+    ]
+
+
+def test_one_file_to_one_file(folder: Path, tmp_path: Path) -> None:
+    source = str(folder / "b.png")
+    (job,) = plan_jobs([source], str(tmp_path / "out.tif"), suffix="_x").jobs
+    assert job.output == tmp_path / "out.tif"
+    (job,) = plan_jobs([source], f"{tmp_path}/out.v1/", suffix="_x").jobs
+    assert job.output == tmp_path / "out.v1" / "b.png"
+
+
+def test_what_an_earlier_run_wrote_is_not_restored_again(folder: Path, restorer: Restorer) -> None:
+    first = plan_jobs([str(folder)], None, suffix="_x")
+    assert all(not result.error for result in run_jobs(restorer, first.jobs))
+    again = plan_jobs([str(folder)], None, suffix="_x")
+    assert not again.jobs
+    assert len(again.refused) == 3
+    assert all("exists: pass --overwrite" in reason for _, reason in again.refused)
+    assert len(plan_jobs([str(folder)], None, suffix="_x", overwrite=True).jobs) == 3
+
+
+@pytest.mark.parametrize(
+    ("output", "overwrite", "message"),
+    [
+        (".", True, "is an input: originals are never replaced"),
+        ("out.docx", False, "no suffix of a picture"),
+        ("b_x.png", False, "exists"),
+    ],
+)
+def test_refused_outputs(
+    output: str, overwrite: bool, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "b_x.png").write_bytes(b"old")
+    plan = plan_jobs(["b.png"], output, suffix="_x", overwrite=overwrite)
+    assert not plan.jobs
+    assert message in plan.refused[0][1]
+
+
+def test_two_inputs_of_one_name(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.png").write_bytes((folder / "b.png").read_bytes())
+    plan = plan_jobs([str(folder / "b.png"), str(other / "b.png")], str(tmp_path / "o"), suffix="")
+    assert len(plan.jobs) == 1
+    assert "is already that of" in plan.refused[0][1]
+
+
+def test_bad_inputs_are_found_before_anything_runs(folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    (folder / "empty.jpg").write_bytes(b"")
+    plan = plan_jobs([str(folder), str(tmp_path / "none.png")], None, suffix="_x")
+    assert len(plan.jobs) == 3
+    assert {path.name for path, _ in plan.refused} == {"broken.png", "empty.jpg", "none.png"}
+    assert all("\n" not in reason for _, reason in plan.refused)
+    hollow = tmp_path / "hollow"
+    hollow.mkdir()
+    assert "holds no pictures" in plan_jobs([str(hollow)], None, suffix="").refused[0][1]
+    too_large = plan_jobs([str(folder / "b.png")], None, suffix="_x", max_megapixels=1e-5)
+    assert "megapixels" in too_large.refused[0][1]
+
+
+def test_one_failure_does_not_stop_the_others(folder: Path, restorer: Restorer) -> None:
+    before = {p: hashlib.sha256(p.read_bytes()).digest() for p in folder.iterdir()}
+    plan = plan_jobs([str(folder)], None, suffix="_x")
+    whole = (folder / "a.jpg").read_bytes()
+    (folder / "a.jpg").write_bytes(whole[: len(whole) // 2])  # damaged after it was planned
+    seen: list[str] = []
+    results = run_jobs(restorer, plan.jobs, on_result=lambda r: seen.append(r.job.input.name))
+    assert seen == ["a.jpg", "b.png", "c ü.png"]
+    assert [bool(result.error) for result in results] == [True, False, False]
+    (folder / "a.jpg").write_bytes(whole)
+    written = {folder / "b_x.png", folder / "c ü_x.png"}
+    assert set(folder.iterdir()) == set(before) | written, "something else was left behind"
+    assert all(hashlib.sha256(p.read_bytes()).digest() == h for p, h in before.items())
+
+
+def test_an_output_that_appears_meanwhile_is_not_replaced(folder: Path, restorer: Restorer) -> None:
+    plan = plan_jobs([str(folder / "b.png")], None, suffix="_x")
+    (folder / "b_x.png").write_bytes(b"somebody's")
+    (result,) = run_jobs(restorer, plan.jobs)
+    assert result.error
+    assert (folder / "b_x.png").read_bytes() == b"somebody's"

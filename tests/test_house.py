@@ -1,0 +1,49 @@
+"""The rules of the house that a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") < 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 65, node.name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import multiaxis; multiaxis.__all__; dir(multiaxis)",
+        "import multiaxis.cli.app",
+        "import multiaxis.images, multiaxis.score",
+        "import multiaxis.weights.index as i; i.list_checkpoints()",
+        "from multiaxis.cli.app import app; app('--help', result_action='return_value')",
+        "from multiaxis.cli.app import app; app('restore --help', result_action='return_value')",
+    ],
+)
+def test_torch_is_not_imported_before_it_is_needed(statement: str) -> None:
+    code = f"{statement}\nimport sys; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode() or "torch was imported"
+
+
+def test_public_names_exist_and_are_typed() -> None:
+    import multiaxis
+
+    for name in multiaxis.__all__:
+        assert getattr(multiaxis, name) is not None
+    assert (ROOT / "src" / "multiaxis" / "py.typed").exists()
+    with pytest.raises(AttributeError, match="no attribute 'restorer'"):
+        multiaxis.restorer  # noqa: B018
