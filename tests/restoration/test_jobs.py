@@ -72,7 +72,7 @@ def test_what_an_earlier_run_wrote_is_not_restored_again(folder: Path, restorer:
     ("output", "overwrite", "message"),
     [
         (".", True, "is an input: originals are never replaced"),
-        ("out.docx", False, "no suffix of a picture"),
+        ("out.docx", False, "unknown suffix"),
         ("b_x.png", False, "exists"),
     ],
 )

@@ -93,6 +93,9 @@ class _Reporter:
             f"[{self.done}/{self.count}] {result.job.input} -> {outcome}{estimate}",
             quiet=self.quiet,
         )
+        if result.lost:
+            kept_out = ", ".join(result.lost)
+            console.note(f"  note: {result.job.output.suffix} cannot hold the {kept_out}")
         self.show(Progress("restoring", self.done, self.count, "pictures"))
 
 

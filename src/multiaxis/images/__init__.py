@@ -3,7 +3,7 @@
 from multiaxis.images.compare import side_by_side
 from multiaxis.images.convert import from_unit, grey_to_rgb, rgb_to_grey, to_unit
 from multiaxis.images.find import list_pictures
-from multiaxis.images.formats import FORMATS, READABLE_SUFFIXES, Format
+from multiaxis.images.formats import FORMATS, READABLE_SUFFIXES, Format, check_holds
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.pillow import from_pillow, to_pillow
 from multiaxis.images.read import DEFAULT_MEGAPIXELS, Probe, probe_picture, read_picture
@@ -17,6 +17,7 @@ __all__ = [
     "Metadata",
     "Picture",
     "Probe",
+    "check_holds",
     "from_pillow",
     "from_unit",
     "grey_to_rgb",

@@ -173,6 +173,45 @@ def format_of(path: Path) -> Format:
     raise ImageError(f"cannot write {path}: {found}; accepted are {known}")
 
 
+def formats_for(depth: str, *, alpha: bool) -> list[Format]:
+    """List the formats that can hold a depth, and alpha where there is some."""
+    return [row for row in FORMATS if depth in row.depths and (row.alpha or not alpha)]
+
+
+def check_holds(path: Path, *, depth: str, alpha: bool, height: int, width: int) -> None:
+    """Refuse a format that would lose depth or transparency, or is too small.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; its suffix names the format.
+    depth : str
+        ``"uint8"``, ``"uint16"`` or ``"float32"``.
+    alpha : bool
+        Whether there is transparency.
+    height, width : int
+        Pixels.
+
+    Raises
+    ------
+    ImageError
+        Says which formats hold such a picture.
+    """
+    kind, fitting = format_of(path), formats_for(depth, alpha=alpha)
+    if kind not in fitting:
+        kept = depth + (" with alpha" if alpha else "")
+        raise ImageError(
+            f"cannot write {path}: {kind.name} cannot hold {kept}; use {usual_suffixes(fitting)}"
+        )
+    longest = max(height, width)
+    if longest > kind.max_side:
+        larger = usual_suffixes(row for row in fitting if row.max_side >= longest)
+        raise ImageError(
+            f"cannot write {path}: {width}x{height} pixels exceed the {kind.max_side} that "
+            f"{kind.name} can hold along one side; use {larger}"
+        )
+
+
 def usual_suffixes(rows: Iterable[Format]) -> str:
     """List the usual suffixes of some formats, for a message."""
     return " or ".join(row.suffixes[0] for row in rows)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from multiaxis.errors import ImageError
-from multiaxis.images.formats import FORMATS, Format, format_of, usual_suffixes
+from multiaxis.images.formats import Format, check_holds, format_of, formats_for, usual_suffixes
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.publish import publish
 from multiaxis.images.vips import CodecError, encode, open_header
@@ -77,23 +77,11 @@ def write_picture(
 
 def _check_fits(path: Path, picture: Picture, kind: Format) -> None:
     """Refuse what would lose depth, transparency or colour, and say where it fits."""
-    alpha = picture.has_alpha
-    fitting = [row for row in FORMATS if picture.depth in row.depths and (row.alpha or not alpha)]
-    if kind not in fitting:
-        kept = picture.depth + (" with alpha" if alpha else "")
-        raise ImageError(
-            f"cannot write {path}: {kind.name} cannot hold {kept}; use {usual_suffixes(fitting)}"
-        )
-    longest = max(picture.height, picture.width)
-    if longest > kind.max_side:
-        larger = usual_suffixes(row for row in fitting if row.max_side >= longest)
-        raise ImageError(
-            f"cannot write {path}: {picture.width}x{picture.height} pixels exceed the "
-            f"{kind.max_side} that {kind.name} can hold along one side; use {larger}"
-        )
+    depth, alpha = picture.depth, picture.has_alpha
+    check_holds(path, depth=depth, alpha=alpha, height=picture.height, width=picture.width)
     icc = picture.metadata.icc or b""
     if not kind.grey and icc[16:20] == b"GRAY":
-        keeping = usual_suffixes(row for row in fitting if row.grey)
+        keeping = usual_suffixes(row for row in formats_for(depth, alpha=alpha) if row.grey)
         raise ImageError(
             f"cannot write {path}: {kind.name} cannot hold the picture's grey colour profile; "
             f"use {keeping}"

@@ -13,6 +13,7 @@ from multiaxis.errors import ImageError, MultiaxisError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     READABLE_SUFFIXES,
+    check_holds,
     list_pictures,
     probe_picture,
     read_picture,
@@ -62,11 +63,14 @@ class Result:
     seconds : float
     error : str or None
         None where the output was written.
+    lost : tuple of str
+        Metadata that the output's format could not hold, such as ``"exif"``.
     """
 
     job: Job
     seconds: float
-    error: str | None
+    error: str | None = None
+    lost: tuple[str, ...] = ()
 
 
 def plan_jobs(
@@ -102,7 +106,14 @@ def plan_jobs(
         target = _target(path, output, suffix, as_file=as_file)
         try:
             _check_target(target, originals, taken, overwrite=overwrite)
-            header = probe_picture(path)
+            header = probe_picture(path, max_megapixels=max_megapixels)
+            check_holds(
+                target,
+                depth=header.depth,
+                alpha=header.alpha,
+                height=header.height,
+                width=header.width,
+            )
         except ImageError as error:
             refused.append((path, str(error)))
         else:
@@ -133,16 +144,17 @@ def run_jobs(
     """
     results: list[Result] = []
     for job in jobs:
-        start, error = time.monotonic(), None
+        start, error, lost = time.monotonic(), None, ()
         try:
             picture = read_picture(job.input, max_megapixels=max_megapixels)
             job.output.parent.mkdir(parents=True, exist_ok=True)
-            write_picture(job.output, restorer.restore_picture(picture), overwrite=overwrite)
+            restored = restorer.restore_picture(picture)
+            lost = write_picture(job.output, restored, overwrite=overwrite)
         except MultiaxisError as failure:
             error = str(failure)
         except OSError as failure:
             error = f"cannot make the folder {job.output.parent}: {failure.strerror}"
-        results.append(Result(job, time.monotonic() - start, error))
+        results.append(Result(job, time.monotonic() - start, error, lost))
         if on_result:
             on_result(results[-1])
     return results
@@ -203,9 +215,6 @@ def _check_target(
         raise ImageError(f"the output {target} is a folder: name a file, or end it with a slash")
     if target.exists() and not overwrite:
         raise ImageError(f"the output {target} exists: pass --overwrite, or choose another with -o")
-    if target.suffix.lower() not in READABLE_SUFFIXES:
-        kinds = " ".join(sorted(READABLE_SUFFIXES))
-        raise ImageError(f"the output {target} has no suffix of a picture: accepted are {kinds}")
     folder = next(parent for parent in target.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ImageError(f"the folder {folder} cannot be written to: choose another with -o")
