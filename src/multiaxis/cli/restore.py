@@ -79,6 +79,9 @@ class _Reporter:
         self.count, self.done = len(plan.jobs), 0
         self.pixels_left = sum(job.pixels for job in plan.jobs)
         self.pixels, self.seconds = 0, 0.0
+        pictures = "1 picture" if self.count == 1 else f"{self.count} pictures"
+        megapixels = self.pixels_left / 1e6
+        console.note(f"restoring {pictures}, {megapixels:.1f} megapixels ...", quiet=quiet)
         show(Progress(plan.jobs[0].input.name, 0, self.count, "pictures"))
 
     def __call__(self, result: Result) -> None:

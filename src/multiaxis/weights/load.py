@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from multiaxis.errors import WeightsError
@@ -76,8 +75,7 @@ def load_weights(model: nn.Module, path: str | Path) -> Loaded:
         )
     path = Path(path)
     contents = _read(path)
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    tensors, heads = _fit(contents, shapes, model.config, path)
+    tensors, heads = _fit(contents, _shapes(model), model.config, path)
     model.remove_heads(heads)
     model.load_state_dict(tensors)
     missing = model.missing_heads
@@ -108,10 +106,10 @@ def load_model(path: str | Path) -> Maxim:
     path = Path(path)
     contents = _read(path)
     config = VARIANTS[_recognise(contents, path)]
-    model, shapes = _skeleton(config)
-    tensors, heads = _fit(contents, shapes, config, path)
+    model = Maxim(config)
+    tensors, heads = _fit(contents, _shapes(model), config, path)
     model.remove_heads(heads)
-    model.load_state_dict(tensors, assign=True)  # the skeleton has no memory to copy into
+    model.load_state_dict(tensors, assign=True)
     return model.eval()
 
 
@@ -149,18 +147,15 @@ def convert_weights(
     contents = _read(source)
     name = model or _recognise(contents, source)
     config = VARIANTS[name]
-    tensors, _ = _fit(contents, _skeleton(config)[1], config, source)
+    tensors, _ = _fit(contents, _shapes(Maxim(config)), config, source)
     kept = {**contents.metadata, **(metadata or {})}
     kept.update(model=name, config=json.dumps(asdict(config)))
     write_safetensors(Path(target), tensors, kept)
     return name
 
 
-def _skeleton(config: MaximConfig) -> tuple[Maxim, dict[str, tuple[int, ...]]]:
-    """Build a model without memory for its parameters, and name their shapes."""
-    with torch.device("meta"):
-        model = Maxim(config)
-    return model, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+def _shapes(model: Maxim) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def _read(path: Path) -> _Contents:
