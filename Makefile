@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: setup demo test slow fmt bench clean
+.PHONY: setup demo test fmt bench clean
 
 setup: .venv/installed ## make .venv with the package and its development extras
 
@@ -25,9 +25,6 @@ test: setup ## everything that CI runs
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest
-
-slow: setup ## the long proofs: minutes to hours
-	$(BIN)/pytest -m slow
 
 bench: setup ## seconds, share of the matrix-multiply rate, memory
 	$(BIN)/python benchmarks/maxim.py

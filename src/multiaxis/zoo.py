@@ -9,7 +9,7 @@ from typing import Any
 
 from multiaxis.errors import WeightsError, unknown
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.weights.index import find_checkpoint
+from multiaxis.weights.index import find_checkpoint, list_checkpoints
 from multiaxis.weights.load import load_model, load_weights
 from multiaxis.weights.pull import pull
 
@@ -87,7 +87,9 @@ def open_model(weights: str | Path, **pulling: Any) -> Maxim:
 def _file_of(weights: str | Path, *, fits: str | None = None, **pulling: Any) -> Path:
     """Return the file of a checkpoint given by name or path."""
     path = Path(weights)
-    if isinstance(weights, Path) or len(path.parts) > 1 or path.suffix or path.exists():
+    names = {row.name for row in list_checkpoints()}  # first: a folder may be called "derain"
+    looks_like_a_file = len(path.parts) > 1 or path.suffix or path.exists()
+    if isinstance(weights, Path) or (weights not in names and looks_like_a_file):
         return path
     checkpoint = find_checkpoint(weights)
     if fits is not None and checkpoint.model != fits:

@@ -202,6 +202,23 @@ def test_convert_list_models_and_verify(
     assert capsys.readouterr().out.split()[0] == "maxim_m1"
 
 
+def test_a_folder_named_like_a_task_is_no_checkpoint(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "derain").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "home"))
+    words = ["restore", pictures, "--task", "derain", "--offline"]
+    assert run(*words) == 3, "the task's own weights were not looked for"
+
+
+def test_compare_never_replaces_its_inputs(pictures: Path) -> None:
+    picture = pictures / "0.png"
+    before = picture.read_bytes()
+    assert run("compare", picture, pictures / "1.png", "-o", picture, "--overwrite") == 2
+    assert picture.read_bytes() == before
+
+
 def test_as_a_real_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "multiaxis"]
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)

@@ -147,5 +147,9 @@ def test_the_function_takes_paths_and_images(tmp_path: Path, weights: Path) -> N
         assert restore(opened, **options).tobytes() == image.tobytes()
     with pytest.raises(ImageError, match="exist"):
         restore(source, output=target, **options)
+    before = source.read_bytes()
+    with pytest.raises(ImageError, match="originals are never replaced"):
+        restore(source, output=source, overwrite=True, **options)
+    assert source.read_bytes() == before
     with pytest.raises(ConfigError, match="output goes with a path"):
         restore(picture((4, 4, 3)), output=target, **options)

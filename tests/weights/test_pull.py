@@ -106,6 +106,15 @@ def _without_coarse_heads(tensors: dict) -> dict:
     return {n: t for n, t in tensors.items() if not n.startswith(("stages.1.heads.1", "stages.1.heads.2"))}  # fmt: skip # noqa: E501
 
 
+def test_other_parameters_of_the_right_shape_are_refused(served: tuple[Path, str]) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    row = replace(checkpoint(AuthorsSource(f"{address}/c.npz", None)), digest="0" * 64)
+    with pytest.raises(WeightsUnavailableError, match="other parameters than the published"):
+        pull(row)
+    assert not cached_path("derain").exists()
+
+
 def test_a_damaged_cache_is_fetched_again(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))

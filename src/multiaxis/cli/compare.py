@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from multiaxis.cli import console
 from multiaxis.cli.options import Flag
+from multiaxis.errors import ImageError
 
 
 def compare(
@@ -33,6 +34,8 @@ def compare(
     from multiaxis.images import read_picture, side_by_side, write_picture
 
     target = output or after.with_name(f"{after.stem}_compared.png")
+    if target.resolve() in {before.resolve(), after.resolve()}:
+        raise ImageError(f"the output {target} is an input: originals are never replaced")
     pictures = [read_picture(path) for path in (before, after)]
     write_picture(target, side_by_side(*pictures), overwrite=overwrite)
     console.say(str(target))

@@ -57,7 +57,7 @@ def progress(unit: str, *, quiet: bool = False) -> Generator[OnProgress]:
     elif not terminal.is_terminal:
         yield _lines()
     else:
-        with Bar(*_columns(unit), console=terminal, transient=True) as bar:
+        with Bar(*_columns(unit), console=terminal, transient=True, redirect_stdout=False) as bar:
             task = bar.add_task("", total=None)
 
             def show(report: Progress) -> None:

@@ -50,14 +50,19 @@ def restore_frames(
     try:
         with torch.inference_mode():
             y = model(x).float().permute(0, 2, 3, 1).cpu().numpy()
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not (
+            "can't allocate memory" in str(error) or "not enough memory" in str(error)
+        ):
+            raise
         raise ImageError(
             f"{device} ran out of memory at {height} x {width} pixels: use a "
-            "smaller picture, or --device cpu"
+            "smaller picture, or a machine with more memory"
         ) from error
     restored = y[:, plan.crop[0], plan.crop[1]]
     if not np.isfinite(restored).all():
-        raise ImageError(f"the restored picture is not finite in {dtype}: use --dtype float32")
+        remedy = "check the weights" if dtype == torch.float32 else "use --dtype float32"
+        raise ImageError(f"the restored picture is not finite in {dtype}: {remedy}")
     return restored
 
 

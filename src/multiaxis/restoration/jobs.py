@@ -165,6 +165,9 @@ def _expand(inputs: Sequence[str], suffix: str) -> tuple[list[Path], list[tuple[
     refused: list[tuple[Path, str]] = []
     for text in inputs:
         path = Path(text)
+        if not text:
+            refused.append((path, "an input is empty: name a file, a folder or a pattern"))
+            continue
         found: list[Path] = [path]
         if path.is_dir():
             found = _without_outputs(list_pictures(path), suffix)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from multiaxis.errors import ConfigError, ShapeError, unknown
+from multiaxis.errors import ConfigError, ImageError, ShapeError, unknown
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
@@ -124,8 +124,7 @@ class Restorer:
 
     def restore_picture(self, picture: Picture) -> Picture:
         """Restore the colours of a picture; alpha and metadata pass through."""
-        values = to_unit(picture.pixels)
-        restored = self.restore_values(values)
+        restored = self.restore_values(_unit_values(picture.pixels))
         return picture.with_pixels(_like(restored, picture.pixels.dtype))
 
     def restore_values(self, values: Frames) -> Frames:
@@ -209,6 +208,8 @@ def restore(
                 "output goes with a path as source: save the returned picture yourself"
             )
         return Restorer(task, **options).restore(source)
+    if output is not None and Path(output).resolve() == Path(source).resolve():
+        raise ImageError(f"the output {output} is the input: originals are never replaced")
     picture = read_picture(Path(source), max_megapixels=max_megapixels)
     restored = Restorer(task, **options).restore_picture(picture)
     if output is None:

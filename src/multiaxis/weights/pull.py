@@ -96,11 +96,19 @@ def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None)
                     model=checkpoint.model,
                     metadata={"checkpoint": checkpoint.name, "source": str(source)},
                 )
+                _check_published(target, checkpoint)
             except (SourceError, WeightsError) as error:
                 tried.append(f"{source} ({time.monotonic() - start:.1f} s): {error}")
             else:
                 return
     raise _unavailable(checkpoint, tried)
+
+
+def _check_published(path: Path, checkpoint: Checkpoint) -> None:
+    """Drop a file of the right shape that holds other numbers than the published ones."""
+    if checkpoint.digest is not None and not matches_index(path, checkpoint):
+        path.unlink()
+        raise SourceError("the file holds other parameters than the published ones")
 
 
 def _ask(source: Source, folder: Path, on_progress: OnProgress | None) -> Path:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import shutil
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from multiaxis.progress import OnProgress, Progress
@@ -50,7 +52,7 @@ def download(source: AuthorsSource, folder: Path, on_progress: OnProgress | None
         raise SourceError(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise SourceError(f"not reachable ({_reason(error)})") from error
-    except (TimeoutError, ConnectionError) as error:
+    except (TimeoutError, ConnectionError, ssl.SSLError, HTTPException, ValueError) as error:
         raise SourceError(f"the connection broke ({error})") from error
     if total is not None and done != total:
         raise SourceError(f"the file was cut short at {done} of {total} bytes")

@@ -18,6 +18,11 @@ from multiaxis.errors import WeightsError
 
 _DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4"), "bool": np.dtype("?")}
 
+_DAMAGE = (
+    *(OSError, EOFError, tarfile.TarError, zlib.error),  # of the container
+    *(LookupError, ValueError, TypeError),  # of what it says
+)
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -60,7 +65,15 @@ def read_tfjs(path: Path) -> Graph:
                 return file.read()
 
             return _assemble(member)
-    except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, ValueError) as error:
+    except (
+        OSError,
+        EOFError,
+        tarfile.TarError,
+        zlib.error,
+        LookupError,
+        ValueError,
+        TypeError,
+    ) as error:
         raise WeightsError(
             f"{path} is not a whole TensorFlow.js model ({error}): fetch it again"
         ) from error
