@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+import small_maxim
+from multiaxis import Restorer
 from multiaxis.errors import WeightsUnavailableError
 from multiaxis.weights.index import find_checkpoint
 from multiaxis.weights.pull import pull
@@ -34,3 +37,19 @@ def pretrained() -> Callable[[str], Path]:
             pytest.skip(f"no weights: {error}")
 
     return get
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """File of a tiny model that changes pictures a little."""
+    small_maxim.use_small_variant(monkeypatch)
+    model = small_maxim.model()
+    with torch.no_grad():
+        head = model.stages[-1].heads["0"]
+        head.weight.mul_(1e-3)
+    return small_maxim.write_npz(tmp_path / "tiny.npz", model)
+
+
+@pytest.fixture
+def restorer(weights: Path) -> Restorer:
+    return Restorer("derain", weights=weights, device="cpu")

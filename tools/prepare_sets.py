@@ -1,4 +1,4 @@
-"""Lay out the scored sets of the shared data folder as plain folders of pairs.
+"""Lay out the scored sets of the folder of test data as plain folders of pairs.
 
 Every set becomes ``OUTPUT/<set>/input`` and ``OUTPUT/<set>/target`` with equal stems. Pictures
 that need a crop are written as PNG, which loses nothing; all others are copied byte for byte.
@@ -88,7 +88,7 @@ def lay_out(item: Item, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Lay out the scored sets as folders of pairs.")
-    parser.add_argument("data", type=Path, help="the shared data folder")
+    parser.add_argument("data", type=Path, help="the folder of test data")
     parser.add_argument("output", type=Path, help="where the sets go")
     arguments = parser.parse_args()
     for name, items in SETS.items():

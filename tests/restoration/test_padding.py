@@ -10,7 +10,7 @@ from multiaxis.restoration.padding import reflect_padding
 
 
 def authors(frame: np.ndarray, multiple: int) -> tuple[np.ndarray, int, int]:
-    """The evaluation protocol step by step (facts of run_eval.py), and where it crops."""
+    """The evaluation protocol step by step (run_eval.py), and where it crops."""
     even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2)), mode="reflect")
     rows, columns = (-n % multiple for n in even.shape)
     padded = np.pad(even, ((rows // 2, rows // 2), (columns // 2, columns // 2)), mode="reflect")
