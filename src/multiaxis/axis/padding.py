@@ -1,0 +1,72 @@
+"""Pad a map so that windows divide it, and tell real pixels from padded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
+from torch import Tensor
+
+from multiaxis.errors import ShapeError
+
+
+def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> Tensor:
+    """Append zeros at the end of each spatial axis until `multiple` divides it.
+
+    Parameters
+    ----------
+    x : Tensor, shape (batch, *spatial, channels)
+    multiple : sequence of int, one per spatial axis
+
+    Returns
+    -------
+    Tensor, shape (batch, *padded, channels)
+        `x` itself where nothing is to be padded.
+
+    Raises
+    ------
+    ShapeError
+        If the ranks differ.
+    """
+    spatial = x.shape[1:-1]
+    if len(spatial) != len(multiple):
+        raise ShapeError(
+            f"received {len(spatial)} spatial axes {tuple(spatial)} and {len(multiple)} multiples "
+            f"{tuple(multiple)}: give one for each spatial axis of a channels-last map"
+        )
+    missing = [-n % m for n, m in zip(spatial, multiple, strict=True)]
+    if not any(missing):
+        return x
+    amounts = [0, 0]  # the channels; torch counts from the last axis
+    for amount in reversed(missing):
+        amounts += [0, amount]
+    return F.pad(x, amounts)
+
+
+def real_pixels(x: Tensor, multiple: Sequence[int]) -> Tensor | None:
+    """Mark the pixels of a map that `pad_to_multiple` did not add.
+
+    Returns
+    -------
+    Tensor of bool, shape (1, *padded, 1), or None
+        None where nothing is padded.
+    """
+    if all(n % m == 0 for n, m in zip(x.shape[1:-1], multiple, strict=True)):
+        return None
+    ones = torch.ones(1, *x.shape[1:-1], 1, dtype=torch.bool, device=x.device)
+    return pad_to_multiple(ones, multiple)
+
+
+def crop(x: Tensor, spatial: Sequence[int]) -> Tensor:
+    """Undo `pad_to_multiple`: keep the first pixels of each spatial axis.
+
+    Parameters
+    ----------
+    x : Tensor, shape (batch, *padded, channels)
+    spatial : sequence of int
+        The shape to go back to.
+    """
+    if tuple(x.shape[1:-1]) == tuple(spatial):
+        return x
+    return x[(slice(None), *(slice(n) for n in spatial))]

@@ -1,0 +1,284 @@
+"""The blocks of MaxViT. Maps are (batch, height, width, channels) throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
+from torch import Tensor, nn
+
+from multiaxis.axis import BlockAttention, GridAttention
+from multiaxis.axis.layers import dense, gelu, layer_norm, normal
+from multiaxis.models.maxvit.config import MaxViTConfig, Size
+
+Windows = tuple[Size, Size]
+"""Block size and grid size."""
+
+
+def activation(config: MaxViTConfig) -> Callable[[Tensor], Tensor]:
+    """Pick the activation of convolutions and MLPs."""
+    if config.activation == "gelu" and config.flavour == "torchvision":
+        return F.gelu
+    return {"gelu": gelu, "relu": F.relu, "silu": F.silu}[config.activation]
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding: out = ceil(in / stride), at any size.
+
+    `kernel` is odd, `stride` 1 or 2. `symmetric` pads both ends alike, as torchvision does.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        symmetric: bool = False,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias
+        )
+        self.symmetric = symmetric or stride == 1 or kernel == 1
+        normal(self.weight.data, 0)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve (batch, height, width, in_channels)."""
+        x = input.permute(0, 3, 1, 2)  # torch's channels_last: nothing is copied
+        if self.symmetric:
+            return super().forward(x).permute(0, 2, 3, 1)
+        # An even side is padded once more at its end than at its start. torch pads both ends alike,
+        # so such a side gets two more zeros, and the output that they add in front is dropped.
+        drop = [1 - n % 2 for n in x.shape[2:]]
+        padding = [self.kernel_size[0] // 2 + d for d in drop]
+        y = F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        return y[:, :, drop[0] :, drop[1] :].permute(0, 2, 3, 1)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation of a channels-last map."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (batch, height, width, channels)."""
+        return super().forward(input.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def batch_norm(channels: int, config: MaxViTConfig) -> BatchNorm2d:
+    """Build a batch norm with the authors' constants."""
+    return BatchNorm2d(channels, eps=config.bn_epsilon, momentum=config.bn_momentum)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: while training, drop a residual branch of some samples, scale the others.
+
+    Parameters
+    ----------
+    rate : float
+        Probability of being dropped; what is kept is divided by 1 - `rate`.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def extra_repr(self) -> str:
+        """Tell the rate."""
+        return f"rate={self.rate:.4g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop whole samples of (batch, ...)."""
+        if not self.training or self.rate == 0:
+            return x
+        kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= self.rate
+        return x * (kept.to(x.dtype) / (1 - self.rate))
+
+
+class Pool(nn.Module):
+    """Halve a map: the mean (or maximum) of 2 x 2 pixels, of the real ones only at odd borders.
+
+    The torchvision flavour takes the mean of 3 x 3 with the zeros around the map counted in.
+    """
+
+    def __init__(self, config: MaxViTConfig) -> None:
+        super().__init__()
+        self.kind = "torchvision" if config.flavour == "torchvision" else config.pool_type
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool (batch, height, width, channels) to ceil(side / 2)."""
+        x = x.permute(0, 3, 1, 2)
+        if self.kind == "torchvision":
+            y = F.avg_pool2d(x, 3, 2, padding=1)
+        elif self.kind == "max":
+            y = F.max_pool2d(x, 2, 2, ceil_mode=True)
+        else:
+            y = F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
+        return y.permute(0, 2, 3, 1)
+
+
+class SqueezeExcite(nn.Module):
+    """Scale each channel by a gate made from the means over the whole map."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.squeeze = dense(channels, squeezed)
+        self.excite = dense(squeezed, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gate (batch, height, width, channels)."""
+        means = x.mean(dim=(1, 2), keepdim=True)
+        # SiLU whatever the model's activation is.
+        return x * torch.sigmoid(self.excite(F.silu(self.squeeze(means))))
+
+
+class MbConv(nn.Module):
+    """Inverted residual: widen, convolve each channel, squeeze and excite, project back.
+
+    Source: MaxViT, section 3.3; authors' ``MBConvBlock``. The widening is of the output's width.
+
+    Parameters
+    ----------
+    in_channels, channels : int
+        In and out.
+    config : MaxViTConfig
+    halve : bool
+        Whether the map's sides are halved.
+    drop_path : float
+        Rate of stochastic depth.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        config: MaxViTConfig,
+        *,
+        halve: bool,
+        drop_path: float,
+    ) -> None:
+        super().__init__()
+        place = config.downsample_loc if halve else None
+        expands = config.expansion_rate > 1
+        wide = channels * config.expansion_rate if expands else in_channels
+        torchvision = config.flavour == "torchvision"
+        self.pre_norm: nn.Module = batch_norm(in_channels, config)
+        self.pool_inputs = Pool(config) if place == "inputs" else None
+        self.expand_stride = 2 if place == "expand_conv" else 1
+        self.expand = dense(in_channels, wide, bias=False) if expands else None
+        self.expand_norm: nn.Module | None = batch_norm(wide, config) if expands else None
+        self.depthwise = Conv2d(
+            wide,
+            wide,
+            config.kernel_size,
+            stride=2 if place == "depth_conv" else 1,
+            groups=wide,
+            bias=False,
+            symmetric=torchvision,
+        )
+        self.depthwise_norm: nn.Module = batch_norm(wide, config)
+        self.squeeze_excite = SqueezeExcite(wide, max(1, int(channels * config.se_ratio)))
+        self.project = dense(wide, channels)
+        self.pool_shortcut = Pool(config) if halve else None
+        differs = in_channels != channels or (torchvision and halve)
+        self.project_shortcut = dense(in_channels, channels) if differs else None
+        self.drop_path = DropPath(drop_path)
+        self.activation = activation(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (batch, height, width, in_channels) to ceil(side / stride)."""
+        y = self.pre_norm(x)
+        if self.pool_inputs is not None:
+            y = self.pool_inputs(y)
+        if self.expand is not None and self.expand_norm is not None:
+            y = y[:, :: self.expand_stride, :: self.expand_stride]
+            y = self.activation(self.expand_norm(self.expand(y)))
+        y = self.activation(self.depthwise_norm(self.depthwise(y)))
+        y = self.project(self.squeeze_excite(y))
+        if self.pool_shortcut is not None:
+            x = self.pool_shortcut(x)
+        if self.project_shortcut is not None:
+            x = self.project_shortcut(x)
+        return x + self.drop_path(y)
+
+
+class AttentionLayer(nn.Module):
+    """Attention and then an MLP, each behind a LayerNorm and around a shortcut.
+
+    Parameters
+    ----------
+    attention : BlockAttention or GridAttention
+    channels : int
+    config : MaxViTConfig
+    drop_path : float
+        Rate of stochastic depth, drawn for each of the two branches.
+    """
+
+    def __init__(
+        self,
+        attention: BlockAttention | GridAttention,
+        channels: int,
+        config: MaxViTConfig,
+        *,
+        drop_path: float,
+    ) -> None:
+        super().__init__()
+        wide = channels * config.expansion_rate
+        self.norm = layer_norm(channels, eps=config.ln_epsilon)
+        self.attention = attention
+        self.mlp_norm = layer_norm(channels, eps=config.ln_epsilon)
+        self.expand = dense(channels, wide)
+        self.project = dense(wide, channels)
+        self.drop_path = DropPath(drop_path)
+        self.activation = activation(config)
+
+    def forward(self, x: Tensor, window: Size | None) -> Tensor:
+        """Attend on (batch, height, width, channels) of any size; the shape stays."""
+        x = x + self.drop_path(self.attention(self.norm(x), window))
+        return x + self.drop_path(self.project(self.activation(self.expand(self.mlp_norm(x)))))
+
+
+class MaxViTBlock(nn.Module):
+    """Convolution, then attention inside blocks, then attention across the grid.
+
+    Source: MaxViT, figure 2. Parameters as in `MbConv`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        config: MaxViTConfig,
+        *,
+        halve: bool,
+        drop_path: float,
+    ) -> None:
+        super().__init__()
+        self.mbconv = MbConv(in_channels, channels, config, halve=halve, drop_path=drop_path)
+        kinds = (BlockAttention, GridAttention)
+        self.block, self.grid = (
+            AttentionLayer(
+                kind(
+                    channels,
+                    config.head_dim,
+                    window,
+                    table_window=table_window,
+                    relative_bias=config.relative_bias,
+                ),
+                channels,
+                config,
+                drop_path=drop_path,
+            )
+            for kind, window, table_window in zip(
+                kinds, config.windows, config.table_windows, strict=True
+            )
+        )
+
+    def forward(self, x: Tensor, windows: Windows | None = None) -> Tensor:
+        """Mix (batch, height, width, in_channels); `windows` replace the configured ones."""
+        block_size, grid_size = windows or (None, None)
+        return self.grid(self.block(self.mbconv(x), block_size), grid_size)
