@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import WeightsError, unknown
-from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
+from multiaxis.models.maxim import VARIANTS as MAXIM_VARIANTS
+from multiaxis.models.maxim import Maxim, MaximConfig
+from multiaxis.models.maxvit import VARIANTS as MAXVIT_VARIANTS
+from multiaxis.models.maxvit import MaxViT, MaxViTConfig
+from multiaxis.weights.contents import read_contents
+from multiaxis.weights.fit import maxvit
 from multiaxis.weights.index import find_checkpoint, list_checkpoints
-from multiaxis.weights.load import load_model, load_weights
+from multiaxis.weights.load import load_contents, load_model, recognise
 from multiaxis.weights.pull import pull
 
-FAMILY = "maxim"
+FAMILIES: dict[str, MaximConfig | MaxViTConfig] = {"maxim": MaximConfig(), "maxvit": MaxViTConfig()}
+"""The authors' defaults, under the family's name."""
+
+
+def variants() -> dict[str, MaximConfig | MaxViTConfig]:
+    """Give the configuration of each published variant."""
+    return {**MAXIM_VARIANTS, **MAXVIT_VARIANTS}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -24,21 +35,28 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("maxim_s*")
     ['maxim_s1', 'maxim_s2', 'maxim_s3']
     """
-    return fnmatch.filter(VARIANTS, pattern)
+    return fnmatch.filter(variants(), pattern)
 
 
-def create_model(name: str, *, weights: str | Path | None = None, **config: Any) -> Maxim:
+def create_model(
+    name: str, *, weights: str | Path | None = None, **config: Any
+) -> Any:  # which class it is, the name decides
     """Build a model, in evaluation mode on the CPU.
 
     Parameters
     ----------
     name : str
-        A variant of `list_models`, or ``"maxim"`` for the authors' defaults.
+        A variant of `list_models`, or ``"maxim"`` or ``"maxvit"`` for the authors' defaults.
     weights : str or Path, optional
         A published checkpoint's name (pulled into the cache if need be) or a file. Parameters are
         random without it.
     **config
-        Fields of `MaximConfig` that replace the variant's, under the authors' names.
+        Fields of `MaximConfig` or `MaxViTConfig` that replace the variant's. A MaxViT has the
+        checkpoint's number of classes and image size unless they are given.
+
+    Returns
+    -------
+    Maxim or MaxViT
 
     Raises
     ------
@@ -51,20 +69,36 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
     --------
     >>> create_model("maxim", features=8, num_stages=1, block_size_hr=(8, 4)).config.features
     8
+    >>> create_model("maxvit_pico", num_classes=7, image_size=96).config.windows
+    ((3, 3), (3, 3))
     """
-    if name not in (FAMILY, *VARIANTS):
-        raise unknown("model", name, [*VARIANTS, FAMILY])
-    known = [field.name for field in fields(MaximConfig)]
+    known = {**variants(), **FAMILIES}
+    if name not in known:
+        raise unknown("model", name, known)
+    start = known[name]
+    accepted = [field.name for field in fields(start)]
     for field in config:
-        if field not in known:
-            raise unknown("field of MAXIM", field, known)
-    model = Maxim(replace(VARIANTS.get(name, MaximConfig()), **config))
-    if weights is not None:
-        load_weights(model, _file_of(weights, fits=name if name in VARIANTS else None))
+        if field not in accepted:
+            raise unknown("field of " + type(start).__name__, field, accepted)
+    if weights is None:
+        return _build(start, config).eval()
+    contents = read_contents(_file_of(weights, fits=name if name not in FAMILIES else None))
+    origin = recognise(contents)
+    if isinstance(start, MaxViTConfig) and origin in maxvit.ORIGINS:
+        model = MaxViT(maxvit.adopt(start, maxvit.config_of(contents, origin), config))
+    else:
+        model = _build(start, config)
+    load_contents(model, contents)
     return model.eval()
 
 
-def open_model(weights: str | Path, **pulling: Any) -> Maxim:
+def _build(start: MaximConfig | MaxViTConfig, config: dict[str, Any]) -> Maxim | MaxViT:
+    if isinstance(start, MaximConfig):
+        return Maxim(replace(start, **config))
+    return MaxViT(replace(start, **config))
+
+
+def open_model(weights: str | Path, **pulling: Any) -> Maxim | MaxViT:
     """Build whatever model a checkpoint is of, with its weights, in evaluation mode on the CPU.
 
     Parameters

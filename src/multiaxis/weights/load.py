@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from multiaxis.errors import WeightsError
-from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.weights.convert.maxim import AUTHORS_PREFIX, from_authors
-from multiaxis.weights.convert.maxim_tfjs import authors_arrays
-from multiaxis.weights.read import Kind, detect, read_npz, read_tfjs
-from multiaxis.weights.store import read_safetensors, write_safetensors
+from multiaxis.errors import ConfigError, WeightsError
+from multiaxis.models.maxim import VARIANTS as MAXIM_VARIANTS
+from multiaxis.models.maxim import Maxim
+from multiaxis.models.maxvit import MaxViT
+from multiaxis.weights.contents import Contents, Loaded, read_contents
+from multiaxis.weights.convert.maxvit_timm import to_timm
+from multiaxis.weights.fit import maxim, maxvit
+from multiaxis.weights.store import write_safetensors
 
 _log = logging.getLogger(__name__)
-_LISTED = 8  # names in an error before the rest is only counted
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """What `load_weights` found.
-
-    Attributes
-    ----------
-    kind : str
-        The container that the file turned out to be.
-    missing_heads : list of int
-        Scales of the last stage whose output head the file lacks; the model lost them too.
-    """
-
-    kind: str
-    missing_heads: list[int]
-
-
-@dataclass(frozen=True)
-class _Contents:
-    """Parameters as a file holds them: under our names, or under the authors'."""
-
-    kind: Kind
-    ours: dict[str, Tensor] | None
-    theirs: Mapping[str, object]
-    metadata: dict[str, str]
+NAMINGS = ("multiaxis", "timm")
+"""Under whose names `convert_weights` can write."""
 
 
 def load_weights(model: nn.Module, path: str | Path) -> Loaded:
@@ -52,65 +32,53 @@ def load_weights(model: nn.Module, path: str | Path) -> Loaded:
 
     Parameters
     ----------
-    model : Maxim
+    model : Maxim or MaxViT
         Built by `create_model`.
     path : str or Path
-        The authors' npz (with or without its ``opt/target/`` prefix), a TensorFlow.js model (folder
-        or tarball), or safetensors of ours.
+        For MAXIM the authors' npz (with or without its ``opt/target/`` prefix) or a TensorFlow.js
+        model (folder or tarball). For MaxViT the authors' TensorFlow checkpoint (its averaged
+        weights) or an npz under their names, timm's ``maxvit_*_tf_*`` or torchvision's `maxvit_t`
+        (safetensors or pth). For both safetensors of ours.
 
     Returns
     -------
     Loaded
-        What the file was, and what it lacked.
+        What the file was, what it lacked, what was adapted.
 
     Raises
     ------
     WeightsError
         If the file is unreadable, or is a checkpoint of another architecture: the first few
         mismatches are named. The model is unchanged then.
+
+    Notes
+    -----
+    A MaxViT of other windows gets the bias tables stretched to them, as the authors do; one of
+    another number of classes keeps its own logits. Both are logged, and told by the result.
     """
-    if not isinstance(model, Maxim):
+    if not isinstance(model, Maxim | MaxViT):
         raise WeightsError(
             f"cannot load weights into a {type(model).__name__}: build the model with create_model"
         )
-    path = Path(path)
-    contents = _read(path)
-    tensors, heads = _fit(contents, _shapes(model), model.config, path)
-    model.remove_heads(heads)
-    model.load_state_dict(tensors)
-    missing = model.missing_heads
-    _log.info("loaded %s (%s)", path, contents.kind)
-    if missing:
-        _log.warning(
-            "%s lacks the output heads of the scales %s of the last stage; the restored picture "
-            "does not need them, forward_stages does",
-            path,
-            missing,
-        )
-    return Loaded(str(contents.kind), missing)
+    return load_contents(model, read_contents(Path(path)))
 
 
-def load_model(path: str | Path) -> Maxim:
-    """Build the published variant that a checkpoint is of, with its weights, for evaluation.
+def load_model(path: str | Path, **config: Any) -> Maxim | MaxViT:
+    """Build the model that a checkpoint is of, with its weights, for evaluation.
 
     Parameters
     ----------
     path : str or Path
         As in `load_weights`.
+    **config
+        Fields of `MaxViTConfig` that replace what the checkpoint shows, such as `image_size`.
 
     Raises
     ------
     WeightsError
-        If the file is unreadable, or fits no published variant.
+        If the file is unreadable, or of no model that can be built.
     """
-    path = Path(path)
-    contents = _read(path)
-    config = VARIANTS[_recognise(contents, path)]
-    model = Maxim(config)
-    tensors, heads = _fit(contents, _shapes(model), config, path)
-    model.remove_heads(heads)
-    model.load_state_dict(tensors, assign=True)
-    return model.eval()
+    return _build(read_contents(Path(path)), config)
 
 
 def convert_weights(
@@ -118,9 +86,11 @@ def convert_weights(
     target: str | Path,
     *,
     model: str | None = None,
+    naming: str = "multiaxis",
+    config: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> str:
-    """Convert a checkpoint of any known kind to safetensors of ours.
+    """Convert a checkpoint of any known kind to safetensors.
 
     Parameters
     ----------
@@ -129,114 +99,92 @@ def convert_weights(
     target : str or Path
         File to write, atomically; replaced if it exists.
     model : str, optional
-        Name of the variant; found out from the parameters where it is not given.
+        Name of the variant that it must be; found out from the parameters where it is not given.
+    naming : str
+        ``"multiaxis"``, or ``"timm"`` to write a MaxViT that timm's ``maxvit_*_tf_*`` load.
+    config : mapping of str to value, optional
+        As in `load_model`: what the file is to state and does not show, such as the image size.
     metadata : mapping of str to str, optional
         Kept in the file.
 
     Returns
     -------
     str
-        Name of the variant.
+        Name of the variant; the family's, such as ``"maxvit"``, where it is none of them.
 
     Raises
     ------
+    ConfigError
+        If the naming is unknown, or not for this model.
     WeightsError
-        If the file is unreadable, fits no published variant, or the target cannot be written.
+        If the file is unreadable, of another variant, or the target cannot be written.
     """
     source = Path(source)
-    contents = _read(source)
-    name = model or _recognise(contents, source)
-    config = VARIANTS[name]
-    tensors, _ = _fit(contents, _shapes(Maxim(config)), config, source)
+    if naming not in NAMINGS:
+        raise ConfigError(f"the naming is {naming!r}: accepted are {', '.join(NAMINGS)}")
+    contents = read_contents(source)
+    loaded = _build(contents, config or {})
+    name = _variant(loaded)
+    if model is not None and model != name:
+        raise WeightsError(f"{source} is {name}, not {model}: name the variant that it is, or none")
+    tensors = loaded.state_dict()
+    if naming == "timm":
+        if not isinstance(loaded, MaxViT) or loaded.config.flavour != "authors":
+            raise ConfigError(f"{source} is {name}: timm has only the authors' MaxViT")
+        tensors = to_timm(tensors)
     kept = {**contents.metadata, **(metadata or {})}
-    kept.update(model=name, config=json.dumps(asdict(config)))
+    kept.update(model=name, config=json.dumps(asdict(loaded.config)))
     write_safetensors(Path(target), tensors, kept)
     return name
 
 
-def _shapes(model: Maxim) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+def recognise(contents: Contents) -> str:
+    """Find out whose names a checkpoint has: a key of `maxim.ORIGINS` or `maxvit.ORIGINS`.
 
-
-def _read(path: Path) -> _Contents:
-    kind = detect(path)
-    if kind is Kind.NPZ:
-        return _Contents(kind, None, read_npz(path, AUTHORS_PREFIX), {})
-    if kind is Kind.TFJS:
-        return _Contents(kind, None, authors_arrays(read_tfjs(path)), {})
-    tensors, metadata = read_safetensors(path)
-    return _Contents(kind, tensors, {}, metadata)
-
-
-def _fit(
-    contents: _Contents, shapes: Mapping[str, tuple[int, ...]], config: MaximConfig, path: Path
-) -> tuple[dict[str, Tensor], list[int]]:
-    """Bring the contents under our names; returns them and the coarse heads that they lack."""
-    if contents.ours is not None:
-        tensors = contents.ours
-        missing = sorted(set(shapes) - set(tensors))
-        unexpected = sorted(set(tensors) - set(shapes))
-    else:
-        tensors, missing, unexpected = from_authors(contents.theirs, shapes, config)  # pyright: ignore[reportArgumentType]
-    last = f"stages.{config.num_stages - 1}.heads."
-    optional = {
-        scale: [name for name in missing if name.startswith(f"{last}{scale}.")]
-        for scale in range(1, config.num_supervision_scales)
-    }
-    heads = [scale for scale, names in optional.items() if names]
-    missing = [name for name in missing if not any(name in names for names in optional.values())]
-    differing = [
-        f"{name} {tuple(tensor.shape)} where the model has {shapes[name]}"
-        for name, tensor in tensors.items()
-        if name in shapes and tuple(tensor.shape) != shapes[name]
-    ]
-    if missing or unexpected or differing:
-        raise WeightsError(_misfit(path, config, missing, unexpected, differing))
-    return tensors, heads
-
-
-def _misfit(
-    path: Path,
-    config: MaximConfig,
-    missing: list[str],
-    unexpected: list[str],
-    differing: list[str],
-) -> str:
-    parts = [
-        f"{title} {_first(names)}"
-        for title, names in [
-            ("missing:", missing),
-            ("not in the model:", unexpected),
-            ("of another shape:", differing),
-        ]
-        if names
-    ]
-    return (
-        f"{path} does not fit a MAXIM of {config.num_stages} stages and {config.features} "
-        f"features: {'; '.join(parts)}. Create the model that the checkpoint was made for "
-        "(multiaxis.list_models() names the published ones)"
-    )
-
-
-def _first(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
-
-
-def _recognise(contents: _Contents, path: Path) -> str:
-    """Name the variant whose number of stages and features the parameters show."""
-    if contents.ours is not None:
-        names: Iterable[str] = contents.ours
-        stages = {n.split(".")[1] for n in names if n.startswith("stages.")}
-        first = contents.ours.get("stages.0.input_convs.0.bias")
-    else:
-        stages = {n.split("_")[1] for n in contents.theirs if n.startswith("stage_")}
-        first = contents.theirs.get("stage_0_input_conv_0/bias")
-    features = len(first) if first is not None else 0  # pyright: ignore[reportArgumentType]
-    for name, config in VARIANTS.items():
-        if (config.num_stages, config.features) == (len(stages), features):
-            return name
+    Raises
+    ------
+    WeightsError
+        If they are nobody's that is known.
+    """
+    for origin, mark in {**maxim.ORIGINS, **maxvit.ORIGINS}.items():
+        if any(re.search(mark, name) for name in contents.arrays):
+            return origin
+    shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
     raise WeightsError(
-        f"{path} is no published MAXIM: it shows {len(stages)} stages and {features} features; "
-        f"known variants are {', '.join(VARIANTS)}"
+        f"{contents.path} is of no model that is known here; it begins with the parameters {shown}."
+        f" Accepted are {', '.join({**maxim.ORIGINS, **maxvit.ORIGINS})}"
     )
+
+
+def load_contents(model: Maxim | MaxViT, contents: Contents, *, assign: bool = False) -> Loaded:
+    """Load what `read_contents` gave; as `load_weights`."""
+    origin = recognise(contents)
+    origins = maxim.ORIGINS if isinstance(model, Maxim) else maxvit.ORIGINS
+    if origin not in origins:
+        kind = "MAXIM" if isinstance(model, Maxim) else "MaxViT"
+        raise WeightsError(
+            f"{contents.path} looks like {origin}, and the model is a {kind}: create the model "
+            "that the checkpoint was made for"
+        )
+    if isinstance(model, Maxim):
+        report = maxim.load(model, contents, origin, assign=assign)
+    else:
+        report = maxvit.load(model, contents, origin, assign=assign)
+    _log.info("loaded %s (%s, %s)", contents.path, contents.kind, origin)
+    return report
+
+
+def _build(contents: Contents, config: Mapping[str, Any]) -> Maxim | MaxViT:
+    origin = recognise(contents)
+    if origin in maxvit.ORIGINS:
+        model = MaxViT(replace(maxvit.config_of(contents, origin), **config))
+    else:
+        model = Maxim(replace(maxim.config_of(contents, origin), **config))
+    load_contents(model, contents, assign=True)
+    return model.eval()
+
+
+def _variant(model: Maxim | MaxViT) -> str:
+    if isinstance(model, MaxViT):
+        return maxvit.name_of(model.config) or "maxvit"
+    return next(name for name, config in MAXIM_VARIANTS.items() if config == model.config)

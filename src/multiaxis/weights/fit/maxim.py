@@ -1,0 +1,112 @@
+"""Checkpoints of MAXIM: recognised, and brought into a model."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from multiaxis.errors import WeightsError
+from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
+from multiaxis.weights.contents import Contents, Loaded, check_fit, shapes_of
+from multiaxis.weights.convert.maxim import from_authors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_log = logging.getLogger(__name__)
+
+OURS = "multiaxis' MAXIM"
+ORIGINS = {OURS: r"stages\.\d+\.input_convs\.", "the authors' MAXIM": r"stage_\d+_input_conv_"}
+
+
+def config_of(contents: Contents, origin: str) -> MaximConfig:
+    """Find the published variant whose number of stages and features the parameters show.
+
+    Raises
+    ------
+    WeightsError
+        If there is none.
+    """
+    arrays = contents.arrays
+    if origin == OURS:
+        stages = {name.split(".")[1] for name in arrays if name.startswith("stages.")}
+        first = arrays.get("stages.0.input_convs.0.bias")
+    else:
+        stages = {name.split("_")[1] for name in arrays if name.startswith("stage_")}
+        first = arrays.get("stage_0_input_conv_0/bias")
+    features = first.shape[0] if first is not None and first.ndim == 1 else 0
+    for config in VARIANTS.values():
+        if (config.num_stages, config.features) == (len(stages), features):
+            return config
+    raise WeightsError(
+        f"{contents.path} is no published MAXIM: it shows {len(stages)} stages and {features} "
+        f"features; known variants are {', '.join(VARIANTS)}"
+    )
+
+
+def load(model: Maxim, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
+    """Load a checkpoint into a model, which loses the coarse heads that the file lacks.
+
+    Parameters
+    ----------
+    model : Maxim
+    contents : Contents
+    origin : str
+        A key of `ORIGINS`.
+    assign : bool
+        Whether the model takes the tensors as they are instead of copying them.
+
+    Raises
+    ------
+    WeightsError
+        If names or shapes differ; the model is unchanged then.
+    """
+    config, shapes = model.config, shapes_of(model)
+    fitted = _fit(contents, origin, shapes, config)
+    what = f"a MAXIM of {config.num_stages} stages and {config.features} features"
+    optional = [f"stages.{config.num_stages - 1}.heads.{scale}." for scale in fitted.heads]
+    needed = {n: shape for n, shape in shapes.items() if not n.startswith(tuple(optional))}
+    check_fit(what, contents.path, fitted.tensors, needed, fitted.unexpected)
+    model.remove_heads(fitted.heads)
+    model.load_state_dict(fitted.tensors, assign=assign)
+    if model.missing_heads:
+        _log.warning(
+            "%s lacks the output heads of the scales %s of the last stage; the restored picture "
+            "does not need them, forward_stages does",
+            contents.path,
+            model.missing_heads,
+        )
+    return Loaded(str(contents.kind), origin, missing_heads=model.missing_heads)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Tensors under our names, the coarse heads that lack, the foreign names left over."""
+
+    tensors: dict[str, Tensor]
+    heads: list[int]
+    unexpected: list[str]
+
+
+def _fit(
+    contents: Contents, origin: str, shapes: Mapping[str, tuple[int, ...]], config: MaximConfig
+) -> _Fitted:
+    unexpected: list[str] = []
+    if origin == OURS:
+        tensors = contents.tensors()
+    else:
+        tensors, _, unexpected = from_authors(contents.arrays, shapes, config)  # pyright: ignore[reportArgumentType]
+    heads = [
+        scale
+        for scale in range(1, config.num_supervision_scales)
+        if not _has(tensors, f"stages.{config.num_stages - 1}.heads.{scale}.", shapes)
+    ]
+    return _Fitted(tensors, heads, unexpected)
+
+
+def _has(tensors: Mapping[str, Tensor], prefix: str, shapes: Mapping[str, object]) -> bool:
+    """Whether a whole module is there, or the model has none."""
+    return all(name in tensors for name in shapes if name.startswith(prefix))
