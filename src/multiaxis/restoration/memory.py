@@ -9,6 +9,12 @@ from multiaxis.models.maxim import MaximConfig
 BYTES_PER_PIXEL = 6_000
 """Peak of a float32 forward pass at 32 features, measured at 512 x 512 (docs/results.md)."""
 
+# Limit, use, and the cached files in that use that the kernel gives up first: version 2, then 1.
+_CONTROL_GROUPS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
+
 
 def needed_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
     """Estimate the peak of one forward pass.
@@ -29,14 +35,31 @@ def needed_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
     return pixels * BYTES_PER_PIXEL * config.features // 32 * item_size // 4
 
 
-def free_memory() -> int | None:
-    """Return the bytes that this process can still get, or None where that is unknown."""
-    meminfo = Path("/proc/meminfo")
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes that this process can still get, or None where that is unknown.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` lie.
+    """
+    meminfo = root / "proc/meminfo"
     if not meminfo.exists():
         return None
     rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
     free = int(rows["MemAvailable"].split()[0]) * 1024
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and used.exists() and (most := limit.read_text().strip()).isdigit():
-        free = min(free, int(most) - int(used.read_text()))
-    return free
+    return min([free, *_free_in_groups(root / "sys/fs/cgroup")])
+
+
+def _free_in_groups(folder: Path) -> list[int]:
+    """Return what a container's limit leaves, where there is one."""
+    found: list[int] = []
+    for limit, used, idle in _CONTROL_GROUPS:
+        files = folder / limit, folder / used, (folder / used).with_name("memory.stat")
+        if not all(file.exists() for file in files):
+            continue
+        most, taken, stat = (file.read_text().strip() for file in files)
+        if most.isdigit():
+            cached = dict(line.split() for line in stat.splitlines()).get(idle, "0")
+            found.append(int(most) - int(taken) + int(cached))
+    return found
