@@ -45,19 +45,26 @@ class MissingExtraError(MultiaxisError, ImportError):
     """An optional package is needed and not installed."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+def explain(error: Exception) -> str:
+    """Say what went wrong: our own messages as they are, any other with its kind."""
+    if isinstance(error, MultiaxisError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> ConfigError:
     """Build the error for an unknown name, with the nearest known ones.
 
     Parameters
     ----------
     kind : str
         What the name should have been, such as ``"task"``.
-    name : str
-        What was received.
+    name : object
+        What was received; a string if all is well.
     known : iterable of str
         The accepted names.
     """
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return ConfigError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from multiaxis import Restorer
+from multiaxis.errors import ConfigError
 from multiaxis.restoration import Plan, plan_jobs, run_jobs
 
 
@@ -130,3 +131,100 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(folder: Path, restorer
     (result,) = run_jobs(restorer, plan.jobs)
     assert result.error
     assert (folder / "b_x.png").read_bytes() == b"somebody's"
+
+
+def test_names_that_cannot_be_looked_up_cost_only_themselves(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = folder / "loop.png"
+    loop.symlink_to(loop)
+    closed = tmp_path / "closed"
+    is_dir = Path.is_dir
+
+    def guarded(path: Path, **how: bool) -> bool:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return is_dir(path, **how)
+
+    monkeypatch.setattr(Path, "is_dir", guarded)
+    words = ["x" * 300, str(loop), str(closed), "a\0b.png", "", str(folder / "b.png")]
+    plan = plan_jobs(words, None, suffix="_x")
+    assert names(plan) == [("b.png", "b_x.png")]
+    assert [path.name for path, _ in plan.refused] == [
+        "x" * 300,
+        "closed",
+        "",
+        "loop.png",
+        "a\0b.png",
+    ]
+    assert all("\n" not in reason for _, reason in plan.refused)
+
+
+def test_an_output_name_that_is_too_long_costs_only_itself(folder: Path) -> None:
+    long = folder / f"{'n' * 250}.png"
+    (folder / "b.png").rename(long)
+    plan = plan_jobs([str(folder)], None, suffix="_derain")
+    assert len(plan.jobs) == 2
+    assert "too long" in plan.refused[0][1]
+    (_, reason), *_ = plan_jobs([str(folder)], "o" * 300, suffix="").refused
+    assert "too long" in reason
+
+
+@pytest.mark.parametrize("words", [["."], ["*.png"], ["b.png", "a.jpg"]])
+def test_a_file_as_output_goes_with_a_single_file_only(
+    words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(ConfigError, match=r"end it with a slash \(out.png/\)"):
+        plan_jobs(words, "out.png", suffix="_x")
+    assert plan_jobs(words, "out.png/", suffix="_x").jobs
+    with pytest.raises(ConfigError, match="the output is empty"):
+        plan_jobs(words, "", suffix="_x")
+
+
+def test_what_is_left_out_is_said(folder: Path, tmp_path: Path) -> None:
+    for name in ("scan.bmp", ".hidden", "Thumbs.db", "b_x.png"):
+        (folder / name).write_bytes((folder / "b.png").read_bytes())
+    beside = plan_jobs([str(folder)], None, suffix="_x", overwrite=True)
+    assert [path.name for path in beside.others] == ["notes.txt", "scan.bmp"]
+    assert [path.name for path in beside.earlier] == ["b_x.png"]
+    assert len(beside.jobs) == 3
+    elsewhere = plan_jobs([str(folder)], str(tmp_path / "out"), suffix="_x")
+    assert not elsewhere.earlier
+    assert len(elsewhere.jobs) == 4, "a name like that of an output is no reason elsewhere"
+
+
+def test_an_unexpected_error_costs_one_file(
+    folder: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_jobs([str(folder)], None, suffix="_x")
+    restore_picture, calls = restorer.restore_picture, []
+
+    def fail_once(picture: object) -> object:
+        calls.append(picture)
+        if len(calls) == 1:
+            raise RuntimeError("boom")
+        return restore_picture(picture)
+
+    monkeypatch.setattr(restorer, "restore_picture", fail_once)
+    results = run_jobs(restorer, plan.jobs)
+    assert results[0].error == f"{folder / 'a.jpg'}: unexpected RuntimeError: boom"
+    assert [bool(result.error) for result in results] == [True, False, False]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that refuses files")
+def test_a_folder_that_takes_no_file_is_found_before_the_network_runs(
+    folder: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(_: object) -> None:
+        raise AssertionError("the network ran")
+
+    monkeypatch.setattr(restorer, "restore_picture", run)
+    (job,) = plan_jobs([str(folder / "b.png")], "/proc/x.png", suffix="").jobs
+    (result,) = run_jobs(restorer, [job])
+    assert result.error
+    assert "cannot write /proc/x.png" in result.error
+    (job,) = plan_jobs([str(folder / "b.png")], "/proc/new/", suffix="").jobs
+    (result,) = run_jobs(restorer, [job])
+    assert result.error
+    assert "cannot make the folder /proc/new" in result.error

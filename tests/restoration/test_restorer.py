@@ -13,6 +13,8 @@ from PIL import Image
 
 from multiaxis import Restorer, restore
 from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
+from multiaxis.images import Picture, write_picture
+from multiaxis.restoration.memory import free_memory
 from multiaxis.restoration.restorer import find_device
 
 KINDS = st.tuples(
@@ -115,9 +117,31 @@ def test_names_are_checked(weights: Path) -> None:
         Restorer("deblur", weights="none.npz")
     with pytest.raises(ConfigError, match="unknown device 'gpu'"):
         find_device("gpu")
+    for name in ("cpu:", "cpu:x", "cuda:-1", "", None):
+        with pytest.raises(ConfigError, match="unknown device"):
+            find_device(name)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="unknown task None: known are denoise"):
+        Restorer(None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="the weights are empty"):
+        Restorer("derain", weights="")
+    with pytest.raises(ConfigError, match="the device cpu:1 is not available"):
+        find_device("cpu:1")
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="cuda is not available: this machine has cpu"):
             find_device("cuda")
+
+
+def test_a_classifier_restores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "multiaxis.restoration.restorer.open_model", lambda *_, **__: torch.nn.Linear(1, 1)
+    )
+    with pytest.raises(WeightsError, match="those of a Linear, which restores no pictures"):
+        Restorer("derain", device="cpu")
+
+
+def test_devices_and_types_of_torch_are_taken(weights: Path) -> None:
+    restorer = Restorer("derain", weights=weights, device=torch.device("cpu"), dtype=torch.bfloat16)
+    assert (restorer.device, restorer.dtype) == (torch.device("cpu"), torch.bfloat16)
 
 
 def test_bfloat16_is_near(weights: Path, restorer: Restorer) -> None:
@@ -132,6 +156,54 @@ def test_what_does_not_fit_is_refused_before_it_starts(
     monkeypatch.setattr("multiaxis.restoration.frame.free_memory", lambda: 1_000_000)
     with pytest.raises(ImageError, match=r"takes about .* GB of memory, and 0 GB are free"):
         restorer.restore(picture((640, 640, 3)))
+
+
+def test_the_free_memory_of_a_container(tmp_path: Path) -> None:
+    assert free_memory(tmp_path) is None
+    groups = tmp_path / "sys/fs/cgroup"
+    files = {
+        "proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n",
+        "sys/fs/cgroup/memory.max": "1000000\n",
+        "sys/fs/cgroup/memory.current": "700000\n",
+        "sys/fs/cgroup/memory.stat": "anon 100000\ninactive_file 550000\nfile 600000\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert free_memory(tmp_path) == 850_000, "cached files count as used"
+    (groups / "memory.max").write_text("max\n")
+    assert free_memory(tmp_path) == 8000 * 1024
+    (groups / "memory").mkdir()
+    (groups / "memory/memory.limit_in_bytes").write_text("500000\n")
+    (groups / "memory/memory.usage_in_bytes").write_text("400000\n")
+    (groups / "memory/memory.stat").write_text("inactive_file 1\ntotal_inactive_file 300000\n")
+    assert free_memory(tmp_path) == 400_000
+
+
+def test_what_cannot_end_well_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("the weights were asked for")
+
+    monkeypatch.setattr("multiaxis.restoration.restorer.open_model", load)
+    source, deep = tmp_path / "in.png", tmp_path / "deep.png"
+    Image.fromarray(picture((4, 4, 3))).save(source)
+    write_picture(deep, Picture(picture((4, 4, 3), "uint16")))
+    with pytest.raises(ImageError, match="Pillow cannot hold uint16 RGB: write it to a file"):
+        restore(deep, task="derain")
+    with pytest.raises(ImageError, match="mode CMYK"):
+        restore(Image.new("CMYK", (4, 4)), task="derain")
+    with pytest.raises(ImageError, match="exists already"):
+        restore(source, task="derain", output=deep)
+    with pytest.raises(ImageError, match="its folder does not exist"):
+        restore(source, task="derain", output=tmp_path / "none" / "out.png")
+    with pytest.raises(ImageError, match="JPEG cannot hold uint16"):
+        restore(deep, task="derain", output=tmp_path / "out.jpg")
+    if Path("/proc/self").exists():
+        with pytest.raises(ImageError, match=r"cannot write /proc/x\.png"):
+            restore(source, task="derain", output="/proc/x.png")
+    assert sorted(tmp_path.iterdir()) == [deep, source]
 
 
 def test_the_function_takes_paths_and_images(tmp_path: Path, weights: Path) -> None:

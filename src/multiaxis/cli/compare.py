@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def compare(
     from multiaxis.images import read_picture, side_by_side, write_picture
 
     target = output or after.with_name(f"{after.stem}_compared.png")
-    if target.resolve() in {before.resolve(), after.resolve()}:
+    if os.path.realpath(target) in map(os.path.realpath, (before, after)):
         raise ImageError(f"the output {target} is an input: originals are never replaced")
     pictures = [read_picture(path) for path in (before, after)]
     write_picture(target, side_by_side(*pictures), overwrite=overwrite)

@@ -5,9 +5,9 @@ from multiaxis.images.convert import from_unit, grey_to_rgb, rgb_to_grey, to_uni
 from multiaxis.images.find import list_pictures
 from multiaxis.images.formats import FORMATS, READABLE_SUFFIXES, Format, check_holds
 from multiaxis.images.picture import Metadata, Picture
-from multiaxis.images.pillow import from_pillow, to_pillow
+from multiaxis.images.pillow import check_pillow, from_pillow, to_pillow
 from multiaxis.images.read import DEFAULT_MEGAPIXELS, Probe, probe_picture, read_picture
-from multiaxis.images.write import write_picture
+from multiaxis.images.write import check_write, write_picture
 
 __all__ = [
     "DEFAULT_MEGAPIXELS",
@@ -18,6 +18,8 @@ __all__ = [
     "Picture",
     "Probe",
     "check_holds",
+    "check_pillow",
+    "check_write",
     "from_pillow",
     "from_unit",
     "grey_to_rgb",

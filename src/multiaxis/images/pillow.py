@@ -73,18 +73,35 @@ def to_pillow(picture: Picture, like: Image.Image | None = None) -> Image.Image:
     pixels = picture.pixels
     if like is not None and like.mode in _GREY:
         pixels = rgb_to_grey(pixels)
-    grey = pixels.shape[2] == 1
-    if picture.depth != "uint8" and not (
-        picture.depth == "uint16" and grey and picture.alpha is None
-    ):
-        kind = f"{picture.depth} {'grey' if grey else 'RGB'}"
-        alpha = "" if picture.alpha is None else " with alpha"
-        raise ImageError(f"Pillow cannot hold {kind}{alpha}: use write_picture or 8 bits")
+    check_pillow(picture.depth, pixels.shape[2], alpha=picture.has_alpha)
     if picture.alpha is not None:
         pixels = np.dstack([pixels, picture.alpha])
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.info = _info(picture.metadata, like)
     return image
+
+
+def check_pillow(depth: str, bands: int, *, alpha: bool) -> None:
+    """Refuse a picture that Pillow has no mode for.
+
+    Parameters
+    ----------
+    depth : str
+        ``"uint8"``, ``"uint16"`` or ``"float32"``.
+    bands : int
+        1 (grey) or 3 (RGB), alpha not counted.
+    alpha : bool
+        Whether there is transparency.
+
+    Raises
+    ------
+    ImageError
+        Says what Pillow cannot hold.
+    """
+    if depth == "uint8" or (depth == "uint16" and bands == 1 and not alpha):
+        return
+    kind = f"{depth} {'grey' if bands == 1 else 'RGB'}{' with alpha' if alpha else ''}"
+    raise ImageError(f"Pillow cannot hold {kind}: write it to a file instead, or use 8 bits")
 
 
 def _samples(image: Image.Image) -> np.ndarray[Any, Any]:

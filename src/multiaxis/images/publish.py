@@ -44,6 +44,19 @@ def publish(path: Path, data: bytes, *, overwrite: bool) -> None:
             temporary.unlink()
 
 
+def try_folder(folder: Path) -> None:
+    """Write an empty file and remove it: what rights promise is not always what is done.
+
+    Raises
+    ------
+    OSError
+        Whatever the system answers.
+    """
+    temporary = folder / f".{secrets.token_hex(8)}.part"
+    _write(temporary, b"")
+    temporary.unlink()
+
+
 def _write(path: Path, data: bytes) -> None:
     # 0o666 leaves the final rights to the umask, as for any new file.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)

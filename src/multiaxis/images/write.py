@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 from multiaxis.errors import ImageError
 from multiaxis.images.formats import Format, check_holds, format_of, formats_for, usual_suffixes
 from multiaxis.images.picture import Metadata, Picture
-from multiaxis.images.publish import publish
+from multiaxis.images.publish import publish, try_folder
 from multiaxis.images.vips import CodecError, encode, open_header
 
 _CLASSIC_TIFF = 4_000_000_000  # bytes; offsets of 32 bits reach 2**32, headers need some
@@ -60,10 +62,39 @@ def write_picture(
     path = Path(path)
     kind = format_of(path)
     _check_fits(path, picture, kind)
-    try:
+    with _refusals(path):
         _check_place(path, overwrite=overwrite)
         data = _encoded(path, picture, kind)
         publish(path, data, overwrite=overwrite)
+    written = open_header(data, kind.codec).metadata
+    return _lost(picture.metadata, written)
+
+
+def check_write(path: str | os.PathLike[str], picture: Picture, *, overwrite: bool = False) -> None:
+    """Find out before long work what `write_picture` would find out after it.
+
+    Parameters
+    ----------
+    path, picture, overwrite
+        As in `write_picture`. The folder is tried with an empty file.
+
+    Raises
+    ------
+    ImageError
+        If `write_picture` would refuse; nothing is left behind.
+    """
+    path = Path(path)
+    _check_fits(path, picture, format_of(path))
+    with _refusals(path):
+        _check_place(path, overwrite=overwrite)
+        try_folder(path.parent)
+
+
+@contextmanager
+def _refusals(path: Path) -> Generator[None]:
+    """Turn what the system answers into one sentence."""
+    try:
+        yield
     except FileExistsError as error:
         raise ImageError(_exists(path)) from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
@@ -71,8 +102,6 @@ def write_picture(
         reason = _REASONS.get(number) if number else None
         reason = reason or getattr(error, "strerror", None) or str(error)
         raise ImageError(f"cannot write {path}: {reason}") from error
-    written = open_header(data, kind.codec).metadata
-    return _lost(picture.metadata, written)
 
 
 def _check_fits(path: Path, picture: Picture, kind: Format) -> None:

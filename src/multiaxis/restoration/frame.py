@@ -74,5 +74,5 @@ def _check_memory(model: Maxim, pixels: int, device: torch.device, dtype: torch.
         raise ImageError(
             f"restoring {pixels / 1e6:.1f} padded megapixels whole takes about "
             f"{needed / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are free: use a smaller "
-            "picture, a machine with more memory, or --dtype bfloat16"
+            "picture, or a machine with more memory"
         )

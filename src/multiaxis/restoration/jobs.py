@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import glob
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiaxis.errors import ImageError, MultiaxisError
+from multiaxis.errors import ConfigError, ImageError, explain
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
-    READABLE_SUFFIXES,
     check_holds,
-    list_pictures,
+    check_write,
     probe_picture,
     read_picture,
     write_picture,
 )
+from multiaxis.restoration.inputs import find_inputs
 from multiaxis.restoration.restorer import Restorer
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,16 @@ class Plan:
     jobs : tuple of Job
     refused : tuple of (Path, str)
         Inputs that cannot be done, and why.
+    others : tuple of Path
+        Files in the given folders that are of no kind that is read.
+    earlier : tuple of Path
+        Files that an earlier run wrote beside their inputs: they are not restored again.
     """
 
     jobs: tuple[Job, ...]
     refused: tuple[tuple[Path, str], ...]
+    others: tuple[Path, ...] = ()
+    earlier: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,18 +99,25 @@ def plan_jobs(
         A folder; or a file, where one file is the only input. None puts each output beside its
         input.
     suffix : str
-        Appended to the names of outputs that lie beside their inputs.
+        Appended to the names of outputs that lie beside their inputs; what an earlier run wrote
+        so is not restored again.
     overwrite : bool
         Whether outputs may replace files. An input is never replaced.
     max_megapixels : float
         Larger inputs are refused.
+
+    Raises
+    ------
+    ConfigError
+        If the output is empty, or names a file where there are several inputs.
     """
-    paths, refused = _expand(inputs, suffix)
-    as_file = output is not None and _is_file_target(output, inputs, paths)
+    found = find_inputs(inputs, suffix if output is None else None)
+    as_file = output is not None and _is_file_target(output, inputs, found.paths)
     jobs: list[Job] = []
-    taken: dict[Path, Path] = {}
-    originals = {path.resolve() for path in paths}
-    for path in paths:
+    refused = list(found.refused)
+    taken: dict[str, Path] = {}
+    originals = {_real(path) for path in found.paths}
+    for path in found.paths:
         target = _target(path, output, suffix, as_file=as_file)
         try:
             _check_target(target, originals, taken, overwrite=overwrite)
@@ -116,10 +131,13 @@ def plan_jobs(
             )
         except ImageError as error:
             refused.append((path, str(error)))
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            reason = f"cannot write {target}: {error.strerror}; choose another with -o"
+            refused.append((path, reason))
         else:
-            taken[target.resolve()] = path
+            taken[_real(target)] = path
             jobs.append(Job(path, target, header.width * header.height))
-    return Plan(tuple(jobs), tuple(refused))
+    return Plan(tuple(jobs), tuple(refused), found.others, found.earlier)
 
 
 def run_jobs(
@@ -147,57 +165,58 @@ def run_jobs(
         start, error, lost = time.monotonic(), None, ()
         try:
             picture = read_picture(job.input, max_megapixels=max_megapixels)
-            job.output.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(job.output.parent)
+            check_write(job.output, picture, overwrite=overwrite)
             restored = restorer.restore_picture(picture)
             lost = write_picture(job.output, restored, overwrite=overwrite)
-        except MultiaxisError as failure:
-            error = str(failure)
-        except OSError as failure:
-            error = f"cannot make the folder {job.output.parent}: {failure.strerror}"
+        except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
+            _log.debug("%s failed", job.input, exc_info=True)
+            error = explain(failure)
+            if str(job.input) not in error:
+                error = f"{job.input}: {error}"
         results.append(Result(job, time.monotonic() - start, error, lost))
         if on_result:
             on_result(results[-1])
     return results
 
 
-def _expand(inputs: Sequence[str], suffix: str) -> tuple[list[Path], list[tuple[Path, str]]]:
-    paths: dict[Path, None] = {}
-    refused: list[tuple[Path, str]] = []
-    for text in inputs:
-        path = Path(text)
-        if not text:
-            refused.append((path, "an input is empty: name a file, a folder or a pattern"))
-            continue
-        found: list[Path] = [path]
-        if path.is_dir():
-            found = _without_outputs(list_pictures(path), suffix)
-        elif not path.exists() and glob.has_magic(text):
-            matches = map(Path, glob.iglob(text, recursive=True))  # noqa: PTH207 (absolute too)
-            found = _without_outputs(sorted(p for p in matches if p.is_file()), suffix)
-        if not found:
-            kinds = " ".join(sorted(READABLE_SUFFIXES))
-            refused.append((path, f"{path} holds no pictures to restore ({kinds})"))
-        paths.update(dict.fromkeys(found))
-    return list(paths), refused
-
-
-def _without_outputs(paths: list[Path], suffix: str) -> list[Path]:
-    """Leave out what an earlier run wrote beside its input."""
-    present = set(paths)
-
-    def is_output(path: Path) -> bool:
-        return path.stem.endswith(suffix) and (
-            path.with_name(path.stem.removesuffix(suffix) + path.suffix) in present
-        )
-
-    return [path for path in paths if not is_output(path)]
-
-
-def _is_file_target(output: str, inputs: Sequence[str], paths: list[Path]) -> bool:
+def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Path]) -> bool:
+    if not output:
+        raise ConfigError("the output is empty: name a folder or a file, or leave it out")
     target = Path(output)
-    is_named_like_a_folder = output.endswith(("/", os.sep)) or not target.suffix or target.is_dir()
-    is_single_file = len(inputs) == 1 and len(paths) == 1 and paths[0] == Path(inputs[0])
-    return is_single_file and not is_named_like_a_folder
+    if output.endswith(("/", os.sep)) or not target.suffix or _is_folder(target):
+        return False
+    is_single_file = len(inputs) == 1 and list(paths) == [Path(inputs[0])]
+    if paths and not is_single_file:
+        raise ConfigError(
+            f"the output {output} is named like a file, and a single input file goes into one: "
+            f"for a folder of that name, end it with a slash ({output}/)"
+        )
+    return is_single_file
+
+
+def _real(path: Path) -> str:
+    """Follow links as far as they lead; unlike `Path.resolve`, without an error."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a null character
+        return str(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, or a null character: found out for each file
+        return False
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
+        ) from error
 
 
 def _target(path: Path, output: str | None, suffix: str, *, as_file: bool) -> Path:
@@ -207,9 +226,9 @@ def _target(path: Path, output: str | None, suffix: str, *, as_file: bool) -> Pa
 
 
 def _check_target(
-    target: Path, originals: set[Path], taken: dict[Path, Path], *, overwrite: bool
+    target: Path, originals: set[str], taken: dict[str, Path], *, overwrite: bool
 ) -> None:
-    resolved = target.resolve()
+    resolved = _real(target)
     if resolved in originals:
         raise ImageError(f"the output {target} is an input: originals are never replaced")
     if resolved in taken:

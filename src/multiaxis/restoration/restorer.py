@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from multiaxis.errors import ConfigError, ImageError, ShapeError, unknown
+from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError, unknown
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
+    check_pillow,
+    check_write,
     from_pillow,
     from_unit,
     grey_to_rgb,
@@ -25,9 +27,10 @@ from multiaxis.images import (
     to_unit,
     write_picture,
 )
+from multiaxis.models.maxim import Maxim
 from multiaxis.progress import OnProgress
 from multiaxis.restoration.frame import Frames, restore_frames
-from multiaxis.weights.index import find_checkpoint, list_tasks
+from multiaxis.weights.index import check_task, find_checkpoint
 from multiaxis.zoo import open_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -46,9 +49,9 @@ class Restorer:
         ``retouch``.
     weights : str or Path, optional
         Another checkpoint: a published one's name, or a file. By default the task's own.
-    device : str
+    device : str or torch.device
         ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    dtype : str
+    dtype : str or torch.dtype
         ``float32``, or ``bfloat16``: faster where the hardware has it, a little less exact.
     offline : bool
         Use only what the cache holds.
@@ -78,19 +81,23 @@ class Restorer:
         task: str,
         *,
         weights: str | Path | None = None,
-        device: str = "auto",
-        dtype: str = "float32",
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "float32",
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
-        if task not in list_tasks():
-            raise unknown("task", task, list_tasks())
-        if dtype not in DTYPES:
-            raise unknown("dtype", dtype, DTYPES)
+        check_task(task)
+        if weights == "":
+            raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
         self.task = task
-        self.device, self.dtype = find_device(device), DTYPES[dtype]
+        self.device, self.dtype = find_device(device), _find_dtype(dtype)
         chosen = find_checkpoint(task).name if weights is None else weights
         model = open_model(chosen, offline=offline, on_progress=on_progress)
+        if not isinstance(model, Maxim):
+            raise WeightsError(
+                f"the weights {chosen} are those of a {type(model).__name__}, which restores no "
+                "pictures: name a checkpoint of MAXIM"
+            )
         self.model = model.to(self.device, self.dtype)
 
     def restore(self, image: Restorable) -> Restorable:
@@ -207,10 +214,16 @@ def restore(
             raise ConfigError(
                 "output goes with a path as source: save the returned picture yourself"
             )
+        if isinstance(source, Image.Image):
+            from_pillow(source)  # refuses a mode before the weights are pulled
         return Restorer(task, **options).restore(source)
-    if output is not None and Path(output).resolve() == Path(source).resolve():
+    if output is not None and os.path.realpath(output) == os.path.realpath(source):
         raise ImageError(f"the output {output} is the input: originals are never replaced")
     picture = read_picture(Path(source), max_megapixels=max_megapixels)
+    if output is None:
+        check_pillow(picture.depth, picture.pixels.shape[2], alpha=picture.has_alpha)
+    else:
+        check_write(output, picture, overwrite=overwrite)
     restored = Restorer(task, **options).restore_picture(picture)
     if output is None:
         return to_pillow(restored)
@@ -218,7 +231,7 @@ def restore(
     return Path(output)
 
 
-def find_device(name: str) -> torch.device:
+def find_device(device: str | torch.device) -> torch.device:
     """Turn a device's name into the device, once it is known to be there.
 
     Raises
@@ -226,18 +239,29 @@ def find_device(name: str) -> torch.device:
     ConfigError
         If the name is unknown or the device absent.
     """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    counts = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
+    name = str(device)
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
-    kind, _, number = name.partition(":")
-    if kind not in present or (number and not number.isdigit()):
-        raise unknown("device", name, ["auto", *present])
-    if not present[kind] or (
-        number and kind == "cuda" and int(number) >= torch.cuda.device_count()
-    ):
-        here = ", ".join(k for k, is_there in present.items() if is_there)
+        name = next(kind for kind, count in counts.items() if count)
+    kind, colon, number = name.partition(":")
+    is_number = number.isascii() and number.isdigit()
+    if kind not in counts or (colon and not is_number):
+        raise unknown("device", name, ["auto", "cpu", "cuda", "cuda:N", "mps"])
+    if int(number or 0) >= counts[kind]:
+        here = ", ".join(f"{kind}:{k}" for kind, count in counts.items() for k in range(count))
         raise ConfigError(f"the device {name} is not available: this machine has {here}")
     return torch.device(name)
+
+
+def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise unknown("dtype", name, DTYPES)
+    return DTYPES[name]
 
 
 def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:

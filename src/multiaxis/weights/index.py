@@ -130,14 +130,25 @@ def list_checkpoints(task: str | None = None) -> list[Checkpoint]:
     rows = list(_checkpoints().values())
     if task is None:
         return rows
-    if task not in list_tasks():
-        raise unknown("task", task, list_tasks())
+    check_task(task)
     return [row for row in rows if row.task == task]
 
 
 def list_tasks() -> list[str]:
     """Name the tasks that have a default checkpoint."""
     return [name for name, row in _checkpoints().items() if name == row.task]
+
+
+def check_task(task: object) -> None:
+    """Refuse what is no task's name.
+
+    Raises
+    ------
+    ConfigError
+        If it is unknown; the nearest names are given.
+    """
+    if task not in list_tasks():
+        raise unknown("task", task, list_tasks())
 
 
 def find_checkpoint(name: str) -> Checkpoint:
