@@ -99,14 +99,10 @@ class _Bomb:
         return (pytest.fail, ("a pickle was executed",))
 
 
-@pytest.mark.parametrize("writer", ["pickle", "torch"])
-def test_pickles_are_refused_and_not_run(writer: str, tmp_path: Path) -> None:
+def test_pickles_are_refused_and_not_run(tmp_path: Path) -> None:
     file = tmp_path / "model.pth"
-    if writer == "pickle":
-        file.write_bytes(pickle.dumps(_Bomb()))
-    else:
-        torch.save({"a": torch.zeros(2)}, file)
-    with pytest.raises(WeightsError, match="is a (PyTorch )?pickle"):
+    file.write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(WeightsError, match=r"model\.pth"):
         load_weights(small_maxim.model(), file)
 
 

@@ -2,6 +2,18 @@
 
 from multiaxis.weights.read.detect import Kind, detect
 from multiaxis.weights.read.npz import read_npz
+from multiaxis.weights.read.tensorflow import TensorFlowArrays, averaged, read_tensorflow
 from multiaxis.weights.read.tfjs import Graph, read_tfjs
+from multiaxis.weights.read.torch_file import read_torch
 
-__all__ = ["Graph", "Kind", "detect", "read_npz", "read_tfjs"]
+__all__ = [
+    "Graph",
+    "Kind",
+    "TensorFlowArrays",
+    "averaged",
+    "detect",
+    "read_npz",
+    "read_tensorflow",
+    "read_tfjs",
+    "read_torch",
+]
