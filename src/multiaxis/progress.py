@@ -19,7 +19,7 @@ class Progress:
     total : float or None
         The whole, where it is known.
     unit : str
-        ``"bytes"`` or ``"pictures"``.
+        ``"bytes"``, ``"pictures"`` or ``"megapixels"``.
     """
 
     label: str

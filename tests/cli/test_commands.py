@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from multiaxis.cli import console
 from multiaxis.cli.app import main
+from multiaxis.progress import Progress
 
 
 def run(*words: object) -> int:
@@ -67,6 +73,12 @@ def test_quiet_says_nothing(
         (["restore", "x.png", "--task", "derain", "--dtype", "half"], "unknown dtype"),
         (["restore", "x.png", "--task", "derain", "--weights", "text.png"], "unknown kind"),
         (["restore", "x.png", "--task", "derain", "-o", "x.png"], "never replaced"),
+        (["restore", "x.png", "--task", "derain", "-o", ""], "the output is empty"),
+        (["restore", "x.png", "--task", "derain", "--weights", ""], "the weights are empty"),
+        (["restore", ".", "--task", "derain", "-o", "out.png"], "end it with a slash"),
+        (["restore", "n" * 300, "--task", "derain"], "name too long"),
+        (["restore", "x.png", "--task", "derain", "-o", "o" * 300], "name too long"),
+        (["restore", "x.png", "--task", "derain", "--device", "cpu:"], "unknown device"),
         (["restore", "x.png"], "--task"),
         (["restore", "--task", "derain"], "INPUTS"),
         (["restore", "x.png", "--task", "derain", "--tusk", "1"], "--tusk"),
@@ -78,7 +90,12 @@ def test_quiet_says_nothing(
         (["weights", "convert", "x.npz", "a.safetensors", "--model", "maxim"], "unknown model"),
         (["evaluate", "--task", "derain", "--input", "hollow", "--target", "hollow"], "hollow"),
         (["evaluate", "--task", "derain", "--input", ".", "--target", ".", "--protocol", "z"], "z"),
+        (
+            ["evaluate", "--task", "derain", "--input", ".", "--target", ".", "--csv", "x.png"],
+            "--csv",
+        ),
         (["compare", "x.png", "none.png"], "none.png"),
+        (["compare", "x.png", "x.png", "-o", ""], "no suffix"),
     ],
 )
 def test_bad_input_is_one_clear_message_and_code_2(
@@ -120,7 +137,7 @@ def test_an_unexpected_error_shows_no_traceback_unless_asked(
         raise RuntimeError("boom")
 
     monkeypatch.setattr("multiaxis.zoo.list_models", fail)
-    assert run("models") == 1
+    assert run("models") == 70
     assert "unexpected RuntimeError: boom" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="boom"):
         main(["models", "--debug"])
@@ -142,8 +159,7 @@ def test_interrupting_is_code_130(
 def test_evaluate_prints_and_writes_tables(
     pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tables = tmp_path / "tables"
-    tables.mkdir()
+    tables = tmp_path / "new" / "tables"
     words = ["evaluate", "--task", "derain", "--input", pictures, "--target", pictures]
     words += ["--weights", weights, "--csv", tables, "--protocol", "rgb", "--protocol", "y"]
     assert run(*words) == 0
@@ -170,6 +186,86 @@ def test_evaluate_with_sizes_that_differ(
     words = ["--task", "derain", "--input", pictures, "--target", targets, "--weights", weights]
     assert run("evaluate", *words, "--csv", tmp_path) == 2
     assert "crop them to the same frame" in capsys.readouterr().err
+
+
+def test_evaluate_goes_on_where_a_pair_fails(
+    pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = tmp_path / "targets"
+    targets.mkdir()
+    for path in pictures.iterdir():
+        Image.open(path).crop((0, 0, 26 if path.stem != "1" else 20, 20)).save(targets / path.name)
+    (pictures / "0.png").write_bytes((pictures / "0.png").read_bytes()[:200])
+    words = ["--task", "derain", "--input", pictures, "--target", targets, "--weights", weights]
+    assert run("evaluate", *words, "--csv", tmp_path) == 1
+    told = capsys.readouterr()
+    assert "mean of 1 " in told.out
+    first, second = told.err.strip().splitlines()
+    assert "no score for 0: cannot read" in first
+    assert "no score for 1: " in second
+    assert "crop them to the same frame" in second
+    with (tmp_path / "derain-rgb.csv").open() as file:
+        rows = {row["name"]: row["psnr"] for row in csv.DictReader(file)}
+    assert rows["0"] == rows["1"] == ""
+    assert rows["2"] == rows["mean"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that refuses files")
+@pytest.mark.parametrize("folder", ["/proc", "/proc/new"])
+def test_tables_that_cannot_be_written_are_found_before_the_work(
+    folder: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--task", "derain", "--input", pictures, "--target", pictures, "--csv", folder]
+    assert run("evaluate", *words, "--weights", "never looked for") == 2
+    assert f"cannot write tables into {folder}" in capsys.readouterr().err
+
+
+def test_what_is_left_out_and_lost_is_said_unless_quiet(
+    pictures: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.BMP", "b.gif", "c"):
+        (pictures / name).write_bytes(b"")
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.new("RGB", (8, 8)).save(pictures / "x.tif", exif=exif)
+    words = ["restore", pictures, "--task", "derain", "--weights", weights]
+    assert run(*words) == 0
+    assert "left out: 3 files of other kinds (.bmp, .gif, c)" in capsys.readouterr().err
+    assert run(*words, "--overwrite") == 0
+    told = capsys.readouterr().err
+    assert "note: .tif cannot hold the exif" in told
+    assert "left out: 4 files that an earlier run wrote (0_derain.png, " in told
+    assert run(*words, "--overwrite", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_names_that_the_terminal_cannot_show(pictures: Path, weights: Path, tmp_path: Path) -> None:
+    try:
+        (pictures / "0.png").rename(pictures / os.fsdecode(b"\xff[b].png"))
+    except OSError as error:
+        if error.errno != errno.EILSEQ:
+            raise
+        pytest.skip("the file system takes no such name")
+    words = ["compare", os.fsdecode(b"in/\xff[b].png"), "in/1.png"]
+    words += ["-o", os.fsdecode(b"\xff.png")]
+    done = subprocess.run(
+        [sys.executable, "-m", "multiaxis", *words],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"\\udcff.png\n"), done.stderr
+
+
+def test_the_bar_names_the_file_and_counts_megapixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    terminal = Console(file=shown, force_terminal=True, width=100, _environ={})
+    monkeypatch.setattr(console, "Console", lambda **_: terminal)
+    with console.progress("megapixels") as show:
+        show(Progress("a[b].png", 0.5, 2.0, "megapixels"))
+    assert "a[b].png" in shown.getvalue()
+    assert "0.5/2.0 megapixels" in shown.getvalue()
 
 
 def test_compare_makes_a_picture(pictures: Path) -> None:

@@ -117,6 +117,13 @@ def test_csv_holds_every_digit(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_csv_names_what_failed(tmp_path):
+    path = tmp_path / "scores.csv"
+    rows = (ScoreRow("a", Score(30.0, 0.5)),)
+    ScoreTable("rgb", rows, (("b", "too dark"),)).write_csv(path)
+    assert path.read_text().splitlines()[1:] == ["a,rgb,30.0,0.5", "b,rgb,,", "mean,rgb,30.0,0.5"]
+
+
 def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "scores.csv"
     path.write_text("old")
@@ -125,7 +132,7 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ConfigError, match="cannot write scores to .*disk full"):
         table((30.0, 0.5)).write_csv(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

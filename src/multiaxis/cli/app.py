@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,15 +12,17 @@ from cyclopts import App, CycloptsError
 
 import multiaxis
 from multiaxis.cli import console
-from multiaxis.errors import MultiaxisError, WeightsUnavailableError
+from multiaxis.errors import MultiaxisError, WeightsUnavailableError, explain
 
-OK, SOME_FAILED, BAD_INPUT, NO_WEIGHTS, INTERRUPTED = 0, 1, 2, 3, 130
+OK, BAD_INPUT, NO_WEIGHTS, UNEXPECTED, INTERRUPTED = 0, 2, 3, 70, 130
 
 app = App(
     name="multiaxis",
     version=multiaxis.__version__,
     help="Restore photographs with MAXIM, exactly as published.\n\n"
-    "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 130 interrupted.",
+    "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 70 unexpected "
+    "error, 130 interrupted.\n\n"
+    "With --debug anywhere in the command, errors show their tracebacks.",
     help_format="plaintext",
 )
 app.command(
@@ -54,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit. ``--debug`` anywhere shows the traceback of an error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = "--debug" in words
+    console.accept_any_name()
+    if is_debugging:
+        logging.basicConfig()
+        logging.getLogger("multiaxis").setLevel(logging.DEBUG)
     sys.exit(_run([word for word in words if word != "--debug"], is_debugging=is_debugging))
 
 
@@ -71,9 +78,10 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
         if is_debugging:
             raise
         if not isinstance(error, MultiaxisError | CycloptsError):
-            error_name = type(error).__name__
-            console.complain(f"unexpected {error_name}: {error}. Please report it with --debug")
-            return SOME_FAILED
+            console.complain(
+                f"{explain(error)}. Run it again with --debug and report what it shows"
+            )
+            return UNEXPECTED
         console.complain(str(error).strip())
         return NO_WEIGHTS if isinstance(error, WeightsUnavailableError) else BAD_INPUT
     return result if isinstance(result, int) else OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -40,6 +41,13 @@ def note(text: str, *, quiet: bool = False) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def accept_any_name() -> None:
+    """Let names be printed that the terminal's encoding lacks, with escapes in their place."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def progress(unit: str, *, quiet: bool = False) -> Generator[OnProgress]:
     """Show progress: a bar on a terminal, otherwise one line for each new piece of work.
@@ -47,7 +55,7 @@ def progress(unit: str, *, quiet: bool = False) -> Generator[OnProgress]:
     Parameters
     ----------
     unit : str
-        ``"bytes"`` or ``"pictures"``.
+        ``"bytes"``, ``"pictures"`` or ``"megapixels"``.
     quiet : bool
         Show nothing.
     """
@@ -58,23 +66,31 @@ def progress(unit: str, *, quiet: bool = False) -> Generator[OnProgress]:
         yield _lines()
     else:
         with Bar(*_columns(unit), console=terminal, transient=True, redirect_stdout=False) as bar:
-            task = bar.add_task("", total=None)
 
             def show(report: Progress) -> None:
+                if not bar.task_ids:
+                    bar.add_task("")
                 bar.update(
-                    task, description=report.label, completed=report.done, total=report.total
+                    bar.task_ids[0],
+                    description=report.label,
+                    completed=report.done,
+                    total=report.total,
                 )
 
             yield show
 
 
 def _columns(unit: str) -> list[ProgressColumn]:
-    amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    amounts = {
+        "bytes": DownloadColumn(),
+        "pictures": MofNCompleteColumn(),
+        "megapixels": TextColumn("{task.completed:.1f}/{task.total:.1f} megapixels"),
+    }
     return [
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a file name may hold brackets
         BarColumn(),
-        amount,
+        amounts[unit],
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from multiaxis.cli import console
-from multiaxis.cli.options import DEFAULT_MODEL, Flag, ModelOptions, check_task, load_restorer
+from multiaxis.cli.options import DEFAULT_MODEL, Flag, ModelOptions, load_restorer
 from multiaxis.errors import ConfigError
+from multiaxis.weights.index import check_task
 
 if TYPE_CHECKING:
     from multiaxis.score import Pair, Protocol, Score, ScoreRow
@@ -24,8 +26,10 @@ def evaluate(
     csv: Path = Path(),
     overwrite: Flag = False,
     model: ModelOptions = DEFAULT_MODEL,
-) -> None:
+) -> int:
     """Restore a folder of pictures and score it against a folder of targets.
+
+    A pair that fails is reported at the end, and the means are without it.
 
     Parameters
     ----------
@@ -34,26 +38,24 @@ def evaluate(
     input
         Folder of degraded pictures.
     target
-        Folder of targets under the same names (or, as in SOTS, the names up to the first "_").
+        Folder of the true pictures. Each has the name of its input, or that name up to the first
+        "_": 1400.png is the target of 1400_1.png.
     protocol
         How to score: authors, rgb, rgb-volume, y, y-unrounded, y-opencv or rgb-uniform; rgb by
-        default. May be given several times; every picture is restored once.
+        default. Published tables differ in this: rgb-volume for noise and blur, y for rain. For
+        several, give the option several times; every picture is restored once.
     csv
-        Folder for the tables TASK-PROTOCOL.csv.
+        Folder for the tables, one file TASK-PROTOCOL.csv for each protocol; made if need be.
     overwrite
-        Replace tables that exist.
+        Replace tables that exist; without it, an existing table is an error.
     """
     from multiaxis.score import get_protocol, pair_folders
 
     check_task(task)
     rules = [get_protocol(name) for name in protocol or ["rgb"]]
     tables = [csv / f"{task}-{rule.name}.csv" for rule in rules]
-    if not csv.is_dir():
-        raise ConfigError(f"there is no folder {csv} for the tables: make it first")
-    for path in tables:
-        if path.exists() and not overwrite:
-            raise ConfigError(f"the table {path} exists: pass --overwrite, or --csv FOLDER")
-    count = len(pair_folders(input, target))
+    pair_folders(input, target)
+    _prepare(csv, tables, overwrite=overwrite)
     restorer = load_restorer(task, model)
     for rule in rules:
         console.say(f"protocol {rule.name}: {rule.summary}. Source: {rule.source}")
@@ -66,11 +68,30 @@ def evaluate(
     names = [rule.name for rule in rules]
     with console.progress("pictures") as show:
         results = run(restorer, input, target, protocols=names, on_pair=print_row, on_progress=show)
-    mean = f"mean of {count}"
+    mean, failed = f"mean of {len(results[0].rows)}", results[0].failed
     console.say(f"{mean:<24} {_columns(rules, [table.means for table in results])}")
     for path, table in zip(tables, results, strict=True):
         table.write_csv(path)
         console.say(f"wrote {path}")
+    for name, reason in failed:
+        console.complain(f"no score for {name}: {reason}")
+    return 1 if failed else 0
+
+
+def _prepare(folder: Path, tables: list[Path], *, overwrite: bool) -> None:
+    """Make the folder for the tables, and find out before the work whether it takes them."""
+    from multiaxis.images.publish import try_folder
+
+    for path in tables:
+        if os.path.lexists(path) and not overwrite:
+            raise ConfigError(f"the table {path} exists: pass --overwrite, or --csv FOLDER")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try_folder(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write tables into {folder}: {error.strerror}; name another folder with --csv"
+        ) from error
 
 
 def _columns(rules: list[Protocol], scores: list[Score]) -> str:

@@ -24,13 +24,16 @@ class ModelOptions:
     Attributes
     ----------
     weights
-        Another checkpoint than the task's own: a name of "multiaxis weights list", or a file.
+        Another checkpoint than the task's own: a name that "multiaxis weights list" shows, or a
+        file.
     device
-        auto, cpu, cuda, cuda:N or mps.
+        Where to compute: cpu, cuda (an NVIDIA or AMD GPU), cuda:N (the GPU of that number), mps
+        (an Apple GPU), or auto: a GPU if there is one.
     dtype
-        float32, or bfloat16: faster where the hardware has it, a little less exact.
+        Precision: float32, or bfloat16: faster where the hardware has it, a little less exact.
     offline
-        Use only weights that are in the cache (also: environment variable MULTIAXIS_OFFLINE=1).
+        Never download: fail if the weights are not in the cache yet. The environment variable
+        MULTIAXIS_OFFLINE=1 does the same.
     """
 
     weights: str | None = None
@@ -55,12 +58,3 @@ def load_restorer(task: str, options: ModelOptions, *, quiet: bool = False) -> R
             offline=options.offline,
             on_progress=show,
         )
-
-
-def check_task(task: str) -> None:
-    """Refuse an unknown task before anything is loaded."""
-    from multiaxis.errors import unknown
-    from multiaxis.weights.index import list_tasks
-
-    if task not in list_tasks():
-        raise unknown("task", task, list_tasks())

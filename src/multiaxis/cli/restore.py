@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from multiaxis.cli import console
-from multiaxis.cli.options import DEFAULT_MODEL, Flag, ModelOptions, check_task, load_restorer
+from multiaxis.cli.options import DEFAULT_MODEL, Flag, ModelOptions, load_restorer
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.progress import Progress
+from multiaxis.weights.index import check_task
 
 if TYPE_CHECKING:
     from multiaxis.restoration import Plan, Result
@@ -34,16 +35,17 @@ def restore(
     Parameters
     ----------
     inputs
-        Files, folders and patterns.
+        Files, folders (the pictures directly in them) and patterns such as "*.png".
     task
-        denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch.
+        denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance (brighten dark pictures) or
+        retouch.
     output
-        A folder, or a file for a single input. By default each output lies beside its input, with
-        the task appended to its name.
+        A folder, made if need be, or a file if there is a single input file. By default each output
+        lies beside its input, with the task appended to its name.
     overwrite
-        Replace outputs that exist.
+        Replace outputs that exist; without it, they are reported and left alone.
     max_megapixels
-        Refuse larger files before they are decoded.
+        Refuse larger pictures before they are decoded.
     quiet
         Print errors only.
     """
@@ -56,10 +58,12 @@ def restore(
         inputs, output, suffix=f"_{task}", overwrite=overwrite, max_megapixels=max_megapixels
     )
     if not plan.jobs:
-        raise ImageError("; ".join(reason for _, reason in plan.refused))
+        for _, reason in plan.refused:
+            console.complain(reason)
+        return 2
     restorer = load_restorer(task, model, quiet=quiet)
     start = time.monotonic()
-    with console.progress("pictures", quiet=quiet) as show:
+    with console.progress("megapixels", quiet=quiet) as show:
         report = _Reporter(plan, show, quiet=quiet)
         results = run_jobs(
             restorer,
@@ -75,31 +79,42 @@ class _Reporter:
     """Shows each result, and how long the rest will take at the rate so far."""
 
     def __init__(self, plan: Plan, show: console.OnProgress, *, quiet: bool) -> None:
-        self.show, self.quiet = show, quiet
-        self.count, self.done = len(plan.jobs), 0
-        self.pixels_left = sum(job.pixels for job in plan.jobs)
+        self.jobs, self.show, self.quiet = plan.jobs, show, quiet
+        self.done = 0
+        self.total = sum(job.pixels for job in plan.jobs)
+        self.left = self.total
         self.pixels, self.seconds = 0, 0.0
-        pictures = "1 picture" if self.count == 1 else f"{self.count} pictures"
-        megapixels = self.pixels_left / 1e6
-        console.note(f"restoring {pictures}, {megapixels:.1f} megapixels ...", quiet=quiet)
-        show(Progress(plan.jobs[0].input.name, 0, self.count, "pictures"))
+        count = len(plan.jobs)
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
+        console.note(f"restoring {pictures}, {self.total / 1e6:.1f} megapixels ...", quiet=quiet)
+        self._show_next()
 
     def __call__(self, result: Result) -> None:
         self.done += 1
-        self.pixels += result.job.pixels
-        self.seconds += result.seconds
-        self.pixels_left -= result.job.pixels
-        left = self.pixels_left * self.seconds / max(self.pixels, 1)
-        estimate = f", about {_duration(left)} left" if self.pixels_left else ""
+        self.left -= result.job.pixels
+        if result.error is None:
+            self.pixels += result.job.pixels
+            self.seconds += result.seconds
         outcome = f"{result.job.output} ({result.seconds:.1f} s)" if not result.error else "failed"
         console.note(
-            f"[{self.done}/{self.count}] {result.job.input} -> {outcome}{estimate}",
+            f"[{self.done}/{len(self.jobs)}] {result.job.input} -> {outcome}{self._estimate()}",
             quiet=self.quiet,
         )
         if result.lost:
             kept_out = ", ".join(result.lost)
-            console.note(f"  note: {result.job.output.suffix} cannot hold the {kept_out}")
-        self.show(Progress("restoring", self.done, self.count, "pictures"))
+            suffix = result.job.output.suffix
+            console.note(f"  note: {suffix} cannot hold the {kept_out}", quiet=self.quiet)
+        self._show_next()
+
+    def _estimate(self) -> str:
+        if not self.left or not self.pixels:
+            return ""
+        return f", about {_duration(self.left * self.seconds / self.pixels)} left"
+
+    def _show_next(self) -> None:
+        if self.done < len(self.jobs):
+            name, done = self.jobs[self.done].input.name, self.total - self.left
+            self.show(Progress(name, done / 1e6, self.total / 1e6, "megapixels"))
 
 
 def _summarise(
@@ -118,9 +133,24 @@ def _summarise(
         f"{_duration(seconds)} on {device}",
         quiet=quiet,
     )
+    if not quiet:
+        _say_left_out(plan)
     for _, reason in failures:
         console.complain(str(reason))
     return 1 if failures else 0
+
+
+def _say_left_out(plan: Plan) -> None:
+    kinds = sorted({path.suffix.lower() or path.name for path in plan.others})
+    names = [path.name for path in plan.earlier]
+    for count, what, examples in [
+        (len(plan.others), "of other kinds", kinds),
+        (len(plan.earlier), "that an earlier run wrote", names),
+    ]:
+        if count:
+            files = "1 file" if count == 1 else f"{count} files"
+            more = ", ..." if len(examples) > 5 else ""
+            console.note(f"left out: {files} {what} ({', '.join(examples[:5])}{more})")
 
 
 def _duration(seconds: float) -> str:

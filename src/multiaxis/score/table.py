@@ -103,10 +103,13 @@ class ScoreTable:
         Name of the protocol: a score without it means nothing.
     rows : tuple of ScoreRow
         One for each picture, in order.
+    failed : tuple of (str, str)
+        Name of each pair that could not be scored, and why; the means are without them.
     """
 
     protocol: str
     rows: tuple[ScoreRow, ...]
+    failed: tuple[tuple[str, str], ...] = ()
 
     @property
     def means(self) -> Score:
@@ -115,7 +118,7 @@ class ScoreTable:
         return Score(_mean([s.psnr for s in scores]), _mean([s.ssim for s in scores]))
 
     def write_csv(self, path: Path) -> None:
-        """Write the rows and then their means, all or nothing.
+        """Write the rows, the failed pairs without scores, and the rows' means; all or nothing.
 
         Parameters
         ----------
@@ -126,7 +129,7 @@ class ScoreTable:
         Raises
         ------
         ConfigError
-            If the folder does not exist.
+            If the folder does not exist, or does not take the file.
         """
         if not path.parent.is_dir():
             raise ConfigError(
@@ -135,9 +138,16 @@ class ScoreTable:
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("name", "protocol", "psnr", "ssim"))
-        for row in (*self.rows, ScoreRow("mean", self.means)):
+        for row in self.rows:
             writer.writerow((row.name, self.protocol, row.score.psnr, row.score.ssim))
-        publish(path, stream.getvalue().encode(errors="surrogateescape"), overwrite=True)
+        writer.writerows((name, self.protocol, "", "") for name, _ in self.failed)
+        writer.writerow(("mean", self.protocol, self.means.psnr, self.means.ssim))
+        try:
+            publish(path, stream.getvalue().encode(errors="surrogateescape"), overwrite=True)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write scores to {path}: {error.strerror or error}; name another folder"
+            ) from error
 
 
 def _mean(values: list[float]) -> float:

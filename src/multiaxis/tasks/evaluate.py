@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from multiaxis.errors import ConfigError, ImageError
+from multiaxis.errors import ConfigError, ImageError, explain
 from multiaxis.images import Picture, read_picture, to_unit
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.restoration import Restorer
-from multiaxis.score import Pair, ScoreRow, ScoreTable, get_protocol, pair_folders, score_pair
+from multiaxis.score import (
+    Pair,
+    Protocol,
+    ScoreRow,
+    ScoreTable,
+    get_protocol,
+    pair_folders,
+    score_pair,
+)
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -25,6 +36,8 @@ def evaluate(
 ) -> list[ScoreTable]:
     """Restore every picture of a folder and score it against its target.
 
+    A pair that fails is recorded, and the next is done.
+
     Parameters
     ----------
     restorer : Restorer
@@ -33,38 +46,52 @@ def evaluate(
     protocols : sequence of str
         Names in `multiaxis.score.PROTOCOLS`; each picture is restored once for all of them.
     on_pair : callable, optional
-        Receives each pair and its scores, one for each protocol.
+        Receives each scored pair and its scores, one for each protocol.
     on_progress : callable, optional
         Receives `Progress` in pictures.
 
     Returns
     -------
     list of ScoreTable
-        One for each protocol.
+        One for each protocol. All have the same pairs, and the same `failed`.
 
     Raises
     ------
     ConfigError
         If a protocol is unknown.
     ImageError
-        If a folder, a partner or a picture is missing or unreadable, or sizes differ.
+        If a folder or a partner is missing, or not a single pair can be scored.
     """
     rules = [get_protocol(name) for name in protocols]
     if not rules:
         raise ConfigError("no protocol was given: name at least one, such as 'rgb'")
     pairs = pair_folders(Path(inputs), Path(targets))
-    rows: list[list[ScoreRow]] = [[] for _ in rules]
+    scored: list[list[ScoreRow]] = []
+    failed: list[tuple[str, str]] = []
     for done, pair in enumerate(pairs):
         if on_progress:
             on_progress(Progress(pair.name, done, len(pairs), "pictures"))
-        degraded, target = _read_pair(pair)
-        restored = restorer.restore_values(to_unit(degraded))
-        scores = [ScoreRow(pair.name, score_pair(restored, target, rule)) for rule in rules]
-        for row, score in zip(rows, scores, strict=True):
-            row.append(score)
-        if on_pair:
-            on_pair(pair, scores)
-    return [ScoreTable(rule.name, tuple(row)) for rule, row in zip(rules, rows, strict=True)]
+        try:
+            scored.append(_score(restorer, pair, rules))
+        except Exception as error:  # noqa: BLE001 (whatever it is, the other scores are not lost)
+            _log.debug("%s failed", pair.input, exc_info=True)
+            failed.append((pair.name, explain(error)))
+        else:
+            if on_pair:
+                on_pair(pair, scored[-1])
+    if not scored:
+        raise ImageError(f"none of the {len(pairs)} pairs can be scored; the first: {failed[0][1]}")
+    columns = zip(*scored, strict=True)
+    return [
+        ScoreTable(rule.name, rows, tuple(failed))
+        for rule, rows in zip(rules, columns, strict=True)
+    ]
+
+
+def _score(restorer: Restorer, pair: Pair, rules: list[Protocol]) -> list[ScoreRow]:
+    degraded, target = _read_pair(pair)
+    restored = restorer.restore_values(to_unit(degraded))
+    return [ScoreRow(pair.name, score_pair(restored, target, rule)) for rule in rules]
 
 
 def _read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
