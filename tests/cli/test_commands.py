@@ -319,6 +319,7 @@ def test_as_a_real_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "multiaxis"]
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert "restore" in shown.stdout
+    assert "--debug" in shown.stdout, "an option that nobody is told of"
     failed = subprocess.run(
         [*command, "restore", "none.png", "--task", "derain"],
         capture_output=True,

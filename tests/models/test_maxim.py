@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import small_maxim
 from multiaxis import create_model, list_models, load_weights
 from multiaxis.errors import ConfigError, ShapeError
-from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
+from multiaxis.models.maxim import VARIANTS, Maxim
 from multiaxis.models.maxim.network import pyramid
 
 TOLERANCE = 1e-4  # the reference's own rounding is 2e-5 (golden B, which has no biases)
@@ -194,14 +196,7 @@ def test_removed_heads_are_refused_not_invented() -> None:
 
 
 def test_one_output_on_three_channels_broadcasts_as_the_authors_do() -> None:
-    config = MaximConfig(
-        features=4,
-        num_stages=2,
-        num_outputs=1,
-        block_size_hr=(2, 2),
-        grid_size_hr=(2, 2),
-        block_size_lr=(2, 2),
-    )
+    config = replace(small_maxim.CONFIG, num_outputs=1)
     outputs = Maxim(config).forward_stages(torch.rand(1, 3, 16, 16))
     assert [stage[-1].shape[1] for stage in outputs] == [1, 3]
 

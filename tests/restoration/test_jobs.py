@@ -223,7 +223,7 @@ def test_a_folder_that_takes_no_file_is_found_before_the_network_runs(
     (job,) = plan_jobs([str(folder / "b.png")], "/proc/x.png", suffix="").jobs
     (result,) = run_jobs(restorer, [job])
     assert result.error
-    assert "cannot write /proc/x.png" in result.error
+    assert "cannot write /proc/x.png: permission denied" in result.error
     (job,) = plan_jobs([str(folder / "b.png")], "/proc/new/", suffix="").jobs
     (result,) = run_jobs(restorer, [job])
     assert result.error

@@ -23,12 +23,13 @@ app = App(
     "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 70 unexpected "
     "error, 130 interrupted.\n\n"
     "With --debug anywhere in the command, errors show their tracebacks.",
-    help_format="plaintext",
+    help_format="markdown",
 )
 app.command(
     "multiaxis.cli.restore:restore",
     name="restore",
-    help="Denoise, deblur, derain, dehaze, brighten or retouch pictures.",
+    help="Denoise, deblur, derain, dehaze, brighten or retouch pictures.\n\n"
+    "Each picture is restored whole, never in tiles. Originals are never changed.",
 )
 app.command(
     "multiaxis.cli.compare:compare",
@@ -38,7 +39,8 @@ app.command(
 app.command(
     "multiaxis.cli.evaluate:evaluate",
     name="evaluate",
-    help="Restore a folder and score it against its targets.",
+    help="Restore a folder and score it against its targets.\n\n"
+    "A pair that fails is reported at the end, and the means are without it.",
 )
 app.command("multiaxis.cli.models:models", name="models", help="List the models.")
 _weights = App(name="weights", help="List, fetch, check and convert checkpoints.")

@@ -25,8 +25,10 @@ def compare(
 
     Parameters
     ----------
-    before, after
-        Two pictures of the same size.
+    before
+        A picture.
+    after
+        The same picture, changed: of the same size.
     output
         File to write. By default it lies beside AFTER, with "_compared" appended to its name.
     overwrite

@@ -12,7 +12,7 @@ from multiaxis.cli import console
 if TYPE_CHECKING:
     from multiaxis.restoration import Restorer
 
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 """An option that is given or not, without a --no form."""
 
 

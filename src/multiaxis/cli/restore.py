@@ -26,7 +26,7 @@ def restore(
     overwrite: Flag = False,
     model: ModelOptions = DEFAULT_MODEL,
     max_megapixels: float = 400.0,
-    quiet: Annotated[bool, Parameter(alias="-q", negative=())] = False,
+    quiet: Annotated[Flag, Parameter(alias="-q")] = False,
 ) -> int:
     """Restore pictures: denoise, deblur, derain, dehaze, brighten or retouch them.
 

@@ -53,7 +53,13 @@ def try_folder(folder: Path) -> None:
         Whatever the system answers.
     """
     temporary = folder / f".{secrets.token_hex(8)}.part"
-    _write(temporary, b"")
+    try:
+        _write(temporary, b"")
+    except FileNotFoundError as error:
+        if not folder.is_dir():
+            raise
+        # The folder is there and takes no files: /proc, for one, answers so.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
     temporary.unlink()
 
 
