@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from multiaxis.classification import (
+    PREPROCESSINGS,
     Preprocessing,
     find_preprocessing,
     imagenet_labels,
@@ -19,6 +20,7 @@ from multiaxis.classification import (
 )
 from multiaxis.classification.bicubic import resize_bicubic
 from multiaxis.errors import ConfigError, ShapeError
+from multiaxis.weights.index import list_checkpoints
 
 IDENTITY = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -168,3 +170,15 @@ def test_labels_are_the_thousand_of_imagenet() -> None:
         "espresso",
         "toilet tissue",
     ]
+
+
+def test_every_card_names_the_preprocessing_of_its_size() -> None:
+    rows = [row for row in list_checkpoints() if row.task == "classify"]
+    for row in rows:
+        rules = PREPROCESSINGS[row.preprocessing]
+        side = row.config["image_size"]
+        assert rules.size == (side, side)
+        classes = 21843 if row.trained_on == "ImageNet-21K" else 1000
+        recipe = row.preprocessing.split("-")[0]
+        assert rules == find_preprocessing(recipe, (side, side), num_classes=classes)
+    assert len(rows) >= 22

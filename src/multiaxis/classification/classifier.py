@@ -1,0 +1,236 @@
+"""A model, loaded once and asked about many pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from multiaxis.classification.inputs import Source, rgb_pixels
+from multiaxis.classification.labels import imagenet_labels
+from multiaxis.classification.preprocess import preprocess
+from multiaxis.classification.rules import Preprocessing, find_preprocessing
+from multiaxis.devices import find_device, find_dtype
+from multiaxis.errors import ConfigError, WeightsError, unknown
+from multiaxis.models.maxvit import MaxViT
+from multiaxis.progress import OnProgress
+from multiaxis.weights.fit.maxvit import name_of
+from multiaxis.weights.index import Checkpoint, list_checkpoints
+from multiaxis.zoo import open_model
+
+DEFAULT_MODEL = "maxvit_tiny"
+_BATCH = 8  # pictures at once
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a picture may show.
+
+    Attributes
+    ----------
+    index : int
+        Of the class.
+    label : str
+        Its name.
+    probability : float
+        Softmax of the logits, in [0, 1].
+    """
+
+    index: int
+    label: str
+    probability: float
+
+
+class Classifier:
+    """Names what pictures show.
+
+    Parameters
+    ----------
+    model : str or MaxViT, optional
+        A variant, ``"maxvit_tiny"`` unless weights are given; or a model of your own, with its
+        weights.
+    weights : str or Path, optional
+        A published checkpoint's name (timm's name too) or a file. By default the first published
+        one of the model.
+    preprocessing : str or Preprocessing, optional
+        As `find_preprocessing` takes. By default the published one of the checkpoint; for files
+        and models of your own, their flavour's recipe at the model's image size.
+    labels : sequence of str, optional
+        Names of the classes, for a model that was not made for ImageNet-1K.
+    device : str or torch.device
+        ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    dtype : str or torch.dtype
+        ``float32`` or ``bfloat16``.
+    offline : bool
+        Use only what the cache holds.
+    on_progress : callable, optional
+        Receives `Progress` while weights are pulled.
+
+    Attributes
+    ----------
+    model : MaxViT
+    preprocessing : Preprocessing
+    labels : tuple of str
+    device : torch.device
+    dtype : torch.dtype
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, the device absent, or the model cannot classify pictures.
+    WeightsError
+        If the weights cannot be had or read, or are of another model.
+
+    Examples
+    --------
+    >>> Classifier("maxvit_tiny").classify("cat.jpg", top=1)[0].label  # doctest: +SKIP
+    'tabby'
+    """
+
+    def __init__(
+        self,
+        model: str | MaxViT | None = None,
+        *,
+        weights: str | Path | None = None,
+        preprocessing: str | Preprocessing | None = None,
+        labels: Sequence[str] | None = None,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "float32",
+        offline: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.device, self.dtype = find_device(device), find_dtype(dtype)
+        card = None
+        if isinstance(model, MaxViT):
+            if weights is not None:
+                raise ConfigError("received a model and weights: load them with load_weights first")
+            loaded = model
+        else:
+            weights, card = _choose(model, weights)
+            loaded = _open(model, weights, offline=offline, on_progress=on_progress)
+        self.preprocessing = _rules(loaded, card, preprocessing)
+        self.labels = _names(loaded, labels)
+        self.model = loaded.to(self.device, self.dtype).eval()
+
+    @overload
+    def classify(self, source: Source, *, top: int = 5) -> list[Prediction]: ...
+
+    @overload
+    def classify(self, source: Sequence[Source], *, top: int = 5) -> list[list[Prediction]]: ...
+
+    def classify(
+        self, source: Source | Sequence[Source], *, top: int = 5
+    ) -> list[Prediction] | list[list[Prediction]]:
+        """Name the likeliest classes of a picture, or of each of several.
+
+        Parameters
+        ----------
+        source : path, PIL.Image.Image, Picture or ndarray; or a list or tuple of them
+            Arrays: (height, width) or (height, width, 1 to 4 channels), uint8, uint16 or floats in
+            [0, 1]. Alpha is ignored.
+        top : int
+            How many, likeliest first.
+
+        Returns
+        -------
+        list of Prediction, or a list of such lists
+
+        Raises
+        ------
+        ConfigError
+            If `top` is below 1.
+        ImageError
+            If a picture cannot be read.
+        ShapeError
+            If an array is no picture.
+        """
+        if top < 1:
+            raise ConfigError(f"top is {top}: accepted is 1 or more")
+        if isinstance(source, list | tuple):
+            return [found for batch in _batches(source) for found in self._predict(batch, top)]
+        return self._predict([source], top)[0]  # pyright: ignore[reportArgumentType]
+
+    def logits(self, sources: Sequence[Source]) -> Tensor:
+        """Give what the model says of pictures: float32 on the CPU, (pictures, classes)."""
+        inputs = np.stack([preprocess(rgb_pixels(s), self.preprocessing) for s in sources])
+        # Channels last in memory, as the model computes.
+        batch = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device, self.dtype)
+        with torch.inference_mode():
+            return self.model(batch).float().cpu()
+
+    def _predict(self, sources: Sequence[Source], top: int) -> list[list[Prediction]]:
+        likeliest = self.logits(sources).softmax(dim=1).topk(min(top, len(self.labels)), dim=1)
+        return [
+            [Prediction(i, self.labels[i], p) for i, p in zip(indices, values, strict=True)]
+            for indices, values in zip(
+                likeliest.indices.tolist(), likeliest.values.tolist(), strict=True
+            )
+        ]
+
+
+def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
+    for start in range(0, len(sources), _BATCH):
+        yield sources[start : start + _BATCH]
+
+
+def _choose(model: str | None, weights: str | Path | None) -> tuple[str | Path, Checkpoint | None]:
+    """Decide on the weights; returns them and, where they are published, their card."""
+    rows = [row for row in list_checkpoints() if row.preprocessing]
+    if weights is None:
+        wanted = model or DEFAULT_MODEL
+        row = next((row for row in rows if row.model == wanted), None)
+        if row is None:
+            raise unknown("classifier", wanted, dict.fromkeys(row.model for row in rows))
+        return row.name, row
+    return weights, next((row for row in rows if weights in (row.name, row.alias)), None)
+
+
+def _open(
+    wanted: str | None, weights: str | Path, *, offline: bool, on_progress: OnProgress | None
+) -> MaxViT:
+    model = open_model(weights, offline=offline, on_progress=on_progress)
+    if not isinstance(model, MaxViT):
+        raise WeightsError(
+            f"the weights {weights} are of a {type(model).__name__}, which restores pictures: "
+            "accepted are those of a MaxViT"
+        )
+    found = name_of(model.config)
+    if wanted not in (None, found):
+        raise WeightsError(
+            f"the weights {weights} are those of {found or 'no published variant'}, not of "
+            f"{wanted}: leave the model out, or name other weights"
+        )
+    return model
+
+
+def _rules(
+    model: MaxViT, card: Checkpoint | None, asked: str | Preprocessing | None
+) -> Preprocessing:
+    config = model.config
+    if isinstance(asked, Preprocessing):
+        return asked
+    if asked is None and card is not None and card.preprocessing:
+        return find_preprocessing(card.preprocessing)
+    side = config.image_size
+    size = (side, side) if isinstance(side, int) else side
+    return find_preprocessing(asked or config.flavour, size, num_classes=config.num_classes)
+
+
+def _names(model: MaxViT, labels: Sequence[str] | None) -> tuple[str, ...]:
+    classes = model.config.num_classes
+    if not classes or model.config.in_channels != 3:
+        raise ConfigError(
+            f"received a model of {model.config.in_channels} channels and {classes} classes: "
+            "a classifier needs 3 channels and 1 class or more"
+        )
+    if labels is not None and len(labels) != classes:
+        raise ConfigError(f"received {len(labels)} labels: the model has {classes} classes")
+    if labels is None:
+        known = imagenet_labels()
+        return known if classes == len(known) else tuple(f"class {i}" for i in range(classes))
+    return tuple(labels)

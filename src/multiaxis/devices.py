@@ -1,0 +1,49 @@
+"""Where and how precisely to compute, by name."""
+
+from __future__ import annotations
+
+import torch
+
+from multiaxis.errors import ConfigError, unknown
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Turn a device's name into the device, once it is known to be there.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown or the device absent.
+    """
+    counts = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
+    name = str(device)
+    if name == "auto":
+        name = next(kind for kind, count in counts.items() if count)
+    kind, colon, number = name.partition(":")
+    is_number = number.isascii() and number.isdigit()
+    if kind not in counts or (colon and not is_number):
+        raise unknown("device", name, ["auto", "cpu", "cuda", "cuda:N", "mps"])
+    if int(number or 0) >= counts[kind]:
+        here = ", ".join(f"{kind}:{k}" for kind, count in counts.items() for k in range(count))
+        raise ConfigError(f"the device {name} is not available: this machine has {here}")
+    return torch.device(name)
+
+
+def find_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """Turn a precision's name into the dtype.
+
+    Raises
+    ------
+    ConfigError
+        If it is another than float32 and bfloat16.
+    """
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise unknown("dtype", name, DTYPES)
+    return DTYPES[name]
