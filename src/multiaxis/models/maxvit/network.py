@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -275,10 +276,12 @@ def _recomputing(
 def _without_statistics(block: nn.Module) -> Generator[None]:
     """Let batch norms see a batch without counting it a second time."""
     norms = [m for m in block.modules() if isinstance(m, BatchNorm2d) and m.training]
+    kept = [(norm, norm.momentum, cast(Tensor, norm.num_batches_tracked).clone()) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, counter in kept:
+            norm.momentum = momentum
+            cast(Tensor, norm.num_batches_tracked).copy_(counter)
