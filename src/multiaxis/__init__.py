@@ -1,4 +1,4 @@
-"""Restore photographs with MAXIM, exactly as published.
+"""Restore and classify pictures with MAXIM and MaxViT, exactly as published.
 
 Public names are loaded on first use, so that ``import multiaxis`` costs next to nothing and does
 not import torch.
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from multiaxis.classification.classifier import Classifier
+    from multiaxis.models.maxvit import parameter_groups
     from multiaxis.restoration import Restorer, restore
     from multiaxis.score import psnr, ssim
     from multiaxis.tasks.evaluate import evaluate
@@ -20,18 +22,21 @@ if TYPE_CHECKING:
     from multiaxis.zoo import create_model, list_models
 
 _HOMES = {
+    "Classifier": "multiaxis.classification.classifier",
     "Restorer": "multiaxis.restoration",
     "create_model": "multiaxis.zoo",
     "evaluate": "multiaxis.tasks.evaluate",
     "list_checkpoints": "multiaxis.weights.index",
     "list_models": "multiaxis.zoo",
     "load_weights": "multiaxis.weights.load",
+    "parameter_groups": "multiaxis.models.maxvit",
     "psnr": "multiaxis.score",
     "restore": "multiaxis.restoration",
     "ssim": "multiaxis.score",
 }
 
 __all__ = [
+    "Classifier",
     "Restorer",
     "__version__",
     "create_model",
@@ -39,6 +44,7 @@ __all__ = [
     "list_checkpoints",
     "list_models",
     "load_weights",
+    "parameter_groups",
     "psnr",
     "restore",
     "ssim",

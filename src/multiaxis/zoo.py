@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -98,13 +99,17 @@ def _build(start: MaximConfig | MaxViTConfig, config: dict[str, Any]) -> Maxim |
     return MaxViT(replace(start, **config))
 
 
-def open_model(weights: str | Path, **pulling: Any) -> Maxim | MaxViT:
+def open_model(
+    weights: str | Path, *, config: Mapping[str, Any] | None = None, **pulling: Any
+) -> Maxim | MaxViT:
     """Build whatever model a checkpoint is of, with its weights, in evaluation mode on the CPU.
 
     Parameters
     ----------
     weights : str or Path
         A published checkpoint's name (pulled into the cache if need be) or a file.
+    config : mapping of str to value, optional
+        Fields that replace what the checkpoint shows, such as `image_size`.
     **pulling
         `offline` and `on_progress` of `multiaxis.weights.pull`.
 
@@ -115,7 +120,7 @@ def open_model(weights: str | Path, **pulling: Any) -> Maxim | MaxViT:
     WeightsError
         If the weights cannot be had, or are of no known model.
     """
-    return load_model(_file_of(weights, **pulling))
+    return load_model(_file_of(weights, **pulling), **(config or {}))
 
 
 def _file_of(weights: str | Path, *, fits: str | None = None, **pulling: Any) -> Path:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from multiaxis import Restorer, restore
+from multiaxis.devices import find_device
 from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
 from multiaxis.images import Picture, write_picture
 from multiaxis.restoration.memory import free_memory
-from multiaxis.restoration.restorer import find_device
 
 KINDS = st.tuples(
     st.sampled_from([(), (1,), (2,), (3,), (4,)]),

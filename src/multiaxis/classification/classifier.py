@@ -9,7 +9,7 @@ from typing import overload
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from multiaxis.classification.inputs import Source, rgb_pixels
 from multiaxis.classification.labels import imagenet_labels
@@ -62,6 +62,9 @@ class Classifier:
         and models of your own, their flavour's recipe at the model's image size.
     labels : sequence of str, optional
         Names of the classes, for a model that was not made for ImageNet-1K.
+    image_size : int, optional
+        Pixels of the sides that the model is to see, where they are others than those that the
+        weights were tuned for; no file of the authors or timm tells them.
     device : str or torch.device
         ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
@@ -92,13 +95,14 @@ class Classifier:
     'tabby'
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what to load, and where)
         self,
         model: str | MaxViT | None = None,
         *,
         weights: str | Path | None = None,
         preprocessing: str | Preprocessing | None = None,
         labels: Sequence[str] | None = None,
+        image_size: int | None = None,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "float32",
         offline: bool = False,
@@ -107,12 +111,17 @@ class Classifier:
         self.device, self.dtype = find_device(device), find_dtype(dtype)
         card = None
         if isinstance(model, MaxViT):
-            if weights is not None:
-                raise ConfigError("received a model and weights: load them with load_weights first")
+            if weights is not None or image_size is not None:
+                raise ConfigError(
+                    "received a model, and weights or an image size: create the model with these"
+                )
             loaded = model
         else:
             weights, card = _choose(model, weights)
-            loaded = _open(model, weights, offline=offline, on_progress=on_progress)
+            config = {} if image_size is None else {"image_size": image_size}
+            pulling = {"offline": offline, "on_progress": on_progress}
+            loaded = _check(model, open_model(weights, config=config, **pulling), weights)
+            card = card if image_size is None else None
         self.preprocessing = _rules(loaded, card, preprocessing)
         self.labels = _names(loaded, labels)
         self.model = loaded.to(self.device, self.dtype).eval()
@@ -190,10 +199,7 @@ def _choose(model: str | None, weights: str | Path | None) -> tuple[str | Path, 
     return weights, next((row for row in rows if weights in (row.name, row.alias)), None)
 
 
-def _open(
-    wanted: str | None, weights: str | Path, *, offline: bool, on_progress: OnProgress | None
-) -> MaxViT:
-    model = open_model(weights, offline=offline, on_progress=on_progress)
+def _check(wanted: str | None, model: nn.Module, weights: str | Path) -> MaxViT:
     if not isinstance(model, MaxViT):
         raise WeightsError(
             f"the weights {weights} are of a {type(model).__name__}, which restores pictures: "

@@ -19,7 +19,7 @@ OK, BAD_INPUT, NO_WEIGHTS, UNEXPECTED, INTERRUPTED = 0, 2, 3, 70, 130
 app = App(
     name="multiaxis",
     version=multiaxis.__version__,
-    help="Restore photographs with MAXIM, exactly as published.\n\n"
+    help="Restore photographs with MAXIM and classify them with MaxViT, as published.\n\n"
     "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 70 unexpected "
     "error, 130 interrupted.\n\n"
     "With --debug anywhere in the command, errors show their tracebacks.",
@@ -42,6 +42,11 @@ app.command(
     help="Restore a folder and score it against its targets.\n\n"
     "A pair that fails is reported at the end, and the means are without it.",
 )
+app.command(
+    "multiaxis.cli.classify:classify",
+    name="classify",
+    help="Name what pictures show.",
+)
 app.command("multiaxis.cli.models:models", name="models", help="List the models.")
 _weights = App(name="weights", help="List, fetch, check and convert checkpoints.")
 _weights.command(
@@ -50,7 +55,9 @@ _weights.command(
 _weights.command("multiaxis.cli.weights:pull", name="pull", help="Fetch checkpoints.")
 _weights.command("multiaxis.cli.weights:verify", name="verify", help="Check what is cached.")
 _weights.command(
-    "multiaxis.cli.weights:convert", name="convert", help="Convert a checkpoint to safetensors."
+    "multiaxis.cli.weights:convert",
+    name="convert",
+    help="Convert a checkpoint to safetensors, under our names or timm's.",
 )
 app.command(_weights)
 

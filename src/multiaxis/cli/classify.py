@@ -24,6 +24,7 @@ def classify(
     model: str | None = None,
     top: int = 5,
     preprocessing: str | None = None,
+    image_size: int | None = None,
     as_json: Annotated[Flag, Parameter(name="--json")] = False,
     options: ModelOptions = DEFAULT_MODEL,
     quiet: Annotated[Flag, Parameter(alias="-q")] = False,
@@ -41,6 +42,9 @@ def classify(
     preprocessing
         authors, timm or torchvision: how pictures are cropped and resized. By default as the
         weights were published with.
+    image_size
+        Pixels of the sides that the model sees, where they are others than those that the weights
+        were tuned for; a file of weights does not tell, and means 224.
     as_json
         Print one line of JSON for each picture.
     quiet
@@ -57,7 +61,11 @@ def classify(
         raise ImageError("\n".join(failures))
     with console.progress("bytes", quiet=quiet) as show:
         classifier = Classifier(
-            model, preprocessing=preprocessing, on_progress=show, **asdict(options)
+            model,
+            preprocessing=preprocessing,
+            image_size=image_size,
+            on_progress=show,
+            **asdict(options),
         )
     for path in found.paths:
         try:

@@ -24,7 +24,7 @@ class ModelOptions:
     Attributes
     ----------
     weights
-        Another checkpoint than the task's own: a name that "multiaxis weights list" shows, or a
+        Another checkpoint than the default: a name that "multiaxis weights list" shows, or a
         file.
     device
         Where to compute: cpu, cuda (an NVIDIA or AMD GPU), cuda:N (the GPU of that number), mps

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError, unknown
+from multiaxis.devices import find_device, find_dtype
+from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
@@ -33,7 +34,6 @@ from multiaxis.restoration.frame import Frames, restore_frames
 from multiaxis.weights.index import check_task, find_checkpoint
 from multiaxis.zoo import open_model
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _TOLERANCE = 1e-3  # how far floats may lie outside [0, 1]: rounding, not another scale
 
 Restorable = TypeVar("Restorable", bound=Image.Image | NDArray[Any] | Tensor)
@@ -90,7 +90,7 @@ class Restorer:
         if weights == "":
             raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
         self.task = task
-        self.device, self.dtype = find_device(device), _find_dtype(dtype)
+        self.device, self.dtype = find_device(device), find_dtype(dtype)
         chosen = find_checkpoint(task).name if weights is None else weights
         model = open_model(chosen, offline=offline, on_progress=on_progress)
         if not isinstance(model, Maxim):
@@ -229,39 +229,6 @@ def restore(
         return to_pillow(restored)
     write_picture(Path(output), restored, overwrite=overwrite)
     return Path(output)
-
-
-def find_device(device: str | torch.device) -> torch.device:
-    """Turn a device's name into the device, once it is known to be there.
-
-    Raises
-    ------
-    ConfigError
-        If the name is unknown or the device absent.
-    """
-    counts = {
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-        "cpu": 1,
-    }
-    name = str(device)
-    if name == "auto":
-        name = next(kind for kind, count in counts.items() if count)
-    kind, colon, number = name.partition(":")
-    is_number = number.isascii() and number.isdigit()
-    if kind not in counts or (colon and not is_number):
-        raise unknown("device", name, ["auto", "cpu", "cuda", "cuda:N", "mps"])
-    if int(number or 0) >= counts[kind]:
-        here = ", ".join(f"{kind}:{k}" for kind, count in counts.items() for k in range(count))
-        raise ConfigError(f"the device {name} is not available: this machine has {here}")
-    return torch.device(name)
-
-
-def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
-    name = str(dtype).removeprefix("torch.")
-    if name not in DTYPES:
-        raise unknown("dtype", name, DTYPES)
-    return DTYPES[name]
 
 
 def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tf_bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tf_bundle
 from multiaxis.errors import WeightsError
 from multiaxis.weights.read import Kind, averaged, detect, read_tensorflow
 
