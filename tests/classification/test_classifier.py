@@ -120,7 +120,7 @@ def test_what_cannot_work() -> None:
         ({"model": small(num_classes=0)}, "3 channels and 0 classes"),
         ({"model": small(in_channels=1)}, "1 channels and 7 classes"),
         ({"model": small(), "labels": ["a"]}, "received 1 labels: the model has 7"),
-        ({"model": small(), "weights": "x"}, "a model and weights"),
+        ({"model": small(), "weights": "x"}, "a model, and weights"),
         ({"model": small(), "preprocessing": "opencv"}, "unknown preprocessing 'opencv'"),
         ({"model": "maxim_s2"}, "unknown classifier 'maxim_s2'"),
         ({"model": small(), "device": "tpu"}, "unknown device 'tpu'"),

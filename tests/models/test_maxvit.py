@@ -6,11 +6,11 @@ import copy
 from dataclasses import replace
 
 import pytest
-import small_maxvit
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import small_maxvit
 from multiaxis import create_model
 from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.models.maxvit import MaxViT, MaxViTConfig

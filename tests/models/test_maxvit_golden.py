@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_maxvit
 import torch
 from torch.nn import functional as F
 
+import small_maxvit
 from multiaxis import list_models
 from multiaxis.models.maxvit import VARIANTS, MaxViT
 from multiaxis.weights.convert.maxvit_authors import from_authors, our_name
