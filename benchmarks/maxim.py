@@ -58,12 +58,11 @@ def measure(name: str, size: int, threads: int, *, with_reference: bool) -> dict
 
     torch.set_num_threads(threads)
     model = create_model(name)
-    small = torch.rand(1, 3, 64, 64)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        create_model(name)(torch.rand(1, 3, size, size))  # counts without computing
+    macs = counter.get_total_flops() / 2
     with torch.inference_mode():
-        model(small)  # the first call of a process is slower
-        with FlopCounterMode(display=False) as counter:
-            model(small)
-        macs = counter.get_total_flops() / 2 * (size / 64) ** 2
+        model(torch.rand(1, 3, 64, 64))  # the first call of a process is slower
         matrix = torch.rand(2048, 2048)
         base = peak()
         x = torch.rand(1, 3, size, size)

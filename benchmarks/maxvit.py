@@ -1,6 +1,6 @@
 """Seconds and memory of MaxViT-tiny, plain and folded, beside timm's and torchvision's.
 
-Run it on an idle machine: python benchmarks/maxvit.py [--rounds N]
+Run it on an idle machine: python benchmarks/maxvit.py [--rounds N] [--dtypes float32 bfloat16]
 Every round times each contender once, so that all of them see the same disturbances; the figure is
 the fastest round. The last columns are ratios to timm's and torchvision's in the same run: below 1
 is faster than they are.
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -74,13 +74,19 @@ def seconds(rounds: int, batch: int, dtype: torch.dtype) -> dict[str, float]:
     return best
 
 
+def _resident(key: str) -> float:
+    """Read VmRSS or VmHWM (its peak) of this process in MiB; Linux only."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+
+
 def _peak(name: str, batch: int, queue: multiprocessing.Queue[float]) -> None:
-    """Mebibytes that the passes add to the loaded model, in a process of its own."""
+    """Mebibytes that a pass adds to the loaded model, in a process of its own."""
     model, x = CONTENDERS[name]().eval(), torch.randn(batch, 3, SIZE, SIZE)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(2):
-        run(model, x, torch.float32)
-    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading
+    before = _resident("VmRSS")
+    run(model, x, torch.float32)
+    queue.put(_resident("VmHWM") - before)
 
 
 def peak(name: str, batch: int) -> float:
@@ -95,10 +101,14 @@ def peak(name: str, batch: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--memory-only", action="store_true")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+    options = parser.parse_args()
+    rounds = options.rounds
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {SIZE} x {SIZE}")
     print(f"{'dtype':9} {'batch':>5}  {'model':20} {'s / image':>9} {'/ timm':>7} {'/ tv':>7}")
-    for dtype in (torch.float32, torch.bfloat16):
+    dtypes = [] if options.memory_only else options.dtypes
+    for dtype in (getattr(torch, name) for name in dtypes):
         for batch in (1, 8):
             best = seconds(rounds, batch, dtype)
             timm_best = min(best["timm"], best["timm channels_last"])

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, TokenMixing
+from multiaxis.axis import (
+    BlockAttention,
+    CrossGating,
+    GatedMlp,
+    GatingWeights,
+    GridAttention,
+    MultiAxisGatedMlp,
+    TokenMixing,
+)
 
 
 def positions(spatial: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -102,3 +110,37 @@ def cross_gating(x: Tensor, y: Tensor, layer: CrossGating) -> tuple[Tensor, Tens
     new_y = F.linear(b * gate_a, out_y.weight, out_y.bias) + y
     new_x = F.linear(a * gate_b, out_x.weight, out_x.bias) + new_y + x
     return new_x, new_y
+
+
+def attention(
+    x: Tensor, layer: BlockAttention | GridAttention, size: tuple[int, ...] | None = None
+) -> Tensor:
+    """Attend pixel by pixel; windows are those of the padded map, without the padded pixels."""
+    size = layer.window if size is None else size
+    spatial = tuple(x.shape[1:-1])
+    padded = tuple(-(-n // s) * s for n, s in zip(spatial, size))
+    is_block = isinstance(layer, BlockAttention)
+    windows = (block_windows if is_block else grid_windows)(padded, size)
+    inside = list(itertools.product(*map(range, size)))
+    qkv = x @ layer.qkv.weight.T + layer.qkv.bias
+    heads, width = layer.heads, layer.head_dim
+    out = torch.zeros(*x.shape[:-1], heads, width, dtype=x.dtype)
+    for window in windows:
+        real = [t for t, p in enumerate(window) if all(q < n for q, n in zip(p, spatial))]
+        for t, h in itertools.product(real, range(heads)):
+            at = (slice(None), *window[t])
+            q = qkv[at][:, h * width : (h + 1) * width]
+            logits, values = [], []
+            for s in real:
+                other = qkv[(slice(None), *window[s])]
+                k = other[:, (heads + h) * width : (heads + h + 1) * width]
+                logit = (q * k).sum(-1) / width**0.5
+                if layer.bias is not None:
+                    table = layer.bias.table[h if layer.bias.table.shape[0] > 1 else 0]
+                    place = [b - a + n - 1 for a, b, n in zip(inside[t], inside[s], size)]
+                    logit = logit + table[tuple(place)]
+                logits.append(logit)
+                values.append(other[:, (2 * heads + h) * width : (2 * heads + h + 1) * width])
+            weights = torch.stack(logits).softmax(0)
+            out[(*at, h)] = (weights[..., None] * torch.stack(values)).sum(0)
+    return out.flatten(-2) @ layer.out.weight.T + layer.out.bias

@@ -1,6 +1,7 @@
 """Block and grid mixing and attention for any number of spatial axes; channels come last."""
 
 from multiaxis.axis.attention import BlockAttention, GridAttention, WindowAttention
+from multiaxis.axis.causal import CausalAttention, CausalState
 from multiaxis.axis.cross import CrossGating, GatingWeights
 from multiaxis.axis.gating import GatedMlp, MultiAxisGatedMlp, TokenMixing
 from multiaxis.axis.partition import block, grid, unblock, ungrid
@@ -8,6 +9,8 @@ from multiaxis.axis.relative import RelativeBias, resize_table
 
 __all__ = [
     "BlockAttention",
+    "CausalAttention",
+    "CausalState",
     "CrossGating",
     "GatedMlp",
     "GatingWeights",

@@ -24,9 +24,7 @@ def _index(window: Window) -> NDArray[np.intp]:
     places = np.stack(np.unravel_index(np.arange(math.prod(window)), window), axis=-1)
     # An array, not a tensor: a tensor that an exporter fakes must not be kept.
     offsets = places[None, :] - places[:, None] + np.array(window) - 1  # (query, key, axis)
-    return np.asarray(
-        np.ravel_multi_index(tuple(np.moveaxis(offsets, -1, 0)), table_sizes(window))
-    )
+    return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(offsets, -1, 0)), table_sizes(window)))
 
 
 def table_sizes(window: Sequence[int]) -> Window:
