@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 import small_maxim
 from multiaxis import Restorer
 from multiaxis.errors import WeightsUnavailableError
 from multiaxis.weights.index import find_checkpoint
 from multiaxis.weights.pull import pull
+
+# How long an example takes says nothing on a busy machine, and the first call of a kernel is slow.
+settings.register_profile("multiaxis", deadline=None)
+settings.load_profile("multiaxis")
 
 
 @pytest.fixture(scope="session")
