@@ -6,6 +6,7 @@ MultiaxisError
 ├── ImageError                       a picture that cannot be read, or cannot be written
 ├── WeightsError                     a checkpoint that is unreadable, or does not fit the model
 │   └── WeightsUnavailableError      no source has the checkpoint
+├── ExportError                      a model cannot be exported, or its file computes something else
 └── MissingExtraError (ImportError)  a feature whose optional package is not installed
 
 Every message says what was received, what is accepted and what to do.
@@ -39,6 +40,10 @@ class WeightsError(MultiaxisError):
 
 class WeightsUnavailableError(WeightsError):
     """None of the sources of a checkpoint answered."""
+
+
+class ExportError(MultiaxisError):
+    """A model cannot be exported, or its file computes something else."""
 
 
 class MissingExtraError(MultiaxisError, ImportError):

@@ -47,6 +47,9 @@ app.command(
     name="classify",
     help="Name what pictures show.",
 )
+app.command(
+    "multiaxis.cli.export:export", name="export", help="Write a model as an ONNX file, checked."
+)
 app.command("multiaxis.cli.models:models", name="models", help="List the models.")
 _weights = App(name="weights", help="List, fetch, check and convert checkpoints.")
 _weights.command(

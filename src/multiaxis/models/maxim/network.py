@@ -306,7 +306,7 @@ class Maxim(nn.Module):
         return heads
 
     def _run(self, x: Tensor, *, final_only: bool) -> list[list[Tensor]]:
-        self._check(x)
+        self.check_input(x)
         images = pyramid(x.permute(0, 2, 3, 1).contiguous(), self.config.num_supervision_scales)
         results: list[list[Tensor]] = []
         handover: Handover | None = None
@@ -315,7 +315,8 @@ class Maxim(nn.Module):
             results.append([picture.permute(0, 3, 1, 2) for picture in outputs])
         return results
 
-    def _check(self, x: Tensor) -> None:
+    def check_input(self, x: Tensor) -> None:
+        """Refuse a batch of another shape than `forward` takes, with a `ShapeError`."""
         channels, (rows, columns) = self.config.in_channels, self.config.size_multiple
         if x.ndim != 4 or x.shape[1] != channels:
             raise ShapeError(
