@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from multiaxis.models.maxvit import parameter_groups
     from multiaxis.restoration import Restorer, restore
     from multiaxis.score import psnr, ssim
+    from multiaxis.streaming import streamed
     from multiaxis.tasks.evaluate import evaluate
     from multiaxis.weights.index import list_checkpoints
     from multiaxis.weights.load import load_weights
@@ -33,6 +34,7 @@ _HOMES = {
     "psnr": "multiaxis.score",
     "restore": "multiaxis.restoration",
     "ssim": "multiaxis.score",
+    "streamed": "multiaxis.streaming",
 }
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "psnr",
     "restore",
     "ssim",
+    "streamed",
 ]
 
 

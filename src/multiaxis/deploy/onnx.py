@@ -135,7 +135,7 @@ def _export(model: nn.Module, x: Tensor, output: str) -> Any:
 
 
 def _compare(model: nn.Module, path: Path, x: Tensor) -> float:
-    import onnxruntime
+    import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
     session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     largest = 0.0

@@ -10,18 +10,20 @@ from multiaxis.errors import ImageError, ShapeError
 from multiaxis.models.maxim import Maxim
 from multiaxis.restoration.memory import free_memory, needed_memory
 from multiaxis.restoration.padding import reflect_padding
+from multiaxis.streaming import Streamed
+from multiaxis.streaming.plan import peak_memory
 
 Frames = NDArray[np.float32]
 
 
 def restore_frames(
-    model: Maxim, frames: Frames, *, device: torch.device, dtype: torch.dtype
+    model: Maxim | Streamed, frames: Frames, *, device: torch.device, dtype: torch.dtype
 ) -> Frames:
     """Restore frames of one size in one pass: whole, never in tiles.
 
     Parameters
     ----------
-    model : Maxim
+    model : Maxim or Streamed
         On `device`, in `dtype`.
     frames : ndarray of float32, shape (batch, height, width, channels)
         Values in [0, 1]; any height and width from 1 on.
@@ -44,7 +46,7 @@ def restore_frames(
         raise ShapeError("the picture holds NaN or infinite values: replace them first")
     height, width = frames.shape[1:3]
     plan = reflect_padding(height, width, model.config.size_multiple)
-    _check_memory(model, len(plan.rows) * len(plan.columns) * len(frames), device, dtype)
+    _check_memory(model, len(frames), len(plan.rows) * len(plan.columns), device, dtype)
     padded = frames[:, plan.rows[:, None], plan.columns]
     x = torch.from_numpy(padded).permute(0, 3, 1, 2).to(device, dtype)
     try:
@@ -66,13 +68,18 @@ def restore_frames(
     return restored
 
 
-def _check_memory(model: Maxim, pixels: int, device: torch.device, dtype: torch.dtype) -> None:
+def _check_memory(
+    model: Maxim | Streamed, frames: int, pixels: int, device: torch.device, dtype: torch.dtype
+) -> None:
     """Refuse what would bring the machine down, before it does."""
     free = free_memory() if device.type == "cpu" else None
-    needed = needed_memory(model.config, pixels, dtype.itemsize)
+    if isinstance(model, Streamed):  # frame by frame
+        needed = peak_memory(model.config, pixels, dtype.itemsize)
+    else:
+        needed = needed_memory(model.config, frames * pixels, dtype.itemsize)
     if free is not None and needed > free:
         raise ImageError(
             f"restoring {pixels / 1e6:.1f} padded megapixels whole takes about "
-            f"{needed / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are free: use a smaller "
+            f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: use a smaller "
             "picture, or a machine with more memory"
         )

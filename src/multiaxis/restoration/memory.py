@@ -6,8 +6,8 @@ from pathlib import Path
 
 from multiaxis.models.maxim import MaximConfig
 
-BYTES_PER_PIXEL = 6_000
-"""Peak of a float32 forward pass at 32 features, measured at 512 x 512 (docs/results.md)."""
+BYTES_PER_PIXEL = 7_000
+"""Peak of a plain float32 pass at 32 features: 6500 to 6860 measured (docs/results.md)."""
 
 # Limit, use, and the cached files in that use that the kernel gives up first: version 2, then 1.
 _CONTROL_GROUPS = (
@@ -17,7 +17,7 @@ _CONTROL_GROUPS = (
 
 
 def needed_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
-    """Estimate the peak of one forward pass.
+    """Estimate the peak of one plain forward pass (streamed: `multiaxis.streaming.plan`).
 
     Parameters
     ----------
