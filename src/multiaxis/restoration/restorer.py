@@ -62,6 +62,7 @@ class Restorer:
     Attributes
     ----------
     model : Maxim
+        Its weights are taken as they are when the restorer is made.
     device : torch.device
     dtype : torch.dtype
 
