@@ -2,9 +2,11 @@
 
     python benchmarks/maxim.py [--variants maxim_s2 ...] [--sizes 256 ...] [--threads 2]
 
-Each row is a process of its own, which measures the dense float32 matrix product, the model and the
-slow reference of the tests one after the other, so that their ratios hold on a noisy machine.
-Weights are random: time does not depend on them.
+Each row is a process of its own, which measures the dense float32 matrix product, the model in
+pieces (what restoring uses), the plain model and the slow reference of the tests one after the
+other, so that their ratios hold on a noisy machine. "Share" is of the matrix product's rate, with
+the plain model's multiply-adds. Memory is the peak beside the loaded process. Weights are random:
+time does not depend on them.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = (
-    "| variant | size | s | us/pixel | GMAC | GMAC/s | matmul GMAC/s | share | memory GB | B/pixel "
-    "| reference s | reference / ours |"
+    "| variant | size | GMAC | matmul GMAC/s | pieces s | us/pixel | share | B/pixel "
+    "| plain s | us/pixel | share | B/pixel | plain / pieces | reference / plain |"
 )
 
 
@@ -54,20 +56,24 @@ def measure(name: str, size: int, threads: int, *, with_reference: bool) -> dict
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from multiaxis import create_model
+    from multiaxis import create_model, streamed
 
     torch.set_num_threads(threads)
     model = create_model(name)
+    pieces = streamed(model)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         create_model(name)(torch.rand(1, 3, size, size))  # counts without computing
     macs = counter.get_total_flops() / 2
     with torch.inference_mode():
-        model(torch.rand(1, 3, 64, 64))  # the first call of a process is slower
+        for run in (model, pieces):
+            run(torch.rand(1, 3, 64, 64))  # the first call of a process is slower
         matrix = torch.rand(2048, 2048)
         base = peak()
         x = torch.rand(1, 3, size, size)
         repeats = 3 if size <= 512 else 1
         product = best(lambda: matrix @ matrix, 5)
+        in_pieces = best(lambda: pieces(x), repeats)
+        memory_in_pieces = peak() - base
         seconds = best(lambda: model(x), repeats)
         memory = peak() - base
         reference = None
@@ -77,6 +83,8 @@ def measure(name: str, size: int, threads: int, *, with_reference: bool) -> dict
     return {
         "name": name,
         "size": size,
+        "pieces": in_pieces,
+        "memory_in_pieces": memory_in_pieces,
         "seconds": seconds,
         "macs": macs,
         "product": 2048**3 / product,
@@ -110,20 +118,25 @@ def peak() -> float:
 
 
 def markdown(row: dict[str, float]) -> str:
-    pixels, rate = row["size"] ** 2, row["macs"] / row["seconds"]
-    reference = row["reference"]
+    pixels, reference = row["size"] ** 2, row["reference"]
+
+    def form(seconds: float, memory: float) -> list[str]:
+        share = row["macs"] / seconds / row["product"]
+        return [
+            f"{seconds:.2f}",
+            f"{seconds / pixels * 1e6:.1f}",
+            f"{share:.0%}",
+            f"{memory / pixels:.0f}",
+        ]
+
     cells = [
         row["name"],
         f"{row['size']} x {row['size']}",
-        f"{row['seconds']:.2f}",
-        f"{row['seconds'] / pixels * 1e6:.1f}",
         f"{row['macs'] / 1e9:.1f}",
-        f"{rate / 1e9:.1f}",
         f"{row['product'] / 1e9:.0f}",
-        f"{rate / row['product']:.0%}",
-        f"{row['memory'] / 1e9:.2f}",
-        f"{row['memory'] / pixels:.0f}",
-        f"{reference:.2f}" if reference else "-",
+        *form(row["pieces"], row["memory_in_pieces"]),
+        *form(row["seconds"], row["memory"]),
+        f"{row['seconds'] / row['pieces']:.2f}",
         f"{reference / row['seconds']:.2f}" if reference else "-",
     ]
     return "| " + " | ".join(str(cell) for cell in cells) + " |"

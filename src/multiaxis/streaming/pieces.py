@@ -13,7 +13,7 @@ Size = tuple[int, int]
 PIECE_BYTES = 1 << 20
 """Of one gathered piece: half of a core's level-2 cache of 2 MiB, flat between 0.5 and 2 MiB."""
 
-TILE_BYTES = 8 << 20
+TILE_BYTES = 4 << 20
 """Of one tile for convolutions, which compute long enough on it to hide the memory."""
 
 TILE_WIDTH = 1024
