@@ -71,6 +71,8 @@ def classify(
         try:
             predictions = classifier.classify(path, top=top)
         except ImageError as error:
+            if len(inputs) == len(found.paths) == 1:
+                raise
             failures.append(str(error))
             continue
         console.say(_line(path, predictions) if as_json else _table(path, predictions))
