@@ -1,7 +1,8 @@
-"""Causal multi-axis attention for sequences: the own window, and the ends of earlier windows."""
+"""Causal attention along a sequence: block and grid that together miss nothing of the past."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,35 +10,36 @@ import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
 from multiaxis.axis.layers import dense, normal
+from multiaxis.axis.padding import pad_to_multiple
 from multiaxis.errors import ConfigError, ShapeError
 
 
 @dataclass(frozen=True)
 class CausalState:
-    """What a `CausalAttention` remembers of the tokens it has seen; its size is bounded.
+    """What `CausalAttention.step` remembers of the past.
 
     Attributes
     ----------
-    position : int
-        Tokens seen: the absolute index of the next one.
-    current : Tensor, shape (2, batch, heads, position % window, head_dim)
-        Keys and values of the window that is not full yet.
-    earlier : Tensor, shape (2, batch, heads, at most cells, head_dim)
-        Keys and values of the last tokens of full windows, oldest first.
+    keys, values : Tensor, shape (batch, heads, remembered, head_dim)
+        Of the last tokens, ``(reach - 1) * stride`` at most, however long the sequence grows.
     """
 
-    position: int
-    current: Tensor
-    earlier: Tensor
+    keys: Tensor
+    values: Tensor
 
 
 class CausalAttention(nn.Module):
-    """Self-attention on a sequence in which no token sees a later one.
+    """Self-attention in which a token sees itself and earlier tokens, `stride` apart.
 
-    A token sees the tokens of its own window up to itself and, with `cells` above 0, the last token
-    of each of that many earlier windows. Two layers make a pair: a local one (``cells=0``), then a
-    strided one. The last token of a window has then seen its window, so the pair reaches the whole
-    past while ``window * (cells + 1) >= length``.
+    Token n sees the tokens n, n - stride, ..., n - (reach - 1) * stride. With stride 1 this is a
+    block that slides with the token; with the block's size as stride it is a grid, one token of
+    each of the last `reach` blocks. One after the other, ``CausalAttention(c, d, P)`` and
+    ``CausalAttention(c, d, G, stride=P)`` reach the last ``P * G`` tokens, all of them: an earlier
+    token lies ``a * P + b`` back with b < P, a steps of the grid and b in the block. Choose
+    ``P * G`` at least as long as the sequence, and the whole past is reached.
+
+    Cost: at most ``2 * reach`` products for each token, linear in the sequence for fixed sizes;
+    ``P = G = sqrt(length)`` is the cheapest pair that reaches everything.
 
     Parameters
     ----------
@@ -45,208 +47,156 @@ class CausalAttention(nn.Module):
         Channels in and out; a multiple of `head_dim`.
     head_dim : int
         Channels of a head; logits are scaled by its inverse square root.
-    window : int
-        Tokens of a window; windows start at multiples of it.
-    cells : int
-        Earlier windows that a token sees by their last token.
-    relative_bias : str or None
-        ``"per_head"``, ``"shared"`` (one table for all heads), or None for no bias. The table has
-        an entry for each distance inside the window and for each number of windows back.
+    reach : int
+        Tokens that a token sees, itself included.
+    stride : int
+        Tokens from one to the next of these.
+    relative_bias : bool
+        Whether a learnt bias is added to logits, for each head and distance.
 
     Raises
     ------
     ConfigError
-        If `head_dim` does not divide `channels`, a size is too small, or `relative_bias` is none of
-        these.
+        If `head_dim` does not divide `channels`, or a size is below 1.
 
     Notes
     -----
-    Block and grid attention with causal masks would not do: cells are multiples of windows, so the
-    first token of a window would see only first tokens, at any depth. Source of this form: Sparse
-    Transformer (arXiv 1904.10509), section 4.3, the "fixed" pattern with both parts in one head.
-    Against a sliding window with "strided" attention, it
-
-    * costs no more: a pair computes ``2 * window + cells`` logits per token, linear in the tokens
-      for fixed sizes (reaching all of a growing past takes ``cells`` of length / window);
-    * remembers less: `CausalState` holds below ``window + cells`` tokens, not their product;
-    * suits data without a period: the paper reports that the strided pattern fails on text.
-
-    Its price: what lies before the window passes through one token per window.
+    Fixed causal windows with a fixed strided grid, the plain transfer of MaxViT, are blind: the
+    first token of a window never hears of the token before it, at any depth. A block that moves
+    with the token mends that without a third kind of attention. Source of the sliding, strided
+    pair: Sparse Transformer (arXiv 1904.10509), "strided".
 
     Examples
     --------
-    >>> local, strided = CausalAttention(8, 4, 16), CausalAttention(8, 4, 16, cells=15)
-    >>> strided(local(torch.zeros(1, 250, 8))).shape
-    torch.Size([1, 250, 8])
+    >>> block, grid = CausalAttention(8, 4, reach=16), CausalAttention(8, 4, reach=16, stride=16)
+    >>> grid(block(torch.zeros(1, 200, 8))).shape
+    torch.Size([1, 200, 8])
     """
 
     def __init__(
         self,
         channels: int,
         head_dim: int,
-        window: int,
+        reach: int,
         *,
-        cells: int = 0,
-        relative_bias: str | None = "per_head",
+        stride: int = 1,
+        relative_bias: bool = True,
     ) -> None:
         super().__init__()
-        if head_dim < 1 or channels < 1 or channels % head_dim:
+        if head_dim < 1 or channels % head_dim:
             raise ConfigError(
                 f"received {channels} channels and heads of {head_dim}: the channels must be a "
                 "multiple of the head's"
             )
-        if window < 1 or cells < 0:
-            raise ConfigError(
-                f"received a window of {window} tokens and {cells} cells: give at least 1 token, "
-                "and 0 cells or more"
-            )
-        if relative_bias not in ("per_head", "shared", None):
-            raise ConfigError(
-                f"relative_bias is {relative_bias!r}: accepted are 'per_head', 'shared' and None"
-            )
-        self.window, self.cells = window, cells
+        if reach < 1 or stride < 1:
+            raise ConfigError(f"received the reach {reach} and the stride {stride}: both from 1 on")
         self.heads, self.head_dim = channels // head_dim, head_dim
+        self.reach, self.stride = reach, stride
         self.qkv = dense(channels, 3 * channels)
+        self.bias = nn.Parameter(torch.empty(self.heads, reach)) if relative_bias else None
+        if self.bias is not None:
+            normal(self.bias.data, 0)
         self.out = dense(channels, channels)
-        self.table: nn.Parameter | None = None
-        if relative_bias is not None:
-            tables = self.heads if relative_bias == "per_head" else 1
-            # Windows back, farthest first, then tokens back inside the window, nearest first.
-            self.table = nn.Parameter(torch.empty(tables, cells + window))
-            normal(self.table.data, 0)
 
     def extra_repr(self) -> str:
-        """Tell the sizes and the heads."""
-        sizes = f"window={self.window}, cells={self.cells}"
-        return f"{sizes}, heads={self.heads}, head_dim={self.head_dim}"
+        """Tell the sizes."""
+        return f"reach={self.reach}, stride={self.stride}, heads={self.heads}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend on whole sequences (batch, length, channels) of any length; the shape stays."""
-        return self.step(x)[0]
+        """Attend along a whole sequence (batch, length, channels) of any length."""
+        self._check(x)
+        batch, length, _ = x.shape
+        # Tokens of one residue modulo the stride form a sequence of their own. Padding comes last,
+        # so that no token sees it.
+        padded = pad_to_multiple(self.qkv(x), (self.stride,))
+        classes = padded.unflatten(1, (-1, self.stride)).transpose(1, 2).flatten(0, 1)
+        mixed = self._banded(classes).unflatten(0, (batch, self.stride))
+        return self.out(mixed.transpose(1, 2).flatten(1, 2)[:, :length])
 
     def step(self, x: Tensor, state: CausalState | None = None) -> tuple[Tensor, CausalState]:
-        """Attend on the next tokens of sequences whose past is in the state.
+        """Attend from the next tokens of a sequence.
 
         Parameters
         ----------
         x : Tensor, shape (batch, tokens, channels)
-            One token or more; any way of cutting a sequence gives what `forward` gives for all.
+            One token or several.
         state : CausalState, optional
-            As the call before returned it; None at the start of the sequences.
+            What the step before returned; None at the start of the sequence.
 
         Returns
         -------
-        Tensor, shape (batch, tokens, channels)
-        CausalState
-            For the tokens after these; the given state stays valid.
-
-        Raises
-        ------
-        ShapeError
-            If `x` is no sequence of these channels, or the state is of another batch or layer.
+        y : Tensor, shape (batch, tokens, channels)
+            What `forward` gives for these tokens at the end of the whole sequence.
+        state : CausalState
         """
-        state = self._check(x, state)
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, self.head_dim)).permute(2, 0, 3, 1, 4)
-        kv = torch.cat([state.current.to(k), torch.stack([k, v])], dim=-2)
-        ends = kv[..., self.window - 1 :: self.window, :]
-        earlier = torch.cat([state.earlier.to(k), ends], dim=-2)
-        mixed = self._mix(q, kv, earlier, known=state.earlier.shape[-2])
-        full = kv.shape[-2] // self.window * self.window
-        new = CausalState(
-            position=state.position + x.shape[1],
-            # Copies, for a slice would keep the whole sequence in memory.
-            current=kv[..., full:, :].clone(),
-            earlier=earlier[..., max(0, earlier.shape[-2] - self.cells) :, :].clone(),
+        self._check(x)
+        q, keys, values = self._heads(self.qkv(x)).unbind(2)  # (batch, tokens, heads, head_dim)
+        q, keys, values = (part.transpose(1, 2) for part in (q, keys, values))
+        if state is not None:
+            keys = torch.cat([state.keys, keys], dim=2)
+            values = torch.cat([state.values, values], dim=2)
+        total, tokens = keys.shape[2], x.shape[1]
+        steps = torch.arange(self.reach, device=x.device)
+        places = torch.arange(total - tokens, total, device=x.device)[:, None] - steps * self.stride
+        seen = places.clamp(min=0)
+        logits = (q[:, :, :, None] * keys[:, :, seen]).sum(-1) * self.head_dim**-0.5
+        if self.bias is not None:
+            logits = logits + self.bias[:, None]
+        logits = logits.masked_fill(places < 0, -math.inf)
+        precise = torch.promote_types(q.dtype, torch.float32)
+        weights = logits.softmax(-1, dtype=precise).to(q.dtype)
+        mixed = (weights[..., None] * values[:, :, seen]).sum(3)
+        kept = max(total - (self.reach - 1) * self.stride, 0)
+        return (
+            self.out(mixed.transpose(1, 2).flatten(2)),
+            CausalState(keys[:, :, kept:], values[:, :, kept:]),
         )
-        return self.out(mixed.transpose(1, 2).flatten(2)), new
 
-    def _check(self, x: Tensor, state: CausalState | None) -> CausalState:
-        """Refuse what does not fit; give the state to go on from."""
+    def _heads(self, qkv: Tensor) -> Tensor:
+        return qkv.unflatten(-1, (3, self.heads, self.head_dim))
+
+    def _banded(self, qkv: Tensor) -> Tensor:
+        """Let each token of (sequences, length, 3 * channels) see the last `reach` tokens.
+
+        Sequences are cut into windows of `reach` tokens: what a token sees lies in its own window
+        and the one before.
+        """
+        length = qkv.shape[1]
+        reach = min(self.reach, length)
+        windows = pad_to_multiple(qkv, (reach,)).unflatten(1, (-1, reach))
+        q, k, v = self._heads(windows).movedim(3, 0).transpose(3, 4)  # (n, w, heads, reach, d)
+        own = self._mask(reach, 0, q)
+        first = self._attend(q[:, :1], k[:, :1], v[:, :1], own)
+        if q.shape[1] == 1:
+            return first[:, :length]
+        pairs = [torch.cat([x[:, :-1], x[:, 1:]], dim=3) for x in (k, v)]
+        both = torch.cat([self._mask(reach, reach, q), own], dim=2)
+        rest = self._attend(q[:, 1:], pairs[0], pairs[1], both)
+        return torch.cat([first, rest], dim=1)[:, :length]
+
+    def _mask(self, reach: int, back: int, like: Tensor) -> Tensor:
+        """Bias of a window's queries on the keys that lie `back` further back; -inf if unseen."""
+        tokens = torch.arange(reach, device=like.device)
+        distance = tokens[:, None] - tokens + back
+        is_seen = (distance >= 0) & (distance < self.reach)
+        shape = (self.heads, reach, reach)
+        if self.bias is None:
+            bias = torch.zeros(shape, dtype=like.dtype, device=like.device)
+        else:
+            bias = self.bias.to(like.dtype)[:, distance.clamp(0, self.reach - 1)]
+        return bias.masked_fill(~is_seen, -math.inf)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """Attend inside windows (n, w, heads, tokens, d); gives (n, w * tokens, channels)."""
+        parts = (part.flatten(0, 1) for part in (q, k, v))
+        mixed = F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=self.head_dim**-0.5)
+        mixed = mixed.transpose(1, 2).flatten(2)  # (n * w, tokens, channels)
+        return mixed.unflatten(0, q.shape[:2]).flatten(1, 2)
+
+    def _check(self, x: Tensor) -> None:
         channels = self.heads * self.head_dim
-        if x.ndim != 3 or x.shape[-1] != channels:
+        if x.ndim != 3 or x.shape[2] != channels or 0 in x.shape:
             raise ShapeError(
-                f"received the shape {tuple(x.shape)}: give sequences as (batch, length, {channels})"
+                f"received a tensor of shape {tuple(x.shape)}: accepted is (batch, length, "
+                f"{channels}), not empty"
             )
-        none = x.new_zeros(2, x.shape[0], self.heads, 0, self.head_dim)
-        if state is None:
-            return CausalState(0, none, none)
-        past, full = state.position % self.window, state.position // self.window
-        lengths = {"current": past, "earlier": min(full, self.cells)}
-        for name, length in lengths.items():
-            wanted = (2, x.shape[0], self.heads, length, self.head_dim)
-            received = tuple(getattr(state, name).shape)
-            if received != wanted:
-                raise ShapeError(
-                    f"received a state at token {state.position} with {name} {received}: this "
-                    f"layer and batch need {wanted}; go on with the state that this layer's last "
-                    "step returned for this batch"
-                )
-        return state
-
-    def _mix(self, q: Tensor, kv: Tensor, earlier: Tensor, known: int) -> Tensor:
-        """Attend window by window, all at once where as many earlier windows as wanted exist.
-
-        Parameters
-        ----------
-        q : Tensor, shape (batch, heads, tokens, head_dim)
-        kv : Tensor, shape (2, batch, heads, past + tokens, head_dim)
-            From the start of the first token's window.
-        earlier : Tensor, shape (2, batch, heads, known + full windows in kv, head_dim)
-        known : int
-            How many of `earlier` come before `kv`.
-        """
-        size, length = self.window, kv.shape[-2]
-        past = length - q.shape[-2]
-        offsets = range(past, length) if length <= size else range(size)
-        mask = self._mask(offsets, q)
-
-        def one(index: int) -> Tensor:
-            start, stop = max(index * size, past), min((index + 1) * size, length)
-            far = earlier[..., max(0, known + index - self.cells) : known + index, :]
-            keys = torch.cat([far, kv[..., index * size : stop, :]], dim=-2)
-            row = start - index * size - offsets.start
-            skipped = self.cells - far.shape[-2]
-            bias = mask[:, row : row + stop - start, skipped : skipped + keys.shape[-2]]
-            return self._attend(q[..., start - past : stop - past, :], keys, bias)
-
-        count = -(-length // size)
-        first = min(count, max(int(past > 0), self.cells - known))
-        last = max(first, length // size)
-        pieces = [one(index) for index in range(first)]
-        if last > first:
-            queries = q[..., first * size - past : last * size - past, :]
-            far = earlier[..., known + first - self.cells : known + last - 1, :]
-            own = kv[..., first * size : last * size, :]
-            pieces.append(self._many(queries, own, far, mask))
-        pieces += [one(index) for index in range(last, count)]
-        return torch.cat(pieces, dim=-2) if pieces else q
-
-    def _many(self, q: Tensor, own: Tensor, far: Tensor, mask: Tensor) -> Tensor:
-        """Attend in whole windows at once; `far` slides by one end from window to window."""
-        sizes = (-1, self.window)
-        slid = far.unfold(-2, self.cells, 1).transpose(
-            -1, -2
-        )  # (2, batch, heads, windows, cells, d)
-        keys = torch.cat([slid, own.unflatten(-2, sizes)], dim=-2)
-        queries = q.unflatten(-2, sizes).transpose(1, 2).flatten(0, 1)  # windows join the batch
-        mixed = self._attend(queries, keys.transpose(2, 3).flatten(1, 2), mask)
-        return mixed.unflatten(0, (q.shape[0], -1)).transpose(1, 2).flatten(2, 3)
-
-    def _attend(self, q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
-        k, v = kv
-        scale = self.head_dim**-0.5
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask[None], scale=scale)
-
-    def _mask(self, offsets: range, like: Tensor) -> Tensor:
-        """Lay out the bias, minus infinity for later tokens: (heads or 1, offsets, cells + window).
-
-        Rows are queries by their place in the window; columns are keys as in `one` of `_mix`.
-        """
-        here = torch.arange(offsets.start, offsets.stop, device=like.device)
-        back = here[:, None] - torch.arange(self.window, device=like.device)
-        far = torch.arange(self.cells, device=like.device).expand(len(offsets), -1)
-        index = torch.cat([far, self.cells + back.clamp(min=0)], dim=1)
-        later = F.pad(back < 0, (self.cells, 0))
-        if self.table is None:
-            return torch.zeros_like(later, dtype=like.dtype).masked_fill(later, -torch.inf)[None]
-        return self.table.to(like.dtype)[:, index].masked_fill(later, -torch.inf)
