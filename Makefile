@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: setup demo test fmt bench clean
+.PHONY: setup demo test slow fmt bench clean
 
 setup: .venv/installed ## make .venv with the package and its development extras
 
@@ -26,8 +26,13 @@ test: setup ## everything that CI runs
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest
 
-bench: setup ## seconds, share of the matrix-multiply rate, memory
+slow: setup ## the same questions for the large models: minutes, and 8 GB of memory
+	$(BIN)/pytest -m slow
+
+bench: setup ## seconds, share of the matrix-multiply rate, memory; beside timm and torchvision
+	$(BIN)/python benchmarks/axis.py
 	$(BIN)/python benchmarks/maxim.py
+	$(BIN)/python benchmarks/maxvit.py
 
 fmt: setup ## format and repair what can be repaired
 	$(BIN)/ruff check --fix-only --exit-zero
