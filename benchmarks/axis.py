@@ -30,18 +30,27 @@ def main() -> None:
     print("|" + " --- |" * 7)
     with torch.inference_mode():
         for side in (32, 64, 128, 256):
-            x = torch.rand(1, side, side, CHANNELS)
-            sequence = x.flatten(1, 2)
-            figures = [per_token(lambda: block(x), x), per_token(lambda: grid(x), x)]
-            whole = pair = whole_causal = None
-            pair = per_token(lambda: far(local(sequence)), x)
-            if side <= 128:
-                whole = per_token(lambda: dense(block, sequence), x)
-                whole_causal = per_token(lambda: dense(local, sequence, is_causal=True), x)
-            ratio = None if whole is None else whole / figures[0]
-            cells = [*figures, whole, ratio, pair, whole_causal]
-            texts = ["-" if value is None else f"{value:.2f}" for value in cells]
+            values = row(side, block, grid, local, far)
+            texts = ["-" if value is None else f"{value:.2f}" for value in values]
             print("| " + " | ".join([str(side * side), *texts]) + " |", flush=True)
+
+
+def row(
+    side: int,
+    block: BlockAttention,
+    grid: GridAttention,
+    local: CausalAttention,
+    far: CausalAttention,
+) -> list[float | None]:
+    x = torch.rand(1, side, side, CHANNELS)
+    sequence = x.flatten(1, 2)
+    blocks, grids = (per_token(lambda: block(x), x), per_token(lambda: grid(x), x))
+    pair = per_token(lambda: far(local(sequence)), x)
+    if side > 128:  # dense attention would take minutes
+        return [blocks, grids, None, None, pair, None]
+    whole = per_token(lambda: dense(block, sequence), x)
+    causal = per_token(lambda: dense(local, sequence, is_causal=True), x)
+    return [blocks, grids, whole, whole / blocks, pair, causal]
 
 
 def dense(
