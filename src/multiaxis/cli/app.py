@@ -70,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = "--debug" in words
     console.accept_any_name()
+    logging.getLogger("multiaxis").addHandler(logging.NullHandler())  # else warnings are printed
     if is_debugging:
         logging.basicConfig()
         logging.getLogger("multiaxis").setLevel(logging.DEBUG)
