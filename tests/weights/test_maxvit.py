@@ -236,3 +236,11 @@ def test_only_raw_variables_are_taken_with_a_word(
     load_weights(model, tmp_path / "both.npz")
     expected = small_maxvit.golden_variables(shared_dir)
     assert all(torch.equal(model.state_dict()[name], v) for name, v in expected.items())
+
+
+def test_a_checkpoint_in_half_precision_makes_a_float32_model(tmp_path: Path) -> None:
+    saved = small_maxvit.lively()
+    file = save(saved.half(), tmp_path / "half.safetensors")
+    model = load_model(file)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert model.train()(torch.rand(2, 3, 40, 40)).sum().backward() is None

@@ -27,6 +27,11 @@ def _index(window: Window) -> NDArray[np.intp]:
     return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(offsets, -1, 0)), table_sizes(window)))
 
 
+@torch.compiler.assume_constant_result  # compilers need not read how it is made
+def _index_tensor(window: Window) -> Tensor:
+    return torch.from_numpy(_index(window))
+
+
 def table_sizes(window: Sequence[int]) -> Window:
     """Give the spatial shape of the table that serves a window: ``2 * size - 1`` on each axis."""
     return tuple(2 * size - 1 for size in window)
@@ -108,7 +113,7 @@ class RelativeBias(nn.Module):
         return self._kept[2]
 
     def _layout(self, window: Window) -> Tensor:
-        index = torch.from_numpy(_index(window)).to(self.table.device)
+        index = _index_tensor(window).to(self.table.device)
         return resize_table(self.table, window).flatten(1)[:, index]
 
     def _stamp(self, window: Window) -> object:

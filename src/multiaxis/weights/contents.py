@@ -50,11 +50,12 @@ class Contents:
     metadata: dict[str, str] = field(default_factory=dict[str, str])
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give the arrays as tensors."""
-        return {
+        """Give the arrays as tensors; floats in float32, whatever they were saved in."""
+        tensors = {
             name: array if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
             for name, array in self.arrays.items()
         }
+        return {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
 
 
 @dataclass(frozen=True)
