@@ -118,7 +118,8 @@ def test_folded(model: Any) -> None:
     x = picture(model)
     folded = fold(model)
     with torch.no_grad():
-        torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
+        expected = model(x)
+        assert (folded(x) - expected).abs().max() <= 1e-5 * expected.abs().max().clamp(min=1)
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
     assert not any(p.requires_grad for p in folded.parameters())
     assert all(p.requires_grad for p in model.parameters())
@@ -129,4 +130,6 @@ def test_recorded_for_export(model: Any) -> None:
     x = picture(model)
     with torch.no_grad():
         program = torch.export.export(fold(model), (x,), strict=False)
-        torch.testing.assert_close(program.module()(x), model(x), rtol=1e-4, atol=1e-4)
+        expected = model(x)
+        difference = (program.module()(x) - expected).abs().max()
+    assert difference <= 1e-4 * expected.abs().max()
