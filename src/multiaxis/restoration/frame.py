@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError, ShapeError
+from multiaxis.memory import free_memory
 from multiaxis.models.maxim import Maxim
-from multiaxis.restoration.memory import free_memory, needed_memory
 from multiaxis.restoration.padding import reflect_padding
 from multiaxis.streaming import Streamed
-from multiaxis.streaming.plan import peak_memory
+from multiaxis.streaming.plan import peak_memory, plain_memory
 
 Frames = NDArray[np.float32]
 
@@ -76,7 +76,7 @@ def _check_memory(
     if isinstance(model, Streamed):  # frame by frame
         needed = peak_memory(model.config, pixels, dtype.itemsize)
     else:
-        needed = needed_memory(model.config, frames * pixels, dtype.itemsize)
+        needed = plain_memory(model.config, frames * pixels, dtype.itemsize)
     if free is not None and needed > free:
         raise ImageError(
             f"restoring {pixels / 1e6:.1f} padded megapixels whole takes about "

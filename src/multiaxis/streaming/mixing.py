@@ -7,22 +7,16 @@ of norms are folded into what follows them; concatenations in front of a dense l
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
 from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, TokenMixing
 from multiaxis.axis.layers import gelu
-from multiaxis.streaming.pieces import (
-    PIECE_BYTES,
-    Size,
-    gather,
-    scatter,
-    scatter_add,
-    size_of,
-    window_pieces,
-    windows_view,
-)
+from multiaxis.streaming.pieces import Size, gather, scatter, scatter_add, windows_view
+from multiaxis.streaming.workspace import Workspace
 
 
 class Dense:
@@ -44,18 +38,18 @@ class Dense:
 
 
 class Norm:
-    """Layer normalisation without its scale and shift, which are folded into what follows."""
+    """Layer normalisation, without its scale and shift where they are folded into what follows."""
 
-    def __init__(self, norm: nn.LayerNorm) -> None:
+    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype, *, folded: bool = True) -> None:
         # Ones and zeros: torch's kernel with an affine part is the faster one in float32.
-        self.shape = norm.normalized_shape
-        self.ones = torch.ones_like(norm.weight)
-        self.zeros = torch.zeros_like(norm.bias)
-        self.eps = norm.eps
+        weight, bias = norm.weight.detach(), norm.bias.detach()
+        self.shape, self.eps = norm.normalized_shape, norm.eps
+        self.weight = (torch.ones_like(weight) if folded else weight).to(dtype)
+        self.bias = (torch.zeros_like(bias) if folded else bias).to(dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Normalise the last axis."""
-        return F.layer_norm(x, self.shape, self.ones, self.zeros, self.eps)
+        """Normalise the last axis; in 16 bits, torch takes mean and variance in 32."""
+        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
 
 
 def after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -68,8 +62,7 @@ def after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple
 class _Half:
     """One half of a multi-axis gated MLP, on windows of one kind."""
 
-    def __init__(self, layer: MultiAxisGatedMlp, *, is_grid: bool) -> None:
-        dtype = layer.project_in.weight.dtype
+    def __init__(self, layer: MultiAxisGatedMlp, dtype: torch.dtype, *, is_grid: bool) -> None:
         self.is_grid = is_grid
         self.size = _pair(layer.grid_size if is_grid else layer.block_size)
         part = 0 if is_grid else 1  # the grid half comes first
@@ -77,9 +70,9 @@ class _Half:
         weight = layer.project_in.weight.chunk(2)[part]
         bias = _halves(layer.project_in.bias)[part]
         self.norm_in, self.norm, self.norm_gate = (
-            Norm(layer.norm),
-            Norm(mlp.norm),
-            Norm(mlp.gate_norm),
+            Norm(layer.norm, dtype),
+            Norm(mlp.norm, dtype),
+            Norm(mlp.gate_norm, dtype),
         )
         self.enter = Dense(*after_norm(layer.norm, weight, bias), dtype)
         weights = mlp.project_in.weight.chunk(2)
@@ -87,20 +80,19 @@ class _Half:
         self.u, self.v = (
             Dense(*after_norm(mlp.norm, w, b), dtype) for w, b in zip(weights, biases, strict=True)
         )
-        self._fold_mixing(mlp)
+        self._fold_mixing(mlp, dtype)
         outer = layer.project_out.weight.double().chunk(2, dim=1)[part]
         self.leave = Dense(outer, self._last_bias(layer, mlp, outer), dtype)
         self.leave_gated = Dense(outer @ mlp.project_out.weight.double(), None, dtype)
 
-    def _fold_mixing(self, mlp: GatedMlp) -> None:
+    def _fold_mixing(self, mlp: GatedMlp, dtype: torch.dtype) -> None:
         """Gate = u * (scale * (T @ v) + offset): the norm's shift, the bias and the one in one."""
-        dtype = mlp.mix.weight.dtype
         tokens = mlp.mix.weight.double()
         offset = tokens.sum(1)[:, None] * mlp.gate_norm.bias.double() + 1
         if mlp.mix.bias is not None:
             offset = offset + mlp.mix.bias.double()[:, None]
-        self.tokens = mlp.mix.weight
-        self.scale = mlp.gate_norm.weight
+        self.tokens = mlp.mix.weight.to(dtype)
+        self.scale = mlp.gate_norm.weight.to(dtype)
         self.offset = offset[:, None].to(dtype)  # (tokens, 1, channels)
 
     def _last_bias(self, layer: MultiAxisGatedMlp, mlp: GatedMlp, outer: Tensor) -> Tensor | None:
@@ -110,13 +102,12 @@ class _Half:
         own = layer.project_out.bias.double()
         return through if self.is_grid else through + own  # once for both halves
 
-    def __call__(self, x: Tensor, out: Tensor) -> None:
+    def __call__(self, x: Tensor, out: Tensor, work: Workspace) -> None:
         """Write (the block half, with the shortcut) or add (the grid half) into `out`."""
         source = windows_view(x, self.size, is_grid=self.is_grid)
         target = windows_view(out, self.size, is_grid=self.is_grid)
-        pixels = PIECE_BYTES // (x.shape[2] * x.element_size())
-        for rows, columns in window_pieces(size_of(x), self.size, pixels):
-            piece = gather(source, rows, columns)
+        for rows, columns in work.pieces(x, self.size):
+            piece = gather(source, rows, columns, work.compute)
             mixed = self._mix(piece)
             if self.is_grid:
                 scatter_add(target, rows, columns, mixed)
@@ -154,101 +145,126 @@ class MixedMap:
     Parameters
     ----------
     layer : MultiAxisGatedMlp
+    dtype : torch.dtype
+        Of the folded weights.
     """
 
-    def __init__(self, layer: MultiAxisGatedMlp) -> None:
-        self.block, self.grid = _Half(layer, is_grid=False), _Half(layer, is_grid=True)
+    def __init__(self, layer: MultiAxisGatedMlp, dtype: torch.dtype) -> None:
+        self.block = _Half(layer, dtype, is_grid=False)
+        self.grid = _Half(layer, dtype, is_grid=True)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, work: Workspace) -> Tensor:
         """Mix (height, width, channels) into a new map."""
-        out = torch.empty_like(x)
-        self.block(x, out)
-        self.grid(x, out)
+        out = work.like(x)
+        self.block(x, out, work)
+        self.grid(x, out, work)
         return out
 
 
 class _Gates:
     """`GatingWeights`: the block part in one walk, the grid part in another."""
 
-    def __init__(self, layer: GatingWeights) -> None:
-        dtype = layer.project_in.weight.dtype
-        self.norm = Norm(layer.norm)
+    def __init__(self, layer: GatingWeights, dtype: torch.dtype) -> None:
+        self.norm = Norm(layer.norm, dtype)
         weights = layer.project_in.weight.chunk(2)
         biases = _halves(layer.project_in.bias)
         self.grid_in, self.block_in = (
             Dense(*after_norm(layer.norm, w, b), dtype)
             for w, b in zip(weights, biases, strict=True)
         )
-        self.grid_mix, self.block_mix = layer.grid_mix, layer.block_mix
+        self.grid_mix, self.block_mix = _Mix(layer.grid_mix, dtype), _Mix(layer.block_mix, dtype)
         outer = layer.project_out.weight.chunk(2, dim=1)
         self.grid_out = Dense(outer[0], None, dtype)
         self.block_out = Dense(outer[1], layer.project_out.bias, dtype)
 
     def block(self, a: Tensor) -> Tensor:
-        mixed = _mix_with_bias(self.block_mix, gelu(self.block_in(self.norm(a))))
-        return self.block_out(mixed)
+        return self.block_out(self.block_mix(gelu(self.block_in(self.norm(a)))))
 
     def grid(self, a: Tensor) -> Tensor:
-        return self.grid_out(_mix_with_bias(self.grid_mix, gelu(self.grid_in(self.norm(a)))))
+        return self.grid_out(self.grid_mix(gelu(self.grid_in(self.norm(a)))))
 
 
-def _mix_with_bias(layer: TokenMixing, piece: Tensor) -> Tensor:
-    mixed = mix_tokens(layer.weight, piece)
-    return mixed if layer.bias is None else mixed.add_(layer.bias[:, None, None])
+class _Mix:
+    """`TokenMixing` of a gathered piece."""
+
+    def __init__(self, layer: TokenMixing, dtype: torch.dtype) -> None:
+        self.weight = layer.weight.to(dtype)
+        self.bias = None if layer.bias is None else layer.bias.to(dtype)[:, None, None]
+
+    def __call__(self, piece: Tensor) -> Tensor:
+        mixed = mix_tokens(self.weight, piece)
+        return mixed if self.bias is None else mixed.add_(self.bias)
 
 
 class _Side:
-    """What one of the two maps goes through before and after it is gated."""
+    """What one of the two maps goes through before it is gated, and its gates."""
 
     def __init__(
-        self,
-        norm: nn.LayerNorm,
-        project_in: nn.Linear,
-        gating: GatingWeights,
-        project_out: nn.Linear,
+        self, norm: nn.LayerNorm, project_in: nn.Linear, gating: GatingWeights, dtype: torch.dtype
     ) -> None:
-        dtype = project_in.weight.dtype
-        self.norm = Norm(norm)
+        self.norm = Norm(norm, dtype)
         self.project_in = Dense(*after_norm(norm, project_in.weight, project_in.bias), dtype)
-        self.gates = _Gates(gating)
-        self.project_out = Dense(project_out.weight, project_out.bias, dtype)
+        self.gates = _Gates(gating, dtype)
 
     def activate(self, piece: Tensor) -> Tensor:
         return gelu(self.project_in(self.norm(piece)))
 
 
 class CrossGate:
-    """A `CrossGating`, evaluated piece by piece, in place.
+    """A `CrossGating`, evaluated piece by piece.
+
+    Both outputs are sums over the two kinds of windows, so what the blocks give is added up while
+    the grid's part is still missing: gates are never kept as maps.
 
     Parameters
     ----------
     layer : CrossGating
+    dtype : torch.dtype
+        Of the folded weights.
     """
 
-    def __init__(self, layer: CrossGating) -> None:
+    def __init__(self, layer: CrossGating, dtype: torch.dtype) -> None:
         self.block_size = _pair(layer.gating_x.block_size)
         self.grid_size = _pair(layer.gating_x.grid_size)
-        self.x = _Side(layer.norm_x, layer.project_in_x, layer.gating_x, layer.project_out_x)
-        self.y = _Side(layer.norm_y, layer.project_in_y, layer.gating_y, layer.project_out_y)
+        self.x = _Side(layer.norm_x, layer.project_in_x, layer.gating_x, dtype)
+        self.y = _Side(layer.norm_y, layer.project_in_y, layer.gating_y, dtype)
+        # The bias once: with the blocks.
+        self.out_x, self.out_y = (
+            (Dense(out.weight, out.bias, dtype), Dense(out.weight, None, dtype))
+            for out in (layer.project_out_x, layer.project_out_y)
+        )
 
-    def __call__(self, x: Tensor, y: Tensor) -> None:
-        """Gate two maps (height, width, channels) with each other; both are overwritten."""
-        gates_x, gates_y = torch.empty_like(x), torch.empty_like(y)
-        pixels = PIECE_BYTES // (x.shape[2] * x.element_size())
-        maps = [x, y, gates_x, gates_y]
-        views = [windows_view(m, self.block_size, is_grid=False) for m in maps]
-        for place in window_pieces(size_of(x), self.block_size, pixels):
-            scatter(views[2], *place, self.x.gates.block(self.x.activate(gather(views[0], *place))))
-            scatter(views[3], *place, self.y.gates.block(self.y.activate(gather(views[1], *place))))
-        views = [windows_view(m, self.grid_size, is_grid=True) for m in maps]
-        for place in window_pieces(size_of(x), self.grid_size, pixels):
-            one, other, gate_x, gate_y = (gather(view, *place) for view in views)
-            # Recomputed: cheaper than two more maps.
-            a, b = self.x.activate(one), self.y.activate(other)
-            gate_x += self.x.gates.grid(a)
-            gate_y += self.y.gates.grid(b)
-            other += self.y.project_out(gate_x.mul_(b))
-            one += self.x.project_out(gate_y.mul_(a))
-            one += other
-            scatter(views[0], *place, one)
-            scatter(views[1], *place, other)
+    def __call__(
+        self, x: Tensor, y: Tensor, work: Workspace, *, keep_y: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Gate two maps (height, width, channels) with each other.
+
+        Returns
+        -------
+        tuple of Tensor
+            New maps: `x` gated, with `y` gated added to it; and `y` gated, if it is kept.
+        """
+        out, out_y = work.like(x), work.like(y) if keep_y else None
+        for is_grid, size in enumerate((self.block_size, self.grid_size)):
+            view = partial(windows_view, size=size, is_grid=bool(is_grid))
+            sources, target = [view(x), view(y)], view(out)
+            target_y = None if out_y is None else view(out_y)
+            for place in work.pieces(x, size):
+                one, other = (gather(source, *place, work.compute) for source in sources)
+                gated, gated_y = self._gate(one, other, is_grid=is_grid)
+                if is_grid:
+                    scatter_add(target, *place, gated.add_(gated_y))
+                else:
+                    gated_y += other
+                    scatter(target, *place, gated.add_(one).add_(gated_y))
+                if target_y is not None:
+                    (scatter_add if is_grid else scatter)(target_y, *place, gated_y)
+        return out, out_y
+
+    def _gate(self, one: Tensor, other: Tensor, *, is_grid: int) -> tuple[Tensor, Tensor]:
+        a, b = self.x.activate(one), self.y.activate(other)
+        by_x, by_y = (
+            side.gates.grid(piece) if is_grid else side.gates.block(piece)
+            for side, piece in ((self.x, a), (self.y, b))
+        )
+        return self.out_x[is_grid](by_y.mul_(a)), self.out_y[is_grid](by_x.mul_(b))

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor
 
 Size = tuple[int, int]
-
-PIECE_BYTES = 1 << 20
-"""Of one gathered piece: half of a core's level-2 cache of 2 MiB, flat between 0.5 and 2 MiB."""
-
-TILE_BYTES = 4 << 20
-"""Of one tile for convolutions, which compute long enough on it to hide the memory."""
-
-TILE_WIDTH = 1024
-"""Pixels of a tile's longer side: rows of a halo cost less than columns."""
 
 
 def size_of(x: Tensor) -> Size:
@@ -74,11 +66,11 @@ def window_pieces(spatial: Size, size: Size, pixels: int) -> Iterator[tuple[slic
             yield slice(top, min(top + high, rows)), slice(left, min(left + wide, columns))
 
 
-def gather(view: Tensor, rows: slice, columns: slice) -> Tensor:
+def gather(view: Tensor, rows: slice, columns: slice, dtype: torch.dtype) -> Tensor:
     """Copy a piece of a `windows_view`: (tokens, windows, channels), contiguous."""
     part = view[:, :, rows, columns]
     a, b, high, wide, channels = part.shape
-    return part.reshape(a * b, high * wide, channels)
+    return part.reshape(a * b, high * wide, channels).to(dtype)
 
 
 def scatter(view: Tensor, rows: slice, columns: slice, piece: Tensor) -> None:
@@ -113,7 +105,7 @@ class Tile:
         target[self.top : self.bottom, self.left : self.right] = values
 
 
-def tiles(spatial: Size, pixels: int, *, multiple: int = 1) -> Iterator[Tile]:
+def tiles(spatial: Size, pixels: int, *, width: int, multiple: int = 1) -> Iterator[Tile]:
     """Cut a map into tiles of about `pixels` pixels, wide rather than high.
 
     Parameters
@@ -121,19 +113,21 @@ def tiles(spatial: Size, pixels: int, *, multiple: int = 1) -> Iterator[Tile]:
     spatial : (height, width)
     pixels : int
         Of a tile.
+    width : int
+        Pixels of a tile's longer side, at most.
     multiple : int
         Tiles begin at multiples of this.
     """
-    height, width = spatial
-    wide = min(width, TILE_WIDTH)
+    rows, columns = spatial
+    wide = min(columns, width)
     high = max(pixels // wide // multiple, 1) * multiple
     wide = max(wide // multiple, 1) * multiple
-    for top in range(0, height, high):
-        for left in range(0, width, wide):
-            yield Tile(top, min(top + high, height), left, min(left + wide, width))
+    for top in range(0, rows, high):
+        for left in range(0, columns, wide):
+            yield Tile(top, min(top + high, rows), left, min(left + wide, columns))
 
 
-def around(x: Tensor, tile: Tile, halo: int) -> Tensor:
+def around(x: Tensor, tile: Tile, halo: int, dtype: torch.dtype) -> Tensor:
     """Copy a tile with `halo` pixels around it, zeros where the map ends.
 
     Parameters
@@ -143,7 +137,7 @@ def around(x: Tensor, tile: Tile, halo: int) -> Tensor:
     missing = beyond(size_of(x), tile, halo)
     rows = slice(tile.top - halo + missing[0], tile.bottom + halo - missing[1])
     columns = slice(tile.left - halo + missing[2], tile.right + halo - missing[3])
-    part = x[rows, columns]
+    part = x[rows, columns].to(dtype)
     return F.pad(part, (0, 0, missing[2], missing[3], missing[0], missing[1]))
 
 

@@ -5,26 +5,39 @@ from __future__ import annotations
 from multiaxis.models.maxim import MaximConfig
 
 WORKSPACE = 160 << 20
-"""Bytes for pieces and tiles, whatever the picture: measured (docs/results.md), rounded up."""
+"""Bytes for pieces and tiles, whatever the picture: measured (docs/speed.md), rounded up."""
+
+PLAIN_BYTES_PER_PIXEL = 7_000
+"""Peak of a plain float32 pass at 32 features: 6500 to 6860 measured (docs/results.md)."""
 
 
 def live_units(config: MaximConfig) -> float:
     """Count the full-resolution maps of `features` channels that are alive at the peak.
 
     A map of level i has twice the channels and a quarter of the pixels of that above: ``2**-i``
-    units. Four maps work in a cross gate of level 0 (both signals, the gates of both); beside them
-    wait
+    units. Three maps work at level 0 (in a cross gate: both signals and the result; in a mixing
+    group: the shortcut, a map and the next one); beside them wait
 
     * where another stage follows: the bridges of all levels, and the gated bridges of the others;
-    * in a later stage's input: the maps of the stage before, and the attended ones of the coarser
+    * in a later stage's encoder: the maps of the stage before, and the attended ones of the coarser
       scales;
     * in the last stage: the gated bridges of the other levels.
     """
     levels = sum(2.0**-i for i in range(config.depth))
     scales = sum(2.0**-i for i in range(1, config.num_supervision_scales))
     if config.num_stages == 1:
-        return 4 + levels - 1
-    return max(4 + levels + levels - 1, 4 + levels + scales)
+        return 3 + levels - 1
+    return 3 + levels + max(levels - 1, scales)
+
+
+def pictures_memory(config: MaximConfig, pixels: int) -> int:
+    """Count the bytes of the padded picture, its smaller scales and the output, in float32."""
+    return int(pixels * 4 * (3.4 * config.in_channels))
+
+
+def maps_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
+    """Count the bytes of the maps that are alive at the peak."""
+    return int(pixels * live_units(config) * config.features * item_size)
 
 
 def peak_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
@@ -36,8 +49,21 @@ def peak_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
     pixels : int
         Of the picture, padded; batches are run picture by picture.
     item_size : int
+        Bytes of one stored value.
+    """
+    maps = maps_memory(config, pixels, item_size)
+    return maps + pictures_memory(config, pixels) + WORKSPACE
+
+
+def plain_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
+    """Estimate the bytes that a plain pass takes beside the process and its weights.
+
+    Parameters
+    ----------
+    config : MaximConfig
+    pixels : int
+        Of all padded pictures of the batch together.
+    item_size : int
         Bytes of one value.
     """
-    pictures = 3 * config.in_channels  # the input, its copies at all scales, the output
-    per_pixel = (live_units(config) * config.features + pictures) * item_size
-    return int(pixels * per_pixel) + WORKSPACE
+    return pixels * PLAIN_BYTES_PER_PIXEL * config.features // 32 * item_size // 4

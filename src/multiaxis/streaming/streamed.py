@@ -2,75 +2,254 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from multiaxis.errors import ConfigError
+from multiaxis.devices import has_bfloat16
+from multiaxis.errors import ConfigError, ImageError
+from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes, process_memory
 from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.models.maxim.network import Stage, pyramid
 from multiaxis.streaming.network import StreamedStage
+from multiaxis.streaming.plan import WORKSPACE, peak_memory, pictures_memory
+from multiaxis.streaming.workspace import Sizes, Workspace, find_sizes
+
+OnFraction = Callable[[float], None]
+"""Receives how much of a picture is done, from 0 to 1; must return quickly."""
 
 
 class Streamed:
     """A second way to run a MAXIM: in pieces that fit the cache, with bounded memory.
 
     Equal to ``model(x)`` but for the order of float additions. It holds folded copies of the
-    weights; make a new one after they change.
+    weights; make a new one after they change. For the parameters see `streamed`.
 
-    Parameters
+    Attributes
     ----------
     model : Maxim
+    dtype : torch.dtype
+        Of the maps between two steps.
     """
 
-    def __init__(self, model: Maxim) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: Maxim,
+        *,
+        memory: int | None = None,
+        dtype: torch.dtype | None = None,
+        spill: Path | None = None,
+    ) -> None:
+        parameter = next(model.parameters())
+        self.model, self.memory, self.spill = model, memory, spill
+        self.device = parameter.device
+        self.dtype = dtype or parameter.dtype
+        # Without the units, 16-bit arithmetic is emulated: only what is stored is narrow then.
+        narrow = self.dtype.itemsize == 2 and not has_bfloat16(self.device)
+        self.compute = torch.float32 if narrow else self.dtype
         with torch.no_grad():
-            self._stages = [StreamedStage(stage) for stage in _stages(model)]
+            self._stages = [StreamedStage(stage, self.compute) for stage in _stages(model)]
+        self._work_per_pixel: float | None = None
 
     @property
     def config(self) -> MaximConfig:
         """The model's configuration."""
         return self.model.config
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, *, on_progress: OnFraction | None = None) -> Tensor:
         """Restore pictures; as `Maxim.forward`, without gradients.
 
         Parameters
         ----------
         x : Tensor, shape (batch, in_channels, height, width)
+        on_progress : callable, optional
+            Receives the finished fraction of all pictures after each piece.
 
         Returns
         -------
         Tensor, shape (batch, channels, height, width)
+            In the dtype of `x`.
+
+        Raises
+        ------
+        ShapeError
+            As `Maxim.forward`.
+        ImageError
+            If a picture's maps fit neither into the memory nor, where one is given, into the spill
+            folder; said before anything is computed.
         """
         self.model.check_input(x)
+        self.check_memory(x.shape[2] * x.shape[3])
         with torch.inference_mode():
-            return torch.stack([self._restore(image) for image in x])
+            if len(x) == 1:
+                return self._restore(x[0], on_progress)[None]
+            made = [
+                self._restore(image, _part(on_progress, i, len(x))) for i, image in enumerate(x)
+            ]
+            return torch.stack(made)
 
-    def _restore(self, image: Tensor) -> Tensor:
-        scales = self.model.config.num_supervision_scales
-        images = pyramid(image.permute(1, 2, 0)[None].contiguous(), scales)
-        maps = [scale[0].contiguous() for scale in images]
+    def check_memory(self, pixels: int) -> None:
+        """Refuse a picture that would not fit, with what it takes.
+
+        Parameters
+        ----------
+        pixels : int
+            Of one padded picture.
+
+        Raises
+        ------
+        ImageError
+            If it does not.
+        """
+        room = self._room()
+        if room is None:
+            return
+        needed = peak_memory(self.config, pixels, self.dtype.itemsize)
+        if needed <= room:
+            return
+        least = WORKSPACE + pictures_memory(self.config, pixels)
+        if self.spill is not None and least <= room:
+            self._check_disk(needed - room)
+            return
+        taken = process_memory() or 0
+        what = f"restoring {pixels / 1e6:.1f} padded megapixels whole, with {self.dtype} maps,"
+        if self.memory is None:
+            raise ImageError(
+                f"{what} takes about {needed / 1e9:.1f} GB of memory, and {room / 1e9:.1f} GB are "
+                "free: use bfloat16 maps (half), a spill folder, a smaller picture, or, with "
+                "another result, tiles"
+            )
+        with_spill = f"{_gigabytes(least + taken)} with a spill folder"
+        raise ImageError(
+            f"{what} takes about {_gigabytes(needed + taken)} of memory in all, and "
+            f"{_gigabytes(self.memory)} are allowed: the least that works is "
+            f"{_gigabytes(needed + taken)}, or {with_spill}"
+        )
+
+    def _room(self) -> int | None:
+        """Return the bytes that a pass may take beside what the process holds already."""
+        free = free_device_memory(self.device)
+        if self.memory is None:
+            return free
+        held = (process_memory() or 0) if self.device.type == "cpu" else 0
+        left = max(self.memory - held, 0)
+        return left if free is None else min(left, free)
+
+    def _check_disk(self, needed: int) -> None:
+        assert self.spill is not None  # noqa: S101
+        try:
+            free = shutil.disk_usage(self.spill).free
+        except OSError as error:
+            raise ImageError(
+                f"cannot use the spill folder {self.spill}: {error.strerror}; name another"
+            ) from error
+        if needed > free:
+            raise ImageError(
+                f"the spill folder {self.spill} has {_gigabytes(free)} free, and about "
+                f"{_gigabytes(needed)} are needed: choose another, or make room"
+            )
+
+    def _restore(self, image: Tensor, on_progress: OnFraction | None) -> Tensor:
+        sizes = find_sizes(self.device)
+        try:
+            return self._run(image, sizes, self._counter(image, on_progress))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            return self._run(image, sizes.smaller(), self._counter(image, on_progress))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ImageError(
+                f"{self.device} ran out of memory at {image.shape[1]} x {image.shape[2]} pixels, "
+                "and again in smaller pieces: use bfloat16 maps, a smaller picture, or a machine "
+                "with more memory"
+            ) from error
+
+    def _run(self, image: Tensor, sizes: Sizes, on_work: Callable[[int], None] | None) -> Tensor:
+        room = self._room()
+        pixels = image.shape[1] * image.shape[2]
+        others = WORKSPACE + pictures_memory(self.config, pixels)
+        work = Workspace(
+            device=self.device,
+            storage=self.dtype,
+            compute=self.compute,
+            sizes=sizes,
+            memory=None if room is None else max(room - others, 0),
+            spill=self.spill,
+            on_work=on_work,
+        )
+        dtype = torch.promote_types(self.dtype, torch.float32)
+        scales = self.config.num_supervision_scales
+        pictures = pyramid(image.to(dtype).permute(1, 2, 0)[None].contiguous(), scales)
+        maps = [scale[0].contiguous() for scale in pictures]
         earlier: list[Tensor] = []
         attended: list[Tensor] = []
         *stages, last = self._stages
         for stage in stages:
-            stage(maps, earlier, attended)
-        return last(maps, earlier, attended).permute(2, 0, 1)
+            stage(maps, earlier, attended, work)
+        return last(maps, earlier, attended, work).permute(2, 0, 1).to(image.dtype)
+
+    def _counter(
+        self, image: Tensor, on_progress: OnFraction | None
+    ) -> Callable[[int], None] | None:
+        """Turn amounts of work into fractions of the whole, which is proportional to the pixels."""
+        if on_progress is None:
+            return None
+        total = self._find_work() * image.shape[1] * image.shape[2]
+        done = 0
+
+        def count(amount: int) -> None:
+            nonlocal done
+            done += amount
+            on_progress(min(done / total, 1.0))
+
+        return count
+
+    def _find_work(self) -> float:
+        """Count the work for one pixel, once, on the smallest picture that the model takes."""
+        if self._work_per_pixel is None:
+            amounts: list[int] = []
+            height, width = self.config.size_multiple
+            small = torch.zeros(self.config.in_channels, height, width, device=self.device)
+            self._run(small, find_sizes(self.device), amounts.append)
+            self._work_per_pixel = sum(amounts) / (height * width)
+        return self._work_per_pixel
 
 
-def streamed(model: Maxim) -> Streamed:
+def streamed(
+    model: Maxim,
+    memory: str | int | None = None,
+    dtype: torch.dtype | None = None,
+    *,
+    spill: str | Path | None = None,
+) -> Streamed:
     """Give the streamed form of a MAXIM.
 
     Parameters
     ----------
     model : Maxim
         In any dtype, on any device.
+    memory : str or int, optional
+        The most that the process may hold, such as ``"4GB"`` (on a GPU: that a pass may take). By
+        default what is free. A picture that takes more is refused beforehand.
+    dtype : torch.dtype, optional
+        Of the maps between two steps; by default the parameters'. ``torch.bfloat16`` halves the
+        memory. Where the hardware multiplies it natively, pieces are computed in it too, with
+        weights cast once; elsewhere in float32. Norms, means and gates are in float32 either way.
+    spill : str or Path, optional
+        Folder for maps that do not fit into the memory: slower, but bounded by the disk.
 
     Raises
     ------
     ConfigError
-        If the model is another.
+        If the model is another, the amount none, or the folder not there.
 
     Examples
     --------
@@ -81,7 +260,24 @@ def streamed(model: Maxim) -> Streamed:
     """
     if not isinstance(model, Maxim):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"cannot stream a {type(model).__name__}: accepted is a Maxim")
-    return Streamed(model)
+    if spill is not None and not Path(spill).is_dir():
+        raise ConfigError(f"the spill folder {spill} is not there: name a folder that exists")
+    return Streamed(
+        model,
+        memory=None if memory is None else parse_bytes(memory),
+        dtype=dtype,
+        spill=None if spill is None else Path(spill),
+    )
+
+
+def _part(on_progress: OnFraction | None, index: int, count: int) -> OnFraction | None:
+    if on_progress is None:
+        return None
+    return lambda fraction: on_progress((index + fraction) / count)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
 
 
 def _stages(model: Maxim) -> list[Stage]:
