@@ -37,17 +37,19 @@ def find_device(device: str | torch.device) -> torch.device:
     return torch.device(name)
 
 
-def find_dtype(dtype: str | torch.dtype) -> torch.dtype:
-    """Turn a precision's name into the dtype.
+def find_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """Turn a precision's name into the dtype; ``auto`` is bfloat16 where the device has units.
 
     Raises
     ------
     ConfigError
-        If it is another than float32 and bfloat16.
+        If it is another than float32, bfloat16 and auto.
     """
     name = str(dtype).removeprefix("torch.")
+    if name == "auto":
+        return torch.bfloat16 if has_bfloat16(device) else torch.float32
     if name not in DTYPES:
-        raise unknown("dtype", name, DTYPES)
+        raise unknown("dtype", name, [*DTYPES, "auto"])
     return DTYPES[name]
 
 

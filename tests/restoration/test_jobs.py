@@ -200,11 +200,11 @@ def test_an_unexpected_error_costs_one_file(
     plan = plan_jobs([str(folder)], None, suffix="_x")
     restore_picture, calls = restorer.restore_picture, []
 
-    def fail_once(picture: object) -> object:
+    def fail_once(picture: object, **options: object) -> object:
         calls.append(picture)
         if len(calls) == 1:
             raise RuntimeError("boom")
-        return restore_picture(picture)
+        return restore_picture(picture, **options)
 
     monkeypatch.setattr(restorer, "restore_picture", fail_once)
     results = run_jobs(restorer, plan.jobs)
@@ -216,7 +216,7 @@ def test_an_unexpected_error_costs_one_file(
 def test_a_folder_that_takes_no_file_is_found_before_the_network_runs(
     folder: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(_: object) -> None:
+    def run(_: object, **options: object) -> None:
         raise AssertionError("the network ran")
 
     monkeypatch.setattr(restorer, "restore_picture", run)

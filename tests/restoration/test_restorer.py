@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from multiaxis import Restorer, restore
 from multiaxis.devices import find_device
 from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
 from multiaxis.images import Picture, write_picture
-from multiaxis.restoration.memory import free_memory
+from multiaxis.memory import free_memory
 
 KINDS = st.tuples(
     st.sampled_from([(), (1,), (2,), (3,), (4,)]),
@@ -153,7 +154,8 @@ def test_bfloat16_is_near(weights: Path, restorer: Restorer) -> None:
 def test_what_does_not_fit_is_refused_before_it_starts(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multiaxis.restoration.frame.free_memory", lambda: 1_000_000)
+    module = import_module("multiaxis.streaming.streamed")
+    monkeypatch.setattr(module, "free_device_memory", lambda _: 1_000_000)
     with pytest.raises(ImageError, match=r"takes about .* GB of memory, and 0\.0 GB are free"):
         restorer.restore(picture((640, 640, 3)))
 

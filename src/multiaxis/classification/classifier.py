@@ -108,7 +108,8 @@ class Classifier:
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self.device, self.dtype = find_device(device), find_dtype(dtype)
+        self.device = find_device(device)
+        self.dtype = find_dtype(dtype, self.device)
         card = None
         if isinstance(model, MaxViT):
             if weights is not None or image_size is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -23,6 +24,9 @@ from rich.progress import (
 )
 
 from multiaxis.progress import OnProgress, Progress
+
+SECONDS_BETWEEN_LINES = 30
+"""Where progress goes into a file or a pipe."""
 
 
 def say(text: str = "") -> None:
@@ -97,11 +101,29 @@ def _columns(unit: str) -> list[ProgressColumn]:
 
 
 def _lines() -> OnProgress:
+    """Print a line for each download; of long work, one now and then with an estimate."""
     seen: set[str] = set()
+    start = last = time.monotonic()
 
     def show(report: Progress) -> None:
-        if report.unit == "bytes" and report.label not in seen:
-            seen.add(report.label)
-            note(f"{report.label} ...")
+        nonlocal last
+        now = time.monotonic()
+        if report.unit == "bytes":
+            if report.label not in seen:
+                seen.add(report.label)
+                note(f"{report.label} ...")
+        elif report.total and report.done and now - last > SECONDS_BETWEEN_LINES:
+            last = now
+            done = report.done / report.total
+            left = (now - start) * (1 - done) / done
+            note(f"  {report.label}: {done:.0%} of all work, about {duration(left)} left")
 
     return show
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes, in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

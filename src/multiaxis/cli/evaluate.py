@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from multiaxis.cli import console
-from multiaxis.cli.options import DEFAULT_MODEL, Flag, ModelOptions, load_restorer
+from multiaxis.cli.options import (
+    DEFAULT_LIMITS,
+    DEFAULT_MODEL,
+    Flag,
+    LimitOptions,
+    ModelOptions,
+    load_restorer,
+)
 from multiaxis.errors import ConfigError
 from multiaxis.weights.index import check_task
 
@@ -26,6 +33,7 @@ def evaluate(
     csv: Path = Path(),
     overwrite: Flag = False,
     model: ModelOptions = DEFAULT_MODEL,
+    limits: LimitOptions = DEFAULT_LIMITS,
 ) -> int:
     """Restore a folder of pictures and score it against a folder of targets.
 
@@ -56,7 +64,7 @@ def evaluate(
     tables = [csv / f"{task}-{rule.name}.csv" for rule in rules]
     pair_folders(input, target)
     _prepare(csv, tables, overwrite=overwrite)
-    restorer = load_restorer(task, model)
+    restorer = load_restorer(task, model, limits)
     for rule in rules:
         console.say(f"protocol {rule.name}: {rule.summary}. Source: {rule.source}")
 

@@ -30,7 +30,8 @@ class ModelOptions:
         Where to compute: cpu, cuda (an NVIDIA or AMD GPU), cuda:N (the GPU of that number), mps
         (an Apple GPU), or auto: a GPU if there is one.
     dtype
-        Precision: float32, or bfloat16: faster where the hardware has it, a little less exact.
+        Precision: float32; bfloat16: half the memory, faster where the hardware has it, a little
+        less exact; or auto: bfloat16 where the hardware has it.
     offline
         Never download: fail if the weights are not in the cache yet. The environment variable
         MULTIAXIS_OFFLINE=1 does the same.
@@ -45,7 +46,33 @@ class ModelOptions:
 DEFAULT_MODEL = ModelOptions()
 
 
-def load_restorer(task: str, options: ModelOptions, *, quiet: bool = False) -> Restorer:
+@Parameter(name="*")
+@dataclass(frozen=True)
+class LimitOptions:
+    """How much memory a picture may take, and what to do where that is too little.
+
+    Attributes
+    ----------
+    memory
+        The most memory that the process may hold, such as 4GB; by default what is free.
+    spill
+        A folder for what does not fit into the memory: slower, the same picture.
+    tile
+        Restore tiles of this side in pixels, one by one, for when nothing else fits. The result
+        is another: no tile knows of the rest of the picture, and light and colour may drift.
+    """
+
+    memory: str | None = None
+    spill: str | None = None
+    tile: int | None = None
+
+
+DEFAULT_LIMITS = LimitOptions()
+
+
+def load_restorer(
+    task: str, options: ModelOptions, limits: LimitOptions, *, quiet: bool = False
+) -> Restorer:
     """Load a task's model, with a progress bar while weights are pulled."""
     from multiaxis.restoration import Restorer
 
@@ -55,6 +82,9 @@ def load_restorer(task: str, options: ModelOptions, *, quiet: bool = False) -> R
             weights=options.weights,
             device=options.device,
             dtype=options.dtype,
+            memory=limits.memory,
+            spill=limits.spill,
+            tile=limits.tile,
             offline=options.offline,
             on_progress=show,
         )

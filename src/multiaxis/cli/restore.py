@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from multiaxis.cli import console
-from multiaxis.cli.options import DEFAULT_MODEL, Flag, ModelOptions, load_restorer
+from multiaxis.cli.options import (
+    DEFAULT_LIMITS,
+    DEFAULT_MODEL,
+    Flag,
+    LimitOptions,
+    ModelOptions,
+    load_restorer,
+)
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.progress import Progress
 from multiaxis.weights.index import check_task
@@ -25,12 +32,14 @@ def restore(
     output: Annotated[str | None, Parameter(alias="-o")] = None,
     overwrite: Flag = False,
     model: ModelOptions = DEFAULT_MODEL,
+    limits: LimitOptions = DEFAULT_LIMITS,
     max_megapixels: float = 400.0,
     quiet: Annotated[Flag, Parameter(alias="-q")] = False,
 ) -> int:
     """Restore pictures: denoise, deblur, derain, dehaze, brighten or retouch them.
 
-    The whole frame goes through the network at once, never in tiles. Originals are never changed.
+    The whole frame goes through the network at once, in bounded memory; tiles only on request.
+    Originals are never changed.
 
     Parameters
     ----------
@@ -61,7 +70,7 @@ def restore(
         for _, reason in plan.refused:
             console.complain(reason)
         return 2
-    restorer = load_restorer(task, model, quiet=quiet)
+    restorer = load_restorer(task, model, limits, quiet=quiet)
     start = time.monotonic()
     with console.progress("megapixels", quiet=quiet) as show:
         report = _Reporter(plan, show, quiet=quiet)
@@ -71,8 +80,12 @@ def restore(
             overwrite=overwrite,
             max_megapixels=max_megapixels,
             on_result=report,
+            on_progress=report.show_fraction,
         )
-    return _summarise(plan, results, time.monotonic() - start, restorer.device.type, quiet=quiet)
+    how = f"{restorer.device.type} in {str(restorer.dtype).removeprefix('torch.')}"
+    if restorer.tile:
+        how += f", in tiles of {restorer.tile} pixels (not the exact result)"
+    return _summarise(plan, results, time.monotonic() - start, how, quiet=quiet)
 
 
 class _Reporter:
@@ -104,22 +117,27 @@ class _Reporter:
             kept_out = ", ".join(result.lost)
             suffix = result.job.output.suffix
             console.note(f"  note: {suffix} cannot hold the {kept_out}", quiet=self.quiet)
+        for remark in result.remarks:
+            console.note(f"  note: {remark}", quiet=self.quiet)
         self._show_next()
 
     def _estimate(self) -> str:
         if not self.left or not self.pixels:
             return ""
-        return f", about {_duration(self.left * self.seconds / self.pixels)} left"
+        return f", about {console.duration(self.left * self.seconds / self.pixels)} left"
 
     def _show_next(self) -> None:
+        self.show_fraction(0.0)
+
+    def show_fraction(self, fraction: float) -> None:
+        """Show how much of the picture in work is done."""
         if self.done < len(self.jobs):
-            name, done = self.jobs[self.done].input.name, self.total - self.left
-            self.show(Progress(name, done / 1e6, self.total / 1e6, "megapixels"))
+            job = self.jobs[self.done]
+            done = self.total - self.left + fraction * job.pixels
+            self.show(Progress(job.input.name, done / 1e6, self.total / 1e6, "megapixels"))
 
 
-def _summarise(
-    plan: Plan, results: list[Result], seconds: float, device: str, *, quiet: bool
-) -> int:
+def _summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, quiet: bool) -> int:
     failures = [
         *plan.refused,
         *((result.job.input, result.error) for result in results if result.error),
@@ -130,7 +148,7 @@ def _summarise(
         raise ImageError(str(failures[0][1]))
     console.note(
         f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
-        f"{_duration(seconds)} on {device}",
+        f"{console.duration(seconds)} on {how}",
         quiet=quiet,
     )
     if not quiet:
@@ -151,10 +169,3 @@ def _say_left_out(plan: Plan) -> None:
             files = "1 file" if count == 1 else f"{count} files"
             more = ", ..." if len(examples) > 5 else ""
             console.note(f"left out: {files} {what} ({', '.join(examples[:5])}{more})")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

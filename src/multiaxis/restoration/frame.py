@@ -1,34 +1,41 @@
-"""One frame through a model: pad, run, crop."""
+"""Frames through a model: pad, run, crop; whole, or on request in tiles."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError, ShapeError
-from multiaxis.memory import free_memory
-from multiaxis.models.maxim import Maxim
+from multiaxis.restoration.engine import Engine
 from multiaxis.restoration.padding import reflect_padding
-from multiaxis.streaming import Streamed
-from multiaxis.streaming.plan import peak_memory, plain_memory
+from multiaxis.restoration.tiles import blend, cut
+from multiaxis.streaming.streamed import OnFraction
 
 Frames = NDArray[np.float32]
 
 
 def restore_frames(
-    model: Maxim | Streamed, frames: Frames, *, device: torch.device, dtype: torch.dtype
+    engine: Engine,
+    frames: Frames,
+    *,
+    tile: int | None = None,
+    on_progress: OnFraction | None = None,
 ) -> Frames:
-    """Restore frames of one size in one pass: whole, never in tiles.
+    """Restore frames of one size.
 
     Parameters
     ----------
-    model : Maxim or Streamed
-        On `device`, in `dtype`.
+    engine : Engine
     frames : ndarray of float32, shape (batch, height, width, channels)
         Values in [0, 1]; any height and width from 1 on.
-    device, dtype
-        Where and in what precision the model runs.
+    tile : int, optional
+        Side in pixels of tiles to restore one by one. The result is another than the whole frame's:
+        see `multiaxis.restoration.tiles`. By default frames are restored whole.
+    on_progress : callable, optional
+        Receives the finished fraction.
 
     Returns
     -------
@@ -44,42 +51,43 @@ def restore_frames(
     """
     if not np.isfinite(frames).all():
         raise ShapeError("the picture holds NaN or infinite values: replace them first")
+    if tile is None:
+        return _restore(engine, frames, on_progress)
+    places = cut(frames.shape[1], frames.shape[2], tile)
+    parts: list[Frames] = []
+    for index, (rows, columns) in enumerate(places):
+        inner = _part(on_progress, index, len(places))
+        parts.append(_restore(engine, frames[:, rows, columns], inner))
+    return blend(frames.shape, places, parts)
+
+
+def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Frames:
     height, width = frames.shape[1:3]
-    plan = reflect_padding(height, width, model.config.size_multiple)
-    _check_memory(model, len(frames), len(plan.rows) * len(plan.columns), device, dtype)
+    plan = reflect_padding(height, width, engine.config.size_multiple)
     padded = frames[:, plan.rows[:, None], plan.columns]
-    x = torch.from_numpy(padded).permute(0, 3, 1, 2).to(device, dtype)
-    try:
-        with torch.inference_mode():
-            y = model(x).float().permute(0, 2, 3, 1).cpu().numpy()
-    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not (
-            "can't allocate memory" in str(error) or "not enough memory" in str(error)
-        ):
-            raise
-        raise ImageError(
-            f"{device} ran out of memory at {height} x {width} pixels: use a "
-            "smaller picture, or a machine with more memory"
-        ) from error
-    restored = y[:, plan.crop[0], plan.crop[1]]
+
+    def run(*, exact: bool) -> Frames:
+        x = torch.from_numpy(padded).permute(0, 3, 1, 2).to(engine.device)
+        y = engine.run(x, exact=exact, on_progress=on_progress)
+        restored = y.float().permute(0, 2, 3, 1).cpu().numpy()
+        return restored[:, plan.crop[0], plan.crop[1]]
+
+    restored = run(exact=False)
+    if np.isfinite(restored).all():
+        return restored
+    if engine.dtype != torch.float32:
+        warnings.warn(
+            f"{engine.dtype} was too coarse for this picture: it was restored in float32",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        restored = run(exact=True)
     if not np.isfinite(restored).all():
-        remedy = "check the weights" if dtype == torch.float32 else "use --dtype float32"
-        raise ImageError(f"the restored picture is not finite in {dtype}: {remedy}")
+        raise ImageError("the restored picture is not finite: check the weights")
     return restored
 
 
-def _check_memory(
-    model: Maxim | Streamed, frames: int, pixels: int, device: torch.device, dtype: torch.dtype
-) -> None:
-    """Refuse what would bring the machine down, before it does."""
-    free = free_memory() if device.type == "cpu" else None
-    if isinstance(model, Streamed):  # frame by frame
-        needed = peak_memory(model.config, pixels, dtype.itemsize)
-    else:
-        needed = plain_memory(model.config, frames * pixels, dtype.itemsize)
-    if free is not None and needed > free:
-        raise ImageError(
-            f"restoring {pixels / 1e6:.1f} padded megapixels whole takes about "
-            f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: use a smaller "
-            "picture, or a machine with more memory"
-        )
+def _part(on_progress: OnFraction | None, index: int, count: int) -> OnFraction | None:
+    if on_progress is None:
+        return None
+    return lambda fraction: on_progress((index + fraction) / count)

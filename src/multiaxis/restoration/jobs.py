@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from multiaxis.images import (
 )
 from multiaxis.restoration.inputs import find_inputs
 from multiaxis.restoration.restorer import Restorer
+from multiaxis.streaming.streamed import OnFraction
 
 _log = logging.getLogger(__name__)
 
@@ -73,12 +75,15 @@ class Result:
         None where the output was written.
     lost : tuple of str
         Metadata that the output's format could not hold, such as ``"exif"``.
+    remarks : tuple of str
+        What else a user should know, such as that 16 bits did not do.
     """
 
     job: Job
     seconds: float
     error: str | None = None
     lost: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def plan_jobs(
@@ -147,6 +152,7 @@ def run_jobs(
     overwrite: bool = False,
     max_megapixels: float = DEFAULT_MEGAPIXELS,
     on_result: Callable[[Result], None] | None = None,
+    on_progress: OnFraction | None = None,
 ) -> list[Result]:
     """Restore file after file. One that fails is recorded, and the next is done.
 
@@ -159,22 +165,29 @@ def run_jobs(
         As in `plan_jobs`.
     on_result : callable, optional
         Receives each `Result` at once.
+    on_progress : callable, optional
+        Receives the finished fraction of the file in work.
     """
     results: list[Result] = []
     for job in jobs:
         start, error, lost = time.monotonic(), None, ()
+        remarks: list[str] = []
         try:
             picture = read_picture(job.input, max_megapixels=max_megapixels)
             _make_folder(job.output.parent)
             check_write(job.output, picture, overwrite=overwrite)
-            restored = restorer.restore_picture(picture)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", RuntimeWarning)
+                restored = restorer.restore_picture(picture, on_progress=on_progress)
+            remarks = [str(warning.message) for warning in caught]
             lost = write_picture(job.output, restored, overwrite=overwrite)
         except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
             _log.debug("%s failed", job.input, exc_info=True)
             error = explain(failure)
             if str(job.input) not in error:
                 error = f"{job.input}: {error}"
-        results.append(Result(job, time.monotonic() - start, error, lost))
+        seconds = time.monotonic() - start
+        results.append(Result(job, seconds, error, lost, tuple(remarks)))
         if on_result:
             on_result(results[-1])
     return results

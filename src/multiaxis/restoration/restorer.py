@@ -30,8 +30,10 @@ from multiaxis.images import (
 )
 from multiaxis.models.maxim import Maxim
 from multiaxis.progress import OnProgress
+from multiaxis.restoration.engine import Engine
 from multiaxis.restoration.frame import Frames, restore_frames
-from multiaxis.streaming import streamed
+from multiaxis.restoration.tiles import check_tile
+from multiaxis.streaming.streamed import OnFraction, check_limits
 from multiaxis.weights.index import check_task, find_checkpoint
 from multiaxis.zoo import open_model
 
@@ -53,7 +55,16 @@ class Restorer:
     device : str or torch.device
         ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
-        ``float32``, or ``bfloat16``: faster where the hardware has it, a little less exact.
+        ``float32``; ``bfloat16``: half the memory, faster where the hardware has it, a little less
+        exact; or ``auto``: bfloat16 where the hardware has it.
+    memory : str or int, optional
+        The most that the process may hold, such as ``"4GB"``; by default what is free. Pictures
+        that take more are refused beforehand, with what they take.
+    spill : str or Path, optional
+        Folder for maps that do not fit into the memory: slower, but the same picture.
+    tile : int, optional
+        Side in pixels of tiles to restore one by one, for when nothing else fits. This is another
+        result than the exact one: no tile knows of the rest of the picture.
     offline : bool
         Use only what the cache holds.
     on_progress : callable, optional
@@ -62,9 +73,11 @@ class Restorer:
     Attributes
     ----------
     model : Maxim
-        Its weights are taken as they are when the restorer is made.
+        In float32; its weights are taken as they are when the restorer is made.
     device : torch.device
     dtype : torch.dtype
+        Of maps, and of arithmetic where the hardware has it.
+    tile : int or None
 
     Raises
     ------
@@ -78,21 +91,28 @@ class Restorer:
     >>> restored = Restorer("derain").restore(Image.open("rainy.jpg"))  # doctest: +SKIP
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (as many as its users need)
         self,
         task: str,
         *,
         weights: str | Path | None = None,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "float32",
+        memory: str | int | None = None,
+        spill: str | Path | None = None,
+        tile: int | None = None,
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
         check_task(task)
         if weights == "":
             raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
-        self.task = task
-        self.device, self.dtype = find_device(device), find_dtype(dtype)
+        if tile is not None:
+            check_tile(tile)
+        self.task, self.tile = task, tile
+        self.device = find_device(device)
+        self.dtype = find_dtype(dtype, self.device)
+        check_limits(memory, spill)
         chosen = find_checkpoint(task).name if weights is None else weights
         model = open_model(chosen, offline=offline, on_progress=on_progress)
         if not isinstance(model, Maxim):
@@ -100,9 +120,8 @@ class Restorer:
                 f"the weights {chosen} are those of a {type(model).__name__}, which restores no "
                 "pictures: name a checkpoint of MAXIM"
             )
-        self.model = model.to(self.device, self.dtype)
-        # In pieces that fit a processor's cache; a GPU is quicker with whole maps.
-        self._run = streamed(self.model) if self.device.type == "cpu" else self.model
+        self.model = model.to(self.device)
+        self._engine = Engine(self.model, dtype=self.dtype, memory=memory, spill=spill)
 
     def restore(self, image: Restorable) -> Restorable:
         """Restore a picture; the same kind comes back, rounded where it holds whole numbers.
@@ -133,19 +152,21 @@ class Restorer:
             "tensors; multiaxis.restore also takes paths"
         )
 
-    def restore_picture(self, picture: Picture) -> Picture:
+    def restore_picture(
+        self, picture: Picture, *, on_progress: OnFraction | None = None
+    ) -> Picture:
         """Restore the colours of a picture; alpha and metadata pass through."""
-        restored = self.restore_values(_unit_values(picture.pixels))
+        restored = self._frames(_unit_values(picture.pixels)[None], on_progress)[0]
         return picture.with_pixels(_like(restored, picture.pixels.dtype))
 
     def restore_values(self, values: Frames) -> Frames:
         """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
         return self._frames(values[None])[0]
 
-    def _frames(self, frames: Frames) -> Frames:
+    def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Frames:
         grey = frames.shape[-1] == 1
         rgb = grey_to_rgb(frames) if grey else frames
-        restored = restore_frames(self._run, rgb, device=self.device, dtype=self.dtype)
+        restored = restore_frames(self._engine, rgb, tile=self.tile, on_progress=on_progress)
         return rgb_to_grey(restored) if grey else restored
 
     def _restore_array(self, array: NDArray[Any]) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from multiaxis.models.maxim.blocks import (
     EncoderBlock,
     MixingGroup,
     SupervisedAttention,
+    Upsample,
 )
 from multiaxis.models.maxim.network import BridgeConvolution, FuseConvolution, Stage
 from multiaxis.streaming.convolution import (
@@ -220,7 +221,8 @@ class StreamedStage:
         maps: list[Tensor] = []
         for level, encoder in enumerate(self.encoders):
             if level < self.scales:
-                skip = work.new(*images[level].shape[:2], self.widths[level])
+                height, width, _ = images[level].shape
+                skip = work.new(height, width, self.widths[level])
                 convolve(images[level], self.inputs[level], skip, work)
                 if self.fusions:
                     skip = self.fusions[level](skip, attended.pop(0), work)
@@ -264,7 +266,7 @@ class _Bridge:
         if isinstance(block, CrossGatingBlock):
             inner = block.project_y
             dense = Dense(inner.weight, None, torch.float64)
-            self.up = Doubled(block.up_y, dense, dtype, bias=inner.bias)
+            self.up = Doubled(cast(Upsample, block.up_y), dense, dtype, bias=inner.bias)
             self.gate = CrossGate(block.gate, dtype)
         else:
             conv = cast(BridgeConvolution, block).conv
@@ -311,8 +313,12 @@ class _Decoder:
         self, maps: list[Tensor], skips: list[Tensor], work: Workspace, *, is_last: bool
     ) -> Tensor:
         """Decode the only map of a list."""
-        shortcut = self.up(maps, work)
-        self.maps.add(skips, shortcut, work)
-        if is_last:
+        if is_last:  # the gated bridge of full resolution is read here for the last time
+            shortcut = skips[0]
+            self.maps.add(skips, shortcut, work)
             skips.clear()
+            self.up(maps, work, add=shortcut)
+        else:
+            shortcut = self.up(maps, work)
+            self.maps.add(skips, shortcut, work)
         return self.groups(shortcut, work)

@@ -51,9 +51,11 @@ class Rescaled:
         self.bias = None if bias is None else bias.to(torch.promote_types(dtype, torch.float32))
 
     def add(self, maps: list[Tensor], out: Tensor, work: Workspace) -> None:
-        """Add all maps to `out`, which holds the bias already."""
+        """Add all maps to `out`, which holds the bias already; or is the first map: overwritten."""
         for x, ratio, part in zip(maps, self.ratios, self.parts, strict=True):
-            if ratio > 1:
+            if x is out:
+                apply(part, x, out, work)
+            elif ratio > 1:
                 height, width, _ = x.shape
                 small = apply(part, x, work.new(height, width, self.width), work)
                 add_resized(small, out, work)
@@ -93,15 +95,18 @@ class Doubled:
             total = (0 if total is None else total) + outer @ up.bias.double()
         self.bias = None if total is None else total.to(dtype)
 
-    def __call__(self, maps: list[Tensor], work: Workspace) -> Tensor:
-        """Double the last map of a list, which is taken from it, into a new map."""
+    def __call__(self, maps: list[Tensor], work: Workspace, add: Tensor | None = None) -> Tensor:
+        """Double the last map of a list, which is taken from it, into a new map or onto `add`."""
         x = maps.pop()
         height, width, _ = x.shape
-        out = work.new(height * 2, width * 2, self.width)
+        out = work.new(height * 2, width * 2, self.width) if add is None else add
         corners = out.view(height, 2, width, 2, self.width)
         for rows in work.bands(x):
             y = self.dense(x[rows].to(work.compute)).view(-1, width, 2, 2, self.width)
-            corners[rows] = (
-                y.transpose(1, 2) if self.bias is None else y.transpose(1, 2) + self.bias
-            )
+            if self.bias is not None:
+                y += self.bias
+            if add is None:
+                corners[rows] = y.transpose(1, 2)
+            else:
+                corners[rows] += y.transpose(1, 2)
         return out

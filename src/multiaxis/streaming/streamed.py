@@ -260,14 +260,24 @@ def streamed(
     """
     if not isinstance(model, Maxim):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"cannot stream a {type(model).__name__}: accepted is a Maxim")
-    if spill is not None and not Path(spill).is_dir():
-        raise ConfigError(f"the spill folder {spill} is not there: name a folder that exists")
-    return Streamed(
-        model,
-        memory=None if memory is None else parse_bytes(memory),
-        dtype=dtype,
-        spill=None if spill is None else Path(spill),
-    )
+    limit, folder = check_limits(memory, spill)
+    return Streamed(model, memory=limit, dtype=dtype, spill=folder)
+
+
+def check_limits(
+    memory: str | int | None, spill: str | Path | None
+) -> tuple[int | None, Path | None]:
+    """Turn what a user said of memory and spill folder into bytes and a folder that is there.
+
+    Raises
+    ------
+    ConfigError
+        If the amount is none, or the folder not there.
+    """
+    folder = None if spill is None else Path(spill)
+    if folder is not None and (str(spill) == "" or not folder.is_dir()):
+        raise ConfigError(f"the spill folder {str(spill)!r} is not there: name one that exists")
+    return None if memory is None else parse_bytes(memory), folder
 
 
 def _part(on_progress: OnFraction | None, index: int, count: int) -> OnFraction | None:

@@ -1,0 +1,105 @@
+"""Which form of a model runs a frame: in pieces, or whole on a GPU that has room for it."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from multiaxis.errors import ImageError
+from multiaxis.memory import free_device_memory, is_out_of_memory
+from multiaxis.models.maxim import Maxim, MaximConfig
+from multiaxis.streaming import Streamed, streamed
+from multiaxis.streaming.plan import plain_memory
+from multiaxis.streaming.streamed import OnFraction
+
+
+class Engine:
+    """A MAXIM made ready to restore on one device, in one precision.
+
+    Parameters
+    ----------
+    model : Maxim
+        In float32, on its device; its weights are taken as they are now.
+    dtype : torch.dtype
+        float32, or bfloat16: of maps, and of arithmetic where the hardware has it.
+    memory : str or int, optional
+        As in `multiaxis.streamed`.
+    spill : str or Path, optional
+        As in `multiaxis.streamed`.
+    """
+
+    def __init__(
+        self,
+        model: Maxim,
+        *,
+        dtype: torch.dtype = torch.float32,
+        memory: str | int | None = None,
+        spill: str | Path | None = None,
+    ) -> None:
+        self.model, self.dtype = model, dtype
+        self.device = next(model.parameters()).device
+        self.memory, self.spill = memory, spill
+        self._streamed = streamed(model, memory, dtype, spill=spill)
+
+    @property
+    def config(self) -> MaximConfig:
+        """The model's configuration."""
+        return self.model.config
+
+    def run(
+        self, x: Tensor, *, exact: bool = False, on_progress: OnFraction | None = None
+    ) -> Tensor:
+        """Restore a batch.
+
+        Parameters
+        ----------
+        x : Tensor of float32, shape (batch, channels, height, width)
+            Padded as the model needs it, on `device`.
+        exact : bool
+            Whether to use float32 whatever `dtype` is.
+        on_progress : callable, optional
+            Receives the finished fraction; only what runs in pieces reports.
+
+        Raises
+        ------
+        ImageError
+            If it does not fit into memory.
+        """
+        if self._fits_whole(x):
+            return self._run_whole(x, exact=exact)
+        in_pieces = self._exact if exact else self._streamed
+        try:
+            return in_pieces(x, on_progress=on_progress)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ImageError(
+                f"{self.device} ran out of memory at {x.shape[2]} x {x.shape[3]} pixels: use a "
+                "smaller picture, or a machine with more memory"
+            ) from error
+
+    def _fits_whole(self, x: Tensor) -> bool:
+        """Prefer whole maps on a GPU; a processor is quicker with pieces that fit its cache."""
+        if self.device.type == "cpu" or self.memory is not None:
+            return False
+        free = free_device_memory(self.device)
+        pixels = x.shape[0] * x.shape[2] * x.shape[3]
+        return free is None or plain_memory(self.config, pixels, self.dtype.itemsize) < free
+
+    def _run_whole(self, x: Tensor, *, exact: bool) -> Tensor:
+        with torch.inference_mode():
+            if exact or self.dtype == torch.float32:
+                return self.model(x)
+            return self._narrow(x.to(self.dtype))
+
+    @cached_property
+    def _narrow(self) -> Maxim:
+        return copy.deepcopy(self.model).to(self.dtype)
+
+    @cached_property
+    def _exact(self) -> Streamed:
+        return streamed(self.model, self.memory, torch.float32, spill=self.spill)
