@@ -21,13 +21,14 @@ def live_units(config: MaximConfig) -> float:
     * where another stage follows: the bridges of all levels, and the gated bridges of the others;
     * in a later stage's encoder: the maps of the stage before, and the attended ones of the coarser
       scales;
-    * in the last stage: the gated bridges of the other levels.
+    * in the last stage: the gated bridges of the other levels;
+    * while bridges are gated: the bottleneck's map, ``2 ** -(depth + 1)`` units.
     """
     levels = sum(2.0**-i for i in range(config.depth))
     scales = sum(2.0**-i for i in range(1, config.num_supervision_scales))
     if config.num_stages == 1:
-        return 3 + levels - 1
-    return 3 + levels + max(levels - 1, scales)
+        return 3 + levels - 1 + 2.0 ** -(config.depth + 1)
+    return 3 + levels + max(levels - 1 + 2.0 ** -(config.depth + 1), scales)
 
 
 def pictures_memory(config: MaximConfig, pixels: int) -> int:
