@@ -1,9 +1,16 @@
 """Picture files to arrays and back: depth, profile, orientation and alpha are kept."""
 
+from multiaxis.images.colour import as_file_has_it, seen_by_model
 from multiaxis.images.compare import side_by_side
 from multiaxis.images.convert import from_unit, grey_to_rgb, rgb_to_grey, to_unit
 from multiaxis.images.find import list_pictures
-from multiaxis.images.formats import FORMATS, READABLE_SUFFIXES, Format, check_holds
+from multiaxis.images.formats import (
+    FORMATS,
+    READABLE_SUFFIXES,
+    Format,
+    check_holds,
+    written_suffix,
+)
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.pillow import check_pillow, from_pillow, to_pillow
 from multiaxis.images.read import DEFAULT_MEGAPIXELS, Probe, probe_picture, read_picture
@@ -17,6 +24,7 @@ __all__ = [
     "Metadata",
     "Picture",
     "Probe",
+    "as_file_has_it",
     "check_holds",
     "check_pillow",
     "check_write",
@@ -27,8 +35,10 @@ __all__ = [
     "probe_picture",
     "read_picture",
     "rgb_to_grey",
+    "seen_by_model",
     "side_by_side",
     "to_pillow",
     "to_unit",
     "write_picture",
+    "written_suffix",
 ]

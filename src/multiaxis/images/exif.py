@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -31,6 +31,18 @@ def tiff_exif(data: bytes) -> bytes | None:
     return _patiently(_collected, data)
 
 
+def collect_exif(exif: bytes) -> dict[int, Any]:
+    """List what a block says about how a picture was taken.
+
+    Returns
+    -------
+    dict of int to str or dict
+        Texts of the main directory by tag; the EXIF and GPS directories as dictionaries. Empty
+        where the block is damaged.
+    """
+    return _patiently(_tags, exif) or {}
+
+
 def exif_resolution(exif: bytes) -> tuple[float, float] | None:
     """Read horizontal and vertical pixels per millimetre from an EXIF block, if it has them."""
     return _patiently(_resolution, exif)
@@ -38,13 +50,15 @@ def exif_resolution(exif: bytes) -> tuple[float, float] | None:
 
 def _collected(stored: Image.Exif) -> bytes | None:
     block = Image.Exif()
-    for tag in _OUTER:
-        if tag in stored:
-            block[tag] = stored[tag]
-    for tag in _INNER:
-        if inner := stored.get_ifd(tag):
-            block[tag] = inner
+    for tag, value in _tags(stored).items():
+        block[tag] = value
     return block.tobytes() if len(block) else None
+
+
+def _tags(stored: Image.Exif) -> dict[int, Any]:
+    outer = {tag: stored[tag] for tag in _OUTER if tag in stored}
+    inner = {tag: stored.get_ifd(tag) for tag in _INNER}
+    return {**outer, **{tag: values for tag, values in inner.items() if values}}
 
 
 def _resolution(tags: Image.Exif) -> tuple[float, float] | None:

@@ -32,6 +32,8 @@ class Format:
         Whether grey stays one channel; if not, it is written as RGB.
     options : mapping
         Options of the saver.
+    written_as : str
+        Suffix that takes the place of its own in outputs, for what is only read.
     note : str
         What a user should know before choosing the format.
     """
@@ -44,8 +46,13 @@ class Format:
     alpha: bool = True
     grey: bool = True
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    written_as: str = ""
     note: str = ""
 
+
+_RAW = "3fr arw cr2 cr3 dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 sr2 srf srw x3f"
+RAW_SUFFIXES = tuple(f".{name}" for name in _RAW.split())
+"""Camera files; many are TIFF inside and would open as their small preview."""
 
 FORMATS = (
     Format(
@@ -74,8 +81,7 @@ FORMATS = (
         ("uint8", "uint16", "float32"),
         2**31 - 1,
         options={"compression": "deflate", "predictor": "horizontal"},
-        note="lossless; holds ICC, XMP, IPTC and resolution; EXIF is read, but libvips does "
-        "not write it",
+        note="lossless; holds all metadata (EXIF not in files above 4 GB)",
     ),
     Format(
         "WebP",
@@ -100,16 +106,31 @@ FORMATS = (
         note="lossy, quality 95 with full chroma, alpha too; grey comes back as RGB; holds ICC, "
         "EXIF and XMP; 10 and 12 bits are read as 16, and kept by PNG or TIFF",
     ),
+    Format(
+        "HEIC",
+        (".heic", ".heif", ".hif"),
+        "heic",
+        (),
+        0,
+        written_as=".png",
+        note="read with the heic extra, 10 and 12 bits as 16; written as PNG",
+    ),
+    Format(
+        "camera raw",
+        RAW_SUFFIXES,
+        "raw",
+        (),
+        0,
+        written_as=".tif",
+        note="read with the raw extra: developed to 16-bit sRGB with the camera's white balance; "
+        "written as TIFF",
+    ),
 )
 
 READABLE_SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
 """Suffixes of pictures that can be read, all lower case, with the dot."""
 
 READABLE_NAMES = ", ".join(row.name for row in FORMATS)
-
-_RAW = "3fr arw cr2 cr3 dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 sr2 srf srw x3f"
-RAW_SUFFIXES = frozenset(f".{name}" for name in _RAW.split())
-"""Camera files; many are TIFF inside and would open as their small preview."""
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -132,10 +153,8 @@ _FOREIGN = (
     (b"<svg", "SVG"),
 )
 
-_BRANDS = {
-    **dict.fromkeys((b"avis", b"msf1", b"hevc"), "animated HEIF or AVIF"),
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "HEIC"),
-}
+_BRANDS = dict.fromkeys((b"avis", b"msf1", b"hevc"), "animated HEIF or AVIF")
+_HEIC = {b"heic", b"heix", b"heim", b"heis"}
 
 
 def recognise(data: bytes) -> Format | str | None:
@@ -168,9 +187,21 @@ def format_of(path: Path) -> Format:
     for row in FORMATS:
         if suffix in row.suffixes:
             return row
-    known = ", ".join(sorted(READABLE_SUFFIXES))
+    known = ", ".join(sorted(suffix for row in FORMATS if row.depths for suffix in row.suffixes))
     found = f"unknown suffix {path.suffix!r}" if suffix else "no suffix"
     raise ImageError(f"cannot write {path}: {found}; accepted are {known}")
+
+
+def written_suffix(path: Path) -> str:
+    """Give the suffix of what is written for an input that keeps its format where it can.
+
+    Examples
+    --------
+    >>> written_suffix(Path("a.JPG")), written_suffix(Path("b.heic")), written_suffix(Path("c.NEF"))
+    ('.JPG', '.png', '.tif')
+    """
+    row = next((row for row in FORMATS if path.suffix.lower() in row.suffixes), None)
+    return row.written_as if row and row.written_as else path.suffix
 
 
 def formats_for(depth: str, *, alpha: bool) -> list[Format]:
@@ -198,6 +229,10 @@ def check_holds(path: Path, *, depth: str, alpha: bool, height: int, width: int)
         Says which formats hold such a picture.
     """
     kind, fitting = format_of(path), formats_for(depth, alpha=alpha)
+    if kind not in fitting and not kind.depths:
+        raise ImageError(
+            f"cannot write {path}: {kind.name} files are only read; use {usual_suffixes(fitting)}"
+        )
     if kind not in fitting:
         kept = depth + (" with alpha" if alpha else "")
         raise ImageError(
@@ -228,4 +263,6 @@ def _by_brands(data: bytes) -> Format | str | None:
     brands = [major, *(data[at : at + 4] for at in range(16, length, 4))]
     if major in _BRANDS:
         return _BRANDS[major]
-    return _by_name("AVIF") if b"avif" in brands else "video, HEIC or another ISO media"
+    if b"avif" in brands:
+        return _by_name("AVIF")
+    return _by_name("HEIC") if _HEIC & set(brands) else "video or another ISO media"

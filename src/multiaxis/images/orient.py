@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ORIENTATION = 0x0112
+_INNER = 0x8769  # the EXIF directory
+_WIDTH, _HEIGHT = 0xA002, 0xA003
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)([1-8])")
 
 
@@ -46,11 +48,17 @@ def upright_xmp(xmp: bytes) -> bytes:
     return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
-def upright_exif(exif: bytes) -> bytes:
+def upright_exif(exif: bytes, *, swapped: bool = False) -> bytes:
     r"""Return an EXIF block with orientation 1 and without its thumbnail.
 
     The thumbnail would go on showing the picture as it was, unturned and unrestored. Every other
     byte stays: maker notes hold offsets that rewriting breaks. A damaged block comes back as is.
+
+    Parameters
+    ----------
+    exif : bytes
+    swapped : bool
+        Whether turning exchanged rows and columns: the block's own width and height follow.
 
     Examples
     --------
@@ -65,14 +73,28 @@ def upright_exif(exif: bytes) -> bytes:
     def number(at: int, size: int) -> int:
         return int.from_bytes(patched[at : at + size], order)
 
-    directory = start + number(start + 4, 4)
-    end = directory + 2 + 12 * number(directory, 2)
-    if directory < start + 8 or end > len(patched):
+    def entries(directory: int) -> dict[int, int]:
+        """Find where each tag's entry lies; empty where the directory is damaged."""
+        end = directory + 2 + 12 * number(directory, 2)
+        if directory < start + 8 or end > len(patched):
+            return {}
+        return {number(at, 2): at for at in range(directory + 2, end, 12)}
+
+    main = start + number(start + 4, 4)
+    found = entries(main)
+    if not found:
         return exif
-    for entry in range(directory + 2, end, 12):
-        if number(entry, 2) == _ORIENTATION:
-            size = 4 if number(entry + 2, 2) == 4 else 2  # LONG, else SHORT as the standard asks
-            patched[entry + 8 : entry + 8 + size] = (1).to_bytes(size, order)
+    if _ORIENTATION in found:
+        entry = found[_ORIENTATION]
+        size = 4 if number(entry + 2, 2) == 4 else 2  # LONG, else SHORT as the standard asks
+        patched[entry + 8 : entry + 8 + size] = (1).to_bytes(size, order)
+    end = main + 2 + 12 * number(main, 2)
     if end + 4 <= len(patched):
         patched[end : end + 4] = bytes(4)  # the link to the directory of the thumbnail
+    if swapped and _INNER in found:
+        inner = entries(start + number(found[_INNER] + 8, 4))
+        if _WIDTH in inner and _HEIGHT in inner:
+            # Type and value of each entry lie behind its tag.
+            one, other = (slice(inner[tag] + 2, inner[tag] + 12) for tag in (_WIDTH, _HEIGHT))
+            patched[one], patched[other] = patched[other], patched[one]
     return bytes(patched)

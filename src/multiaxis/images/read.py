@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError
-from multiaxis.images.formats import RAW_SUFFIXES, READABLE_NAMES, Format, recognise
+from multiaxis.images.formats import (
+    FORMATS,
+    RAW_SUFFIXES,
+    READABLE_NAMES,
+    Format,
+    recognise,
+)
 from multiaxis.images.orient import upright, upright_exif, upright_xmp, xmp_orientation
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.vips import CodecError, Header, decode, open_header
@@ -93,7 +100,7 @@ def read_picture(
     Parameters
     ----------
     path : path
-        PNG, JPEG, TIFF, WebP or AVIF, told by content.
+        PNG, JPEG, TIFF, WebP, AVIF or HEIC, told by content; camera raw, told by its suffix.
     max_megapixels : float
         Larger pictures are refused from their header, before any sample is decoded.
 
@@ -101,12 +108,14 @@ def read_picture(
     -------
     Picture
         8 and 16 bits and float32 as stored, grey as grey. 1, 2 and 4 bits become 8; a palette
-        becomes RGB; 10 and 12 bits become 16.
+        becomes RGB; 10 and 12 bits become 16; CMYK becomes sRGB, with a RuntimeWarning.
 
     Raises
     ------
     ImageError
         If the file is missing, damaged, cut short, too large, or of a kind that is not read.
+    MissingExtraError
+        If HEIC or camera raw is to be read without its optional package.
     """
     path = Path(path)
     kind, header = _open(path, max_megapixels)
@@ -115,6 +124,8 @@ def read_picture(
     except CodecError as error:
         raise ImageError(_damaged(path, kind)) from error
     bands = _bands(header)
+    if header.note:
+        warnings.warn(f"{path}: {header.note}", RuntimeWarning, stacklevel=2)
     return Picture(
         pixels=np.ascontiguousarray(samples[..., :bands]),
         alpha=_alpha(samples, bands),
@@ -125,14 +136,12 @@ def read_picture(
 def _open(path: Path, max_megapixels: float) -> tuple[Format, Header]:
     data = _read_bytes(path)
     kind = recognise(data)
+    if data and path.suffix.lower() in RAW_SUFFIXES:
+        kind = FORMATS[-1]  # its content may look like a TIFF: that is the preview
     if not isinstance(kind, Format):
         found = f"a {kind} file" if kind else "not a picture of a known format"
         found = found if data else "empty (0 bytes)"
         raise ImageError(f"cannot read {path}: it is {found}; accepted are {READABLE_NAMES}")
-    if path.suffix.lower() in RAW_SUFFIXES:
-        raise ImageError(
-            f"cannot read {path}: it is a camera raw file; develop it to a 16-bit TIFF first"
-        )
     if kind.name == "PNG" and _is_animated_png(data):
         raise ImageError(_many(path, "is an animated PNG"))
     try:
@@ -171,11 +180,6 @@ def _read_bytes(path: Path) -> bytes:
 def _check_kind(path: Path, kind: Format, header: Header) -> None:
     if header.pages > 1:
         raise ImageError(_many(path, f"has {header.pages} pages or frames"))
-    if header.space == "cmyk":
-        raise ImageError(
-            f"cannot read {path}: its colours are CMYK inks; convert it to RGB with its profile "
-            "first, for instance to sRGB in an image editor"
-        )
     if header.samples not in _DEPTHS:
         found = _OTHER_SAMPLES.get(header.samples, "complex")
         raise ImageError(
@@ -205,11 +209,12 @@ def _orientation(header: Header) -> int:
 def _upright_metadata(header: Header) -> Metadata:
     found = header.metadata
     resolution = found.resolution
-    if resolution and _orientation(header) in (5, 6, 7, 8):
+    turned = _orientation(header) in (5, 6, 7, 8)
+    if resolution and turned:
         resolution = resolution[::-1]
     return replace(
         found,
-        exif=upright_exif(found.exif) if found.exif else None,
+        exif=upright_exif(found.exif, swapped=turned) if found.exif else None,
         xmp=upright_xmp(found.xmp) if found.xmp else None,
         resolution=resolution,
     )

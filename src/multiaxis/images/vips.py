@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ import pyvips
 from numpy.typing import NDArray
 
 from multiaxis.images.exif import exif_resolution, tiff_exif
+from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
 from multiaxis.images.picture import Metadata
+from multiaxis.images.tiff import add_exif
 
 # libvips' own remarks on damaged files would reach stderr beside our one sentence.
 logging.getLogger("pyvips").addHandler(logging.NullHandler())
@@ -31,6 +33,7 @@ _SPACES = {
     "uint16": ("grey16", "rgb16"),
     "float32": ("b-w", "scrgb"),
 }
+_EXTRAS = {"heic": open_heic, "raw": open_raw}
 _DEFAULT_DENSITY = 72 / 25.4  # pixels per mm, where a format insists on a number
 
 
@@ -57,7 +60,9 @@ class Header:
     orientation : int or None
         EXIF value that is still to be applied; None where EXIF is silent.
     metadata : Metadata
-        As stored.
+        As stored; without the profile where colours are converted.
+    note : str
+        What a user should know of how the file is read; empty as a rule.
     """
 
     width: int
@@ -69,6 +74,7 @@ class Header:
     orientation: int | None
     metadata: Metadata
     image: Any = field(repr=False)
+    note: str = ""
 
 
 def open_header(data: bytes, codec: str) -> Header:
@@ -87,11 +93,22 @@ def open_header(data: bytes, codec: str) -> Header:
         If the header is damaged.
     """
     try:
+        if codec in _EXTRAS:
+            return _extra_header(_EXTRAS[codec](data))
         # Only "error" notices a cut-off TIFF without compression; "truncated" lets it pass.
         image = pyvips.Operation.call(
             f"{codec}load_buffer", data, access="sequential", fail_on="error"
         )
-    except pyvips.Error as error:
+        metadata = _metadata(image, tiff_exif(data) if codec == "tiff" else None)
+        note = ""
+        if image.interpretation == "cmyk" and image.bands == 4:
+            # libvips' own generic inks serve where the file brings no profile.
+            image = image.icc_transform(
+                "srgb", embedded=True, input_profile="cmyk", depth=_bits(image.format)
+            )
+            metadata = replace(metadata, icc=None)
+            note = "its CMYK inks were converted to sRGB"
+    except (pyvips.Error, ExtraCodecError) as error:
         raise CodecError from error
     return Header(
         width=image.width,
@@ -102,9 +119,28 @@ def open_header(data: bytes, codec: str) -> Header:
         pages=_get(image, "n-pages") or 1,
         # HEIF turns while decoding: what its EXIF or XMP still says is history.
         orientation=1 if codec == "heif" else _get(image, "orientation"),
-        metadata=_metadata(image, tiff_exif(data) if codec == "tiff" else None),
+        metadata=metadata,
         image=image,
+        note=note,
     )
+
+
+def _extra_header(stored: Stored) -> Header:
+    return Header(
+        width=stored.width,
+        height=stored.height,
+        bands=stored.bands,
+        samples=_SAMPLES[stored.depth],
+        space="srgb" if stored.bands > 2 else "b-w",
+        pages=stored.pages,
+        orientation=1,
+        metadata=stored.metadata,
+        image=stored,
+    )
+
+
+def _bits(samples: str) -> int:
+    return 16 if samples == "ushort" else 8
 
 
 def decode(header: Header) -> NDArray[Any]:
@@ -120,9 +156,10 @@ def decode(header: Header) -> NDArray[Any]:
     CodecError
         If the data are damaged or end early.
     """
+    image = header.image
     try:
-        samples: NDArray[Any] = header.image.numpy()
-    except pyvips.Error as error:
+        samples: NDArray[Any] = image.decode() if isinstance(image, Stored) else image.numpy()
+    except (pyvips.Error, ExtraCodecError) as error:
         raise CodecError from error
     return samples.reshape(header.height, header.width, header.bands)
 
@@ -166,9 +203,51 @@ def encode(
                 _set(image, _BLOBS[name], blob)
         # Asked to keep EXIF where there is none, libvips makes some up.
         keep = _KEEP_OTHER + sum(_KEEP[name] for name in kept)
-        return bytes(pyvips.Operation.call(f"{codec}save_buffer", image, keep=keep, **options))
+        data = bytes(pyvips.Operation.call(f"{codec}save_buffer", image, keep=keep, **options))
     except pyvips.Error as error:
         raise CodecError from error
+    return add_exif(data, metadata.exif) if codec == "tiff" and metadata.exif else data
+
+
+def to_srgb(samples: NDArray[np.uint16], icc: bytes) -> NDArray[np.uint16]:
+    """Convert RGB samples in a profile to sRGB, by relative colorimetry.
+
+    Parameters
+    ----------
+    samples : array of uint16, shape (height, width, 3)
+    icc : bytes
+
+    Raises
+    ------
+    CodecError
+        If the profile cannot be used.
+    """
+    return _through_lab(samples, {"embedded": True}, icc, {"output_profile": "srgb"})
+
+
+def from_srgb(samples: NDArray[np.uint16], icc: bytes) -> NDArray[np.uint16]:
+    """Convert sRGB samples to a profile; as `to_srgb`."""
+    return _through_lab(samples, {"input_profile": "srgb"}, icc, {})
+
+
+def _through_lab(
+    samples: NDArray[np.uint16], source: dict[str, Any], icc: bytes, target: dict[str, Any]
+) -> NDArray[np.uint16]:
+    height, width, bands = samples.shape
+    try:
+        image = pyvips.Image.new_from_memory(
+            np.ascontiguousarray(samples).data, width, height, bands, "ushort"
+        ).copy(interpretation="rgb16")
+        if source.get("embedded"):
+            _set(image, _BLOBS["icc"], icc)
+        image = image.icc_import(intent="relative", **source)
+        if not target:  # what is embedded is what is exported to
+            image = image.copy()
+            _set(image, _BLOBS["icc"], icc)
+        found: NDArray[Any] = image.icc_export(intent="relative", depth=16, **target).numpy()
+    except pyvips.Error as error:
+        raise CodecError from error
+    return found.reshape(height, width, bands)
 
 
 def _metadata(image: Any, exif: bytes | None) -> Metadata:

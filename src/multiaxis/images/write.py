@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -35,7 +35,12 @@ _REASONS = {
 
 
 def write_picture(
-    path: str | os.PathLike[str], picture: Picture, *, overwrite: bool = False
+    path: str | os.PathLike[str],
+    picture: Picture,
+    *,
+    overwrite: bool = False,
+    quality: int | None = None,
+    before_publishing: Callable[[bytes], None] | None = None,
 ) -> tuple[str, ...]:
     """Write a picture in the format of the suffix, with its depth.
 
@@ -47,6 +52,11 @@ def write_picture(
     picture : Picture
     overwrite : bool
         Whether an existing file gives way.
+    quality : int, optional
+        1 to 100, for JPEG, AVIF and WebP (lossless unless given); by default what does not undo a
+        restoration.
+    before_publishing : callable, optional
+        Receives the whole file before it gets its name.
 
     Returns
     -------
@@ -64,7 +74,9 @@ def write_picture(
     _check_fits(path, picture, kind)
     with _refusals(path):
         _check_place(path, overwrite=overwrite)
-        data = _encoded(path, picture, kind)
+        data = _encoded(path, picture, kind, quality)
+        if before_publishing:
+            before_publishing(data)
         publish(path, data, overwrite=overwrite)
     written = open_header(data, kind.codec).metadata
     return _lost(picture.metadata, written)
@@ -126,12 +138,12 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
     path.parent.stat()
 
 
-def _encoded(path: Path, picture: Picture, kind: Format) -> bytes:
+def _encoded(path: Path, picture: Picture, kind: Format, quality: int | None) -> bytes:
     samples = picture.pixels
     if picture.alpha is not None:
         samples = np.dstack([samples, picture.alpha])
     try:
-        return encode(samples, kind.codec, _options(kind, samples), picture.metadata)
+        return encode(samples, kind.codec, _options(kind, samples, quality), picture.metadata)
     except CodecError as error:
         raise ImageError(
             f"cannot write {path}: {kind.name} refused {picture.width}x{picture.height} pixels of "
@@ -139,8 +151,11 @@ def _encoded(path: Path, picture: Picture, kind: Format) -> bytes:
         ) from error
 
 
-def _options(kind: Format, samples: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _options(kind: Format, samples: np.ndarray[Any, Any], quality: int | None) -> dict[str, Any]:
     options = dict(kind.options)
+    if quality is not None and kind.codec in ("jpeg", "webp", "heif"):
+        options["Q"] = quality
+        options.pop("lossless", None)
     if kind.codec == "tiff":
         options["bigtiff"] = samples.nbytes > _CLASSIC_TIFF
         if samples.dtype == np.float32:

@@ -1,0 +1,133 @@
+"""Files that need an optional package: HEIC (pillow-heif) and camera raw (rawpy). Read only."""
+
+# Neither package has types.
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false
+# pyright: reportMissingModuleSource=false
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiaxis.errors import MissingExtraError
+from multiaxis.images.exif import exif_resolution, tiff_exif
+from multiaxis.images.picture import Metadata
+
+
+class ExtraCodecError(Exception):
+    """An optional package could not decode; its own text is the cause, not the message."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What such a file says, before its samples are decoded.
+
+    Attributes
+    ----------
+    width, height : int
+        Upright, in pixels.
+    bands : int
+        Samples of one pixel, alpha counted.
+    depth : str
+        ``"uint8"`` or ``"uint16"``.
+    pages : int
+        Pictures in the file.
+    metadata : Metadata
+    decode : callable
+        Gives the samples, shape (height, width, bands).
+    """
+
+    width: int
+    height: int
+    bands: int
+    depth: str
+    pages: int
+    metadata: Metadata
+    decode: Callable[[], NDArray[Any]]
+
+
+def open_heic(data: bytes) -> Stored:
+    """Open a HEIC file: 8 bits as uint8, 10 and 12 as uint16, upright.
+
+    Raises
+    ------
+    MissingExtraError
+        If pillow-heif is not installed.
+    ExtraCodecError
+        If the file is damaged.
+    """
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise _missing("HEIC files", "heic", "pillow-heif") from error
+    try:
+        file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
+    except Exception as error:
+        raise ExtraCodecError from error
+    wide = file.mode.endswith(";16")
+    bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(file.mode.removesuffix(";16"), 0)
+    exif = file.info.get("exif")
+
+    def decode() -> NDArray[Any]:
+        try:
+            return np.array(file).reshape(file.size[1], file.size[0], bands)
+        except Exception as error:
+            raise ExtraCodecError from error
+
+    return Stored(
+        width=file.size[0],
+        height=file.size[1],
+        bands=bands,
+        depth="uint16" if wide else "uint8",
+        pages=len(file),
+        metadata=Metadata(
+            icc=file.info.get("icc_profile") or None,
+            exif=exif or None,
+            xmp=file.info.get("xmp") or None,
+            resolution=exif_resolution(exif) if exif else None,
+        ),
+        decode=decode,
+    )
+
+
+def open_raw(data: bytes) -> Stored:
+    """Open a camera file: developed to 16-bit sRGB with the camera's white balance, upright.
+
+    Raises
+    ------
+    MissingExtraError
+        If rawpy is not installed.
+    ExtraCodecError
+        If the file is damaged.
+    """
+    try:
+        import rawpy
+    except ImportError as error:
+        raise _missing("camera raw files", "raw", "rawpy") from error
+    try:
+        raw = rawpy.imread(io.BytesIO(data))
+        sizes = raw.sizes
+    except Exception as error:
+        raise ExtraCodecError from error
+    turned = sizes.flip in (5, 6)
+    width, height = (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
+
+    def decode() -> NDArray[Any]:
+        try:
+            with raw:
+                return raw.postprocess(output_bps=16, use_camera_wb=True)
+        except Exception as error:
+            raise ExtraCodecError from error
+
+    return Stored(width, height, 3, "uint16", 1, Metadata(exif=tiff_exif(data)), decode)
+
+
+def _missing(what: str, extra: str, package: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"{what} need the optional package {package}: pip install 'multiaxis[{extra}]'"
+    )
