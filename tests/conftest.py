@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from multiaxis import Restorer
 from multiaxis.errors import WeightsUnavailableError
 from multiaxis.weights.index import find_checkpoint
 from multiaxis.weights.pull import pull
+from multiaxis.weights.store import write_safetensors
 
 # How long an example takes says nothing on a busy machine, and the first call of a kernel is slow.
 settings.register_profile("multiaxis", deadline=None)
@@ -53,6 +56,18 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         head = model.stages[-1].heads["0"]
         head.weight.mul_(1e-3)
     return small_maxim.write_npz(tmp_path / "tiny.npz", model)
+
+
+@pytest.fixture
+def weights_file(tmp_path: Path) -> Path:
+    """File of the same tiny model that states its configuration: for processes of their own."""
+    model = small_maxim.model()
+    with torch.no_grad():
+        model.stages[-1].heads["0"].weight.mul_(1e-3)
+    path = tmp_path / "tiny.safetensors"
+    config = json.dumps(asdict(small_maxim.CONFIG))
+    write_safetensors(path, model.state_dict(), {"config": config})
+    return path
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_scrambled_png(noise, encode, tmp_path):
         (b"hello\nworld\n", "not a picture of a known format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a SVG file"),
         (b"GIF89a" + bytes(20), "a GIF file"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC file"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC data are damaged"),
         (b"\0\0\0\x18ftypavis\0\0\0\0avifavis", "animated"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp41avc1", "video"),
         (bytes(100), "not a picture of a known format"),
@@ -130,12 +130,11 @@ def test_an_animation_of_one_frame_is_a_picture(smooth, encode, tmp_path):
     np.testing.assert_array_equal(read_picture(tmp_path / "one.png").pixels, smooth)
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "CMYK"), ("TIFF", "CMYK"), ("TIFF", "LAB")])
-def test_other_colours_say_how_to_convert(kind, mode, smooth, encode, tmp_path):
-    (tmp_path / "a").write_bytes(encode(Image.fromarray(smooth).convert(mode), kind))
+def test_lab_says_how_to_convert(smooth, encode, tmp_path):
+    (tmp_path / "a").write_bytes(encode(Image.fromarray(smooth).convert("LAB"), "TIFF"))
     text = refusal(tmp_path / "a")
     assert "convert it to" in text
-    assert mode in text.upper()
+    assert "Lab" in text
 
 
 def test_integers_of_32_bits(noise, encode, tmp_path):
@@ -145,7 +144,7 @@ def test_integers_of_32_bits(noise, encode, tmp_path):
 
 def test_camera_raw_is_not_taken_for_its_preview(smooth, encode, tmp_path):
     (tmp_path / "a.NEF").write_bytes(encode(Image.fromarray(smooth), "TIFF"))
-    assert "camera raw" in refusal(tmp_path / "a.NEF")
+    assert "camera raw data are damaged" in refusal(tmp_path / "a.NEF")
 
 
 def enlarge(kind: str, data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from multiaxis.errors import ImageError
 from multiaxis.images import list_pictures
 
 NAMES = ["b.PNG", "a.jpg", "c.tiff", "é.webp"]
-JUNK = ["desktop.ini", "Thumbs.db", "._a.jpg", ".hidden.png", "notes.txt", "raw.nef", "png"]
+JUNK = ["desktop.ini", "Thumbs.db", "._a.jpg", ".hidden.png", "notes.txt", "clip.mp4", "png"]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ IPTC = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", len(RECORD))
 HOLDS = {
     ".png": {"icc", "exif", "xmp", "resolution"},
     ".jpg": {"icc", "exif", "xmp", "iptc", "resolution"},
-    ".tif": {"icc", "xmp", "iptc", "resolution"},
+    ".tif": {"icc", "exif", "xmp", "iptc", "resolution"},
     ".webp": {"icc", "exif", "xmp", "resolution"},  # resolution inside EXIF
     ".avif": {"icc", "exif", "xmp", "resolution"},
 }
@@ -73,14 +73,15 @@ def test_date_place_and_maker_note_are_kept(suffix, photo, tmp_path):
     assert [float(part) for part in place[2]] == [48.0, 8.0, 30.5]
 
 
-def test_exif_of_tiff_is_read_and_its_loss_reported(smooth, encode, tmp_path):
+def test_exif_of_tiff_is_read_and_written(smooth, encode, tmp_path):
     exif = Image.Exif()
     exif[0x0112], exif[0x0110], exif[0x8769] = 6, "Model", {0x9003: "2019:08:07 06:05:04"}
     data = encode(Image.fromarray(smooth), "TIFF", exif=exif.tobytes())
     (tmp_path / "a.tif").write_bytes(data)
     picture = read_picture(tmp_path / "a.tif")
     assert picture.pixels.shape == (48, 32, 3)
-    assert write_picture(tmp_path / "b.tif", picture) == ("exif",)
+    assert write_picture(tmp_path / "b.tif", picture) == ()
+    assert read_picture(tmp_path / "b.tif").metadata.exif == picture.metadata.exif
     assert write_picture(tmp_path / "b.png", picture) == ()
     with Image.open(tmp_path / "b.png") as image:
         found = image.getexif()

@@ -89,7 +89,7 @@ def test_sides_that_are_too_long_are_refused(tmp_path):
     write_picture(tmp_path / "long.jpg", picture)
 
 
-@pytest.mark.parametrize("kind", FORMATS, ids=ids)
+@pytest.mark.parametrize("kind", [row for row in FORMATS if row.depths], ids=ids)
 def test_the_stated_longest_side_can_be_written(kind, tmp_path):
     side = min(kind.max_side, 100_000)
     path = tmp_path / f"long{kind.suffixes[0]}"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from multiaxis import create_model, list_models, load_weights, streamed
+from multiaxis import create_model, list_models, load_weights
 from multiaxis.deploy import fold
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxvit import MaxViT

@@ -12,9 +12,8 @@ from cyclopts import App, CycloptsError
 
 import multiaxis
 from multiaxis.cli import console
+from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED, NO_WEIGHTS, OK, UNEXPECTED
 from multiaxis.errors import MultiaxisError, WeightsUnavailableError, explain
-
-OK, BAD_INPUT, NO_WEIGHTS, UNEXPECTED, INTERRUPTED = 0, 2, 3, 70, 130
 
 app = App(
     name="multiaxis",

@@ -12,13 +12,15 @@ from multiaxis.cli import console
 from multiaxis.cli.options import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
+    DEFAULT_QUALITY,
     Flag,
     LimitOptions,
     ModelOptions,
+    QualityOptions,
     load_restorer,
+    restorer_arguments,
 )
 from multiaxis.errors import ConfigError
-from multiaxis.weights.index import check_task
 
 if TYPE_CHECKING:
     from multiaxis.score import Pair, Protocol, Score, ScoreRow
@@ -33,6 +35,7 @@ def evaluate(
     csv: Path = Path(),
     overwrite: Flag = False,
     model: ModelOptions = DEFAULT_MODEL,
+    quality: QualityOptions = DEFAULT_QUALITY,
     limits: LimitOptions = DEFAULT_LIMITS,
 ) -> int:
     """Restore a folder of pictures and score it against a folder of targets.
@@ -42,7 +45,8 @@ def evaluate(
     Parameters
     ----------
     task
-        denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch.
+        denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch; or several in a
+        row with commas between.
     input
         Folder of degraded pictures.
     target
@@ -57,14 +61,15 @@ def evaluate(
     overwrite
         Replace tables that exist; without it, an existing table is an error.
     """
+    from multiaxis.restoration.restorer import split_tasks
     from multiaxis.score import get_protocol, pair_folders
 
-    check_task(task)
+    split_tasks(task)
     rules = [get_protocol(name) for name in protocol or ["rgb"]]
     tables = [csv / f"{task}-{rule.name}.csv" for rule in rules]
     pair_folders(input, target)
     _prepare(csv, tables, overwrite=overwrite)
-    restorer = load_restorer(task, model, limits)
+    restorer = load_restorer(restorer_arguments(task, model, limits, quality))
     for rule in rules:
         console.say(f"protocol {rule.name}: {rule.summary}. Source: {rule.source}")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -70,21 +70,37 @@ class LimitOptions:
 DEFAULT_LIMITS = LimitOptions()
 
 
-def load_restorer(
-    task: str, options: ModelOptions, limits: LimitOptions, *, quiet: bool = False
-) -> Restorer:
-    """Load a task's model, with a progress bar while weights are pulled."""
+@Parameter(name="*")
+@dataclass(frozen=True)
+class QualityOptions:
+    """How a picture is restored.
+
+    Attributes
+    ----------
+    ensemble
+        Restore the eight flips and turns of each picture and average them: eight times the work,
+        often a little nearer to the truth.
+    strength
+        How much of the change to keep, from 0 (the input) to 1.
+    """
+
+    ensemble: Flag = False
+    strength: float = 1.0
+
+
+DEFAULT_QUALITY = QualityOptions()
+
+
+def restorer_arguments(
+    task: str, options: ModelOptions, limits: LimitOptions, quality: QualityOptions
+) -> dict[str, Any]:
+    """Collect what `Restorer` is made with, but for its progress."""
+    return {"task": task, **asdict(options), **asdict(limits), **asdict(quality)}
+
+
+def load_restorer(arguments: dict[str, Any], *, quiet: bool = False) -> Restorer:
+    """Load the models of a `Restorer`, with a progress bar while weights are pulled."""
     from multiaxis.restoration import Restorer
 
     with console.progress("bytes", quiet=quiet) as show:
-        return Restorer(
-            task,
-            weights=options.weights,
-            device=options.device,
-            dtype=options.dtype,
-            memory=limits.memory,
-            spill=limits.spill,
-            tile=limits.tile,
-            offline=options.offline,
-            on_progress=show,
-        )
+        return Restorer(**arguments, on_progress=show)

@@ -3,25 +3,86 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from multiaxis.cli import console
+from multiaxis.cli import batch, console
+from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED
 from multiaxis.cli.options import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
+    DEFAULT_QUALITY,
     Flag,
     LimitOptions,
     ModelOptions,
+    QualityOptions,
     load_restorer,
+    restorer_arguments,
 )
-from multiaxis.errors import ConfigError, ImageError
-from multiaxis.progress import Progress
-from multiaxis.weights.index import check_task
+from multiaxis.errors import ConfigError, MultiaxisError
 
 if TYPE_CHECKING:
-    from multiaxis.restoration import Plan, Result
+    from multiaxis.restoration import Output, Plan, Result
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OutputOptions:
+    """How results are written: like their inputs, unless asked otherwise.
+
+    Attributes
+    ----------
+    format
+        png, jpg, tif, webp or avif; by default the input's (HEIC becomes PNG, camera raw TIFF).
+    quality
+        1 to 100, for jpg, avif and webp: 95 by default, and webp lossless.
+    depth
+        8, 16 or float; by default the input's.
+    strip
+        Leave out EXIF, XMP and IPTC (date, place, camera). The colour profile stays.
+    overwrite
+        Replace outputs that exist; without it, they are reported and left alone.
+    """
+
+    format: str | None = None
+    quality: int | None = None
+    depth: str | None = None
+    strip: Flag = False
+    overwrite: Flag = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class BatchOptions:
+    """How many files are gone through.
+
+    Attributes
+    ----------
+    recursive
+        Take the pictures of folders inside folders too; their tree is kept below the output.
+    resume
+        Go on with a batch that was stopped: what is finished, by content and settings, is left
+        alone; the rest is done.
+    dry_run
+        Show what would be done, and do nothing.
+    report
+        A file for the outcome of every input: .json or .csv.
+    workers
+        How many processes share the work. Worth it for many small pictures.
+    max_megapixels
+        Refuse larger pictures before they are decoded.
+    """
+
+    recursive: Annotated[Flag, Parameter(alias="-r")] = False
+    resume: Flag = False
+    dry_run: Flag = False
+    report: Path | None = None
+    workers: int = 1
+    max_megapixels: float = 400.0
 
 
 def restore(
@@ -30,10 +91,11 @@ def restore(
     *,
     task: str,
     output: Annotated[str | None, Parameter(alias="-o")] = None,
-    overwrite: Flag = False,
     model: ModelOptions = DEFAULT_MODEL,
+    quality: QualityOptions = DEFAULT_QUALITY,
     limits: LimitOptions = DEFAULT_LIMITS,
-    max_megapixels: float = 400.0,
+    written: OutputOptions = OutputOptions(),
+    files: BatchOptions = BatchOptions(),
     quiet: Annotated[Flag, Parameter(alias="-q")] = False,
 ) -> int:
     """Restore pictures: denoise, deblur, derain, dehaze, brighten or retouch them.
@@ -47,125 +109,149 @@ def restore(
         Files, folders (the pictures directly in them) and patterns such as "*.png".
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance (brighten dark pictures) or
-        retouch.
+        retouch; or several in a row with commas between: denoise,enhance.
     output
         A folder, made if need be, or a file if there is a single input file. By default each output
         lies beside its input, with the task appended to its name.
-    overwrite
-        Replace outputs that exist; without it, they are reported and left alone.
-    max_megapixels
-        Refuse larger pictures before they are decoded.
     quiet
         Print errors only.
     """
-    check_task(task)
-    if not max_megapixels > 0:
-        raise ConfigError(f"--max-megapixels is {max_megapixels:g}: accepted is a positive number")
-    from multiaxis.restoration import plan_jobs, run_jobs
+    from multiaxis.restoration import Output, plan_jobs
+    from multiaxis.restoration.ledger import clear_parts, settings_digest
+    from multiaxis.restoration.report import check_report
+    from multiaxis.restoration.restorer import check_weights, split_tasks
 
+    tasks = split_tasks(task)
+    check_weights(model.weights, tasks)
+    _check(files)
+    options = Output(**asdict(written))
+    settings = _settings(task, model, quality, limits, options)
+    digest = settings_digest(settings)
+    if files.report:
+        check_report(files.report)
     plan = plan_jobs(
-        inputs, output, suffix=f"_{task}", overwrite=overwrite, max_megapixels=max_megapixels
+        inputs,
+        output,
+        suffix="_" + "_".join(tasks),
+        options=options,
+        recursive=files.recursive,
+        resume=digest if files.resume else None,
+        max_megapixels=files.max_megapixels,
     )
-    if not plan.jobs:
+    if files.dry_run:
+        return batch.show_plan(plan)
+    if not plan.jobs and not plan.finished:
         for _, reason in plan.refused:
             console.complain(reason)
-        return 2
-    restorer = load_restorer(task, model, limits, quiet=quiet)
+        return BAD_INPUT
+    if files.resume:
+        for folder in {job.output.parent for job in plan.jobs}:
+            clear_parts(folder)
+    note = digest if files.resume or len(plan.jobs) > 1 else None
+    arguments = restorer_arguments(task, model, limits, quality)
+    about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    return _run(plan, options, arguments, files, note, about, quiet=quiet)
+
+
+def _run(
+    plan: Plan,
+    options: Output,
+    arguments: dict[str, Any],
+    files: BatchOptions,
+    note: str | None,
+    about: dict[str, Any],
+    *,
+    quiet: bool,
+) -> int:
+    from multiaxis.restoration.report import write_report
+
     start = time.monotonic()
+    results: list[Result] = []
+
+    def report() -> None:
+        if files.report:
+            whole = {**about, "seconds": round(time.monotonic() - start, 3)}
+            write_report(files.report, plan, results, whole)
+
+    how = "nothing"
+    try:
+        if plan.jobs:
+            how = _restore(plan, options, arguments, files, note, results, quiet=quiet)
+    except KeyboardInterrupt:
+        with suppress(MultiaxisError):
+            report()
+        batch.say_how_to_go_on(plan, results)
+        return INTERRUPTED
+    report()
+    return batch.summarise(plan, results, time.monotonic() - start, how, quiet=quiet)
+
+
+def _restore(
+    plan: Plan,
+    options: Output,
+    arguments: dict[str, Any],
+    files: BatchOptions,
+    note: str | None,
+    results: list[Result],
+    *,
+    quiet: bool,
+) -> str:
+    """Do the jobs; fill `results`, and say on what they were done."""
+    from multiaxis.restoration import run_jobs
+    from multiaxis.restoration.workers import run_in_workers
+
+    restorer = load_restorer(arguments, quiet=quiet)  # pulls the weights once, for workers too
     with console.progress("megapixels", quiet=quiet) as show:
-        report = _Reporter(plan, show, quiet=quiet)
-        results = run_jobs(
-            restorer,
-            plan.jobs,
-            overwrite=overwrite,
-            max_megapixels=max_megapixels,
-            on_result=report,
-            on_progress=report.show_fraction,
-        )
-    how = f"{restorer.device.type} in {str(restorer.dtype).removeprefix('torch.')}"
+        reporter = batch.Reporter(plan, show, quiet=quiet)
+        reporter.results = results
+        how: dict[str, Any] = {
+            "options": options,
+            "settings": note,
+            "max_megapixels": files.max_megapixels,
+        }
+        if files.workers > 1 and len(plan.jobs) > 1:
+            run_in_workers(arguments, plan.jobs, files.workers, on_result=reporter, **how)
+        else:
+            run_jobs(
+                restorer,
+                plan.jobs,
+                on_result=reporter,
+                on_progress=reporter.show_fraction,
+                **how,
+            )
+    said = f"{restorer.device.type} in {str(restorer.dtype).removeprefix('torch.')}"
     if restorer.tile:
-        how += f", in tiles of {restorer.tile} pixels (not the exact result)"
-    return _summarise(plan, results, time.monotonic() - start, how, quiet=quiet)
+        said += f", in tiles of {restorer.tile} pixels (not the exact result)"
+    return said
 
 
-class _Reporter:
-    """Shows each result, and how long the rest will take at the rate so far."""
-
-    def __init__(self, plan: Plan, show: console.OnProgress, *, quiet: bool) -> None:
-        self.jobs, self.show, self.quiet = plan.jobs, show, quiet
-        self.done = 0
-        self.total = sum(job.pixels for job in plan.jobs)
-        self.left = self.total
-        self.pixels, self.seconds = 0, 0.0
-        count = len(plan.jobs)
-        pictures = "1 picture" if count == 1 else f"{count} pictures"
-        console.note(f"restoring {pictures}, {self.total / 1e6:.1f} megapixels ...", quiet=quiet)
-        self._show_next()
-
-    def __call__(self, result: Result) -> None:
-        self.done += 1
-        self.left -= result.job.pixels
-        if result.error is None:
-            self.pixels += result.job.pixels
-            self.seconds += result.seconds
-        outcome = f"{result.job.output} ({result.seconds:.1f} s)" if not result.error else "failed"
-        console.note(
-            f"[{self.done}/{len(self.jobs)}] {result.job.input} -> {outcome}{self._estimate()}",
-            quiet=self.quiet,
+def _check(files: BatchOptions) -> None:
+    if not files.max_megapixels > 0:
+        raise ConfigError(
+            f"--max-megapixels is {files.max_megapixels:g}: accepted is a positive number"
         )
-        if result.lost:
-            kept_out = ", ".join(result.lost)
-            suffix = result.job.output.suffix
-            console.note(f"  note: {suffix} cannot hold the {kept_out}", quiet=self.quiet)
-        for remark in result.remarks:
-            console.note(f"  note: {remark}", quiet=self.quiet)
-        self._show_next()
-
-    def _estimate(self) -> str:
-        if not self.left or not self.pixels:
-            return ""
-        return f", about {console.duration(self.left * self.seconds / self.pixels)} left"
-
-    def _show_next(self) -> None:
-        self.show_fraction(0.0)
-
-    def show_fraction(self, fraction: float) -> None:
-        """Show how much of the picture in work is done."""
-        if self.done < len(self.jobs):
-            job = self.jobs[self.done]
-            done = self.total - self.left + fraction * job.pixels
-            self.show(Progress(job.input.name, done / 1e6, self.total / 1e6, "megapixels"))
+    if not 1 <= files.workers <= 256:
+        raise ConfigError(f"--workers is {files.workers}: accepted is 1 to 256")
 
 
-def _summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, quiet: bool) -> int:
-    failures = [
-        *plan.refused,
-        *((result.job.input, result.error) for result in results if result.error),
-    ]
-    done = len(results) - sum(result.error is not None for result in results)
-    pixels = sum(result.job.pixels for result in results if result.error is None)
-    if len(failures) == len(results) == 1:
-        raise ImageError(str(failures[0][1]))
-    console.note(
-        f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
-        f"{console.duration(seconds)} on {how}",
-        quiet=quiet,
-    )
-    if not quiet:
-        _say_left_out(plan)
-    for _, reason in failures:
-        console.complain(str(reason))
-    return 1 if failures else 0
+def _settings(
+    task: str,
+    model: ModelOptions,
+    quality: QualityOptions,
+    limits: LimitOptions,
+    options: Output,
+) -> dict[str, Any]:
+    """List what decides what an output is: where and in how much memory does not."""
+    from multiaxis.restoration.ledger import digest
 
-
-def _say_left_out(plan: Plan) -> None:
-    kinds = sorted({path.suffix.lower() or path.name for path in plan.others})
-    names = [path.name for path in plan.earlier]
-    for count, what, examples in [
-        (len(plan.others), "of other kinds", kinds),
-        (len(plan.earlier), "that an earlier run wrote", names),
-    ]:
-        if count:
-            files = "1 file" if count == 1 else f"{count} files"
-            more = ", ..." if len(examples) > 5 else ""
-            console.note(f"left out: {files} {what} ({', '.join(examples[:5])}{more})")
+    weights = model.weights
+    if weights is not None and Path(weights).is_file():
+        weights = digest(Path(weights).read_bytes())
+    return {
+        "task": task,
+        "weights": weights,
+        "dtype": model.dtype,
+        "tile": limits.tile,
+        **asdict(quality),
+        **options.settings(),
+    }

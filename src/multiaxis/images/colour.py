@@ -121,4 +121,5 @@ def _fill(values: NDArray[np.float32], visible: NDArray[Any]) -> NDArray[np.floa
 def _halve(values: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = values.shape[:2]
     even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
-    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    quarters = even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
+    return quarters * np.float32(0.25)

@@ -71,7 +71,8 @@ def open_heic(data: bytes) -> Stored:
         raise ExtraCodecError from error
     wide = file.mode.endswith(";16")
     bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(file.mode.removesuffix(";16"), 0)
-    exif = file.info.get("exif")
+    info: dict[str, Any] = dict(file.info)
+    exif: bytes | None = info.get("exif") or None
 
     def decode() -> NDArray[Any]:
         try:
@@ -86,9 +87,9 @@ def open_heic(data: bytes) -> Stored:
         depth="uint16" if wide else "uint8",
         pages=len(file),
         metadata=Metadata(
-            icc=file.info.get("icc_profile") or None,
-            exif=exif or None,
-            xmp=file.info.get("xmp") or None,
+            icc=info.get("icc_profile") or None,
+            exif=exif,
+            xmp=info.get("xmp") or None,
             resolution=exif_resolution(exif) if exif else None,
         ),
         decode=decode,

@@ -82,13 +82,21 @@ def write_picture(
     return _lost(picture.metadata, written)
 
 
-def check_write(path: str | os.PathLike[str], picture: Picture, *, overwrite: bool = False) -> None:
+def check_write(
+    path: str | os.PathLike[str],
+    picture: Picture,
+    *,
+    overwrite: bool = False,
+    depth: str | None = None,
+) -> None:
     """Find out before long work what `write_picture` would find out after it.
 
     Parameters
     ----------
     path, picture, overwrite
         As in `write_picture`. The folder is tried with an empty file.
+    depth : str, optional
+        What the picture will have by then; by default what it has.
 
     Raises
     ------
@@ -96,7 +104,7 @@ def check_write(path: str | os.PathLike[str], picture: Picture, *, overwrite: bo
         If `write_picture` would refuse; nothing is left behind.
     """
     path = Path(path)
-    _check_fits(path, picture, format_of(path))
+    _check_fits(path, picture, format_of(path), depth)
     with _refusals(path):
         _check_place(path, overwrite=overwrite)
         try_folder(path.parent)
@@ -116,9 +124,9 @@ def _refusals(path: Path) -> Generator[None]:
         raise ImageError(f"cannot write {path}: {reason}") from error
 
 
-def _check_fits(path: Path, picture: Picture, kind: Format) -> None:
+def _check_fits(path: Path, picture: Picture, kind: Format, depth: str | None = None) -> None:
     """Refuse what would lose depth, transparency or colour, and say where it fits."""
-    depth, alpha = picture.depth, picture.has_alpha
+    depth, alpha = depth or picture.depth, picture.has_alpha
     check_holds(path, depth=depth, alpha=alpha, height=picture.height, width=picture.width)
     icc = picture.metadata.icc or b""
     if not kind.grey and icc[16:20] == b"GRAY":

@@ -6,15 +6,13 @@ import warnings
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError, ShapeError
 from multiaxis.restoration.engine import Engine
+from multiaxis.restoration.ensemble import Frames, fraction_of
 from multiaxis.restoration.padding import reflect_padding
 from multiaxis.restoration.tiles import blend, cut
 from multiaxis.streaming.streamed import OnFraction
-
-Frames = NDArray[np.float32]
 
 
 def restore_frames(
@@ -56,7 +54,7 @@ def restore_frames(
     places = cut(frames.shape[1], frames.shape[2], tile)
     parts: list[Frames] = []
     for index, (rows, columns) in enumerate(places):
-        inner = _part(on_progress, index, len(places))
+        inner = fraction_of(on_progress, index, len(places))
         parts.append(_restore(engine, frames[:, rows, columns], inner))
     return blend(frames.shape, places, parts)
 
@@ -85,9 +83,3 @@ def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> 
     if not np.isfinite(restored).all():
         raise ImageError("the restored picture is not finite: check the weights")
     return restored
-
-
-def _part(on_progress: OnFraction | None, index: int, count: int) -> OnFraction | None:
-    if on_progress is None:
-        return None
-    return lambda fraction: on_progress((index + fraction) / count)

@@ -1,29 +1,17 @@
-"""Many files: what goes where, decided before anything is touched; then one after the other."""
+"""Many files: what goes where, decided before anything is touched."""
 
 from __future__ import annotations
 
-import logging
 import os
-import time
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiaxis.errors import ConfigError, ImageError, explain
-from multiaxis.images import (
-    DEFAULT_MEGAPIXELS,
-    check_holds,
-    check_write,
-    probe_picture,
-    read_picture,
-    write_picture,
-)
+from multiaxis.errors import ConfigError, ImageError, MissingExtraError
+from multiaxis.images import DEFAULT_MEGAPIXELS, check_holds, probe_picture
 from multiaxis.restoration.inputs import find_inputs
-from multiaxis.restoration.restorer import Restorer
-from multiaxis.streaming.streamed import OnFraction
-
-_log = logging.getLogger(__name__)
+from multiaxis.restoration.ledger import find_state, read_entries
+from multiaxis.restoration.output import Output
 
 
 @dataclass(frozen=True)
@@ -33,13 +21,22 @@ class Job:
     Attributes
     ----------
     input, output : Path
-    pixels : int
-        Of the input, for estimates.
+    width, height : int
+        Of the input, upright.
+    replaces : bool
+        Whether the output may take the place of a file.
     """
 
     input: Path
     output: Path
-    pixels: int
+    width: int
+    height: int
+    replaces: bool = False
+
+    @property
+    def pixels(self) -> int:
+        """Of the input, for estimates."""
+        return self.width * self.height
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,15 @@ class Plan:
         Files in the given folders that are of no kind that is read.
     earlier : tuple of Path
         Files that an earlier run wrote beside their inputs: they are not restored again.
+    finished : tuple of (Path, Path)
+        Inputs, and the outputs that an earlier run with the same settings finished.
     """
 
     jobs: tuple[Job, ...]
     refused: tuple[tuple[Path, str], ...]
     others: tuple[Path, ...] = ()
     earlier: tuple[Path, ...] = ()
+    finished: tuple[tuple[Path, Path], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,9 @@ def plan_jobs(
     output: str | None,
     *,
     suffix: str,
-    overwrite: bool = False,
+    options: Output = Output(),  # noqa: B008 (frozen)
+    recursive: bool = False,
+    resume: str | None = None,
     max_megapixels: float = DEFAULT_MEGAPIXELS,
 ) -> Plan:
     """Decide which file is restored into which, from names and file headers alone.
@@ -106,8 +108,13 @@ def plan_jobs(
     suffix : str
         Appended to the names of outputs that lie beside their inputs; what an earlier run wrote
         so is not restored again.
-    overwrite : bool
-        Whether outputs may replace files. An input is never replaced.
+    options : Output
+        How results are written.
+    recursive : bool
+        Whether folders inside folders count too; their tree is kept below `output`.
+    resume : str, optional
+        Digest of the settings (`ledger.settings_digest`): outputs that an earlier run finished
+        with them, from inputs that are still the same, are left out.
     max_megapixels : float
         Larger inputs are refused.
 
@@ -116,81 +123,53 @@ def plan_jobs(
     ConfigError
         If the output is empty, or names a file where there are several inputs.
     """
-    found = find_inputs(inputs, suffix if output is None else None)
+    beside = output is None
+    found = find_inputs(
+        inputs,
+        suffix if beside else None,
+        recursive=recursive,
+        without=None if output is None or not Path(output).is_dir() else Path(output),
+    )
     as_file = output is not None and _is_file_target(output, inputs, found.paths)
     jobs: list[Job] = []
     refused = list(found.refused)
+    finished: list[tuple[Path, Path]] = []
     taken: dict[str, Path] = {}
     originals = {_real(path) for path in found.paths}
     for path in found.paths:
-        target = _target(path, output, suffix, as_file=as_file)
+        target = _target(path, found.places[path], output, suffix, options, as_file=as_file)
         try:
-            _check_target(target, originals, taken, overwrite=overwrite)
+            state = "" if resume is None else _state(path, target, resume)
+            if state == "finished":
+                finished.append((path, target))
+                taken[_real(target)] = path
+                continue
+            replaces = options.overwrite or state == "ours"
+            _check_target(target, originals, taken, overwrite=replaces)
             header = probe_picture(path, max_megapixels=max_megapixels)
             check_holds(
                 target,
-                depth=header.depth,
+                depth=options.sample_type or header.depth,
                 alpha=header.alpha,
                 height=header.height,
                 width=header.width,
             )
-        except ImageError as error:
+        except (ImageError, MissingExtraError) as error:
             refused.append((path, str(error)))
         except OSError as error:  # a name that is too long, a folder that may not be entered
             reason = f"cannot write {target}: {error.strerror}; choose another with -o"
             refused.append((path, reason))
         else:
             taken[_real(target)] = path
-            jobs.append(Job(path, target, header.width * header.height))
-    return Plan(tuple(jobs), tuple(refused), found.others, found.earlier)
+            jobs.append(Job(path, target, header.width, header.height, replaces))
+    return Plan(tuple(jobs), tuple(refused), found.others, found.earlier, tuple(finished))
 
 
-def run_jobs(
-    restorer: Restorer,
-    jobs: Iterable[Job],
-    *,
-    overwrite: bool = False,
-    max_megapixels: float = DEFAULT_MEGAPIXELS,
-    on_result: Callable[[Result], None] | None = None,
-    on_progress: OnFraction | None = None,
-) -> list[Result]:
-    """Restore file after file. One that fails is recorded, and the next is done.
-
-    Parameters
-    ----------
-    restorer : Restorer
-    jobs : iterable of Job
-        From `plan_jobs`.
-    overwrite, max_megapixels
-        As in `plan_jobs`.
-    on_result : callable, optional
-        Receives each `Result` at once.
-    on_progress : callable, optional
-        Receives the finished fraction of the file in work.
-    """
-    results: list[Result] = []
-    for job in jobs:
-        start, error, lost = time.monotonic(), None, ()
-        remarks: list[str] = []
-        try:
-            picture = read_picture(job.input, max_megapixels=max_megapixels)
-            _make_folder(job.output.parent)
-            check_write(job.output, picture, overwrite=overwrite)
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", RuntimeWarning)
-                restored = restorer.restore_picture(picture, on_progress=on_progress)
-            remarks = [str(warning.message) for warning in caught]
-            lost = write_picture(job.output, restored, overwrite=overwrite)
-        except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
-            _log.debug("%s failed", job.input, exc_info=True)
-            error = explain(failure)
-            if str(job.input) not in error:
-                error = f"{job.input}: {error}"
-        seconds = time.monotonic() - start
-        results.append(Result(job, seconds, error, lost, tuple(remarks)))
-        if on_result:
-            on_result(results[-1])
-    return results
+def _state(path: Path, target: Path, settings: str) -> str:
+    if not target.is_file():
+        return ""
+    entries = read_entries(target.parent).get(target.name, [])
+    return find_state(entries, path, target, settings)
 
 
 def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Path]) -> bool:
@@ -223,19 +202,12 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(
-            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
-        ) from error
-
-
-def _target(path: Path, output: str | None, suffix: str, *, as_file: bool) -> Path:
+def _target(
+    path: Path, place: Path, output: str | None, suffix: str, options: Output, *, as_file: bool
+) -> Path:
     if output is None:
-        return path.with_name(f"{path.stem}{suffix}{path.suffix}")
-    return Path(output) if as_file else Path(output) / path.name
+        return path.with_name(f"{path.stem}{suffix}{options.suffix(path)}")
+    return Path(output) if as_file else Path(output) / place.with_suffix(options.suffix(path))
 
 
 def _check_target(
@@ -249,7 +221,10 @@ def _check_target(
     if target.is_dir():
         raise ImageError(f"the output {target} is a folder: name a file, or end it with a slash")
     if target.exists() and not overwrite:
-        raise ImageError(f"the output {target} exists: pass --overwrite, or choose another with -o")
+        raise ImageError(
+            f"the output {target} exists: pass --overwrite to replace it, --resume to go on with a "
+            "batch, or choose another with -o"
+        )
     folder = next(parent for parent in target.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ImageError(f"the folder {folder} cannot be written to: choose another with -o")

@@ -1,8 +1,9 @@
-"""A task, loaded once and used on many pictures of any kind."""
+"""A task, or several in a row, loaded once and used on many pictures of any kind."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
+    as_file_has_it,
     check_pillow,
     check_write,
     from_pillow,
@@ -24,6 +26,7 @@ from multiaxis.images import (
     grey_to_rgb,
     read_picture,
     rgb_to_grey,
+    seen_by_model,
     to_pillow,
     to_unit,
     write_picture,
@@ -31,6 +34,7 @@ from multiaxis.images import (
 from multiaxis.models.maxim import Maxim
 from multiaxis.progress import OnProgress
 from multiaxis.restoration.engine import Engine
+from multiaxis.restoration.ensemble import fraction_of, restore_eightfold
 from multiaxis.restoration.frame import Frames, restore_frames
 from multiaxis.restoration.tiles import check_tile
 from multiaxis.streaming.streamed import OnFraction, check_limits
@@ -43,15 +47,17 @@ Restorable = TypeVar("Restorable", bound=Image.Image | NDArray[Any] | Tensor)
 
 
 class Restorer:
-    """Restores pictures for one task.
+    """Restores pictures for one task, or for several in a row.
 
     Parameters
     ----------
     task : str
         ``denoise``, ``deblur``, ``derain``, ``dehaze-indoor``, ``dehaze-outdoor``, ``enhance`` or
-        ``retouch``.
+        ``retouch``; or several with commas between, such as ``"denoise,enhance"``: each works on
+        what the one before gave, as floats.
     weights : str or Path, optional
-        Another checkpoint: a published one's name, or a file. By default the task's own.
+        Another checkpoint: a published one's name, or a file. By default the task's own; for one
+        task only.
     device : str or torch.device
         ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
@@ -65,6 +71,11 @@ class Restorer:
     tile : int, optional
         Side in pixels of tiles to restore one by one, for when nothing else fits. This is another
         result than the exact one: no tile knows of the rest of the picture.
+    ensemble : bool
+        Restore the eight flips and turns of each picture and average: eight times the work, often
+        a little nearer to the truth.
+    strength : float
+        How much of the change to keep, from 0 (the input) to 1.
     offline : bool
         Use only what the cache holds.
     on_progress : callable, optional
@@ -72,8 +83,10 @@ class Restorer:
 
     Attributes
     ----------
+    models : tuple of Maxim
+        One for each task, in float32; weights are taken as they are when the restorer is made.
     model : Maxim
-        In float32; its weights are taken as they are when the restorer is made.
+        The first of them.
     device : torch.device
     dtype : torch.dtype
         Of maps, and of arithmetic where the hardware has it.
@@ -101,27 +114,39 @@ class Restorer:
         memory: str | int | None = None,
         spill: str | Path | None = None,
         tile: int | None = None,
+        ensemble: bool = False,
+        strength: float = 1.0,
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
-        check_task(task)
-        if weights == "":
-            raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
+        tasks = split_tasks(task)
+        check_weights(weights, tasks)
+        if not 0 <= strength <= 1:
+            raise ConfigError(f"the strength is {strength:g}: accepted is 0 to 1")
         if tile is not None:
             check_tile(tile)
         self.task, self.tile = task, tile
+        self.ensemble, self.strength = ensemble, strength
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
         check_limits(memory, spill)
-        chosen = find_checkpoint(task).name if weights is None else weights
-        model = open_model(chosen, offline=offline, on_progress=on_progress)
-        if not isinstance(model, Maxim):
-            raise WeightsError(
-                f"the weights {chosen} are those of a {type(model).__name__}, which restores no "
-                "pictures: name a checkpoint of MAXIM"
-            )
-        self.model = model.to(self.device)
-        self._engine = Engine(self.model, dtype=self.dtype, memory=memory, spill=spill)
+        names = [find_checkpoint(name).name for name in tasks] if weights is None else [weights]
+        opened = [open_model(name, offline=offline, on_progress=on_progress) for name in names]
+        for name, model in zip(names, opened, strict=True):
+            if not isinstance(model, Maxim):
+                raise WeightsError(
+                    f"the weights {name} are those of a {type(model).__name__}, which restores no "
+                    "pictures: name a checkpoint of MAXIM"
+                )
+        self.models = tuple(model.to(self.device) for model in opened if isinstance(model, Maxim))
+        self._engines = [
+            Engine(model, dtype=self.dtype, memory=memory, spill=spill) for model in self.models
+        ]
+
+    @property
+    def model(self) -> Maxim:
+        """The model of the first task."""
+        return self.models[0]
 
     def restore(self, image: Restorable) -> Restorable:
         """Restore a picture; the same kind comes back, rounded where it holds whole numbers.
@@ -153,11 +178,28 @@ class Restorer:
         )
 
     def restore_picture(
-        self, picture: Picture, *, on_progress: OnFraction | None = None
+        self,
+        picture: Picture,
+        *,
+        depth: str | None = None,
+        on_progress: OnFraction | None = None,
     ) -> Picture:
-        """Restore the colours of a picture; alpha and metadata pass through."""
-        restored = self._frames(_unit_values(picture.pixels)[None], on_progress)[0]
-        return picture.with_pixels(_like(restored, picture.pixels.dtype))
+        """Restore the colours of a picture; alpha and metadata pass through.
+
+        A picture with another colour profile than sRGB is restored as sRGB, and the change is
+        carried back into its profile (`multiaxis.images.colour`).
+
+        Parameters
+        ----------
+        picture : Picture
+        depth : str, optional
+            Of the result: ``"uint8"``, ``"uint16"`` or ``"float32"``; by default the picture's.
+        on_progress : callable, optional
+            Receives the finished fraction.
+        """
+        _unit_values(picture.pixels)
+        seen = seen_by_model(picture)
+        return as_file_has_it(picture, self._frames(seen[None], on_progress)[0], depth)
 
     def restore_values(self, values: Frames) -> Frames:
         """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
@@ -165,9 +207,22 @@ class Restorer:
 
     def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Frames:
         grey = frames.shape[-1] == 1
-        rgb = grey_to_rgb(frames) if grey else frames
-        restored = restore_frames(self._engine, rgb, tile=self.tile, on_progress=on_progress)
+        rgb = restored = grey_to_rgb(frames) if grey else frames
+        for index, engine in enumerate(self._engines):
+            part = fraction_of(on_progress, index, len(self._engines))
+            given = restored if index == 0 else np.clip(restored, 0, 1)
+            restored = self._run(engine, given, part)
+        if self.strength < 1:
+            restored = rgb + np.float32(self.strength) * (restored - rgb)
         return rgb_to_grey(restored) if grey else restored
+
+    def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Frames:
+        def run(frames: Frames, on_progress: OnFraction | None) -> Frames:
+            return restore_frames(engine, frames, tile=self.tile, on_progress=on_progress)
+
+        if self.ensemble:
+            return restore_eightfold(run, frames, on_progress)
+        return run(frames, on_progress)
 
     def _restore_array(self, array: NDArray[Any]) -> NDArray[Any]:
         flat = array.ndim == 2
@@ -198,6 +253,37 @@ class Restorer:
         restored = _like(self._frames(_unit_values(array)), array.dtype)
         result = torch.from_numpy(restored).permute(0, 3, 1, 2).to(tensor.device, tensor.dtype)
         return result[0] if single else result
+
+
+def split_tasks(task: str) -> list[str]:
+    """Split ``"denoise,enhance"`` into its tasks.
+
+    Raises
+    ------
+    ConfigError
+        If one is unknown.
+    """
+    names = [name.strip() for name in str(task).split(",")]
+    for name in names:
+        check_task(name)
+    return names
+
+
+def check_weights(weights: str | Path | None, tasks: Sequence[str]) -> None:
+    """Refuse weights that are named by nothing, or for more than one task.
+
+    Raises
+    ------
+    ConfigError
+        Says which it is.
+    """
+    if weights == "":
+        raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
+    if weights is not None and len(tasks) > 1:
+        raise ConfigError(
+            f"weights go with one task, and received were {len(tasks)}: restore in {len(tasks)} "
+            "steps, or leave the weights out"
+        )
 
 
 def restore(

@@ -110,7 +110,7 @@ def convert_weights(
     Returns
     -------
     str
-        Name of the variant; the family's, such as ``"maxvit"``, where it is none of them.
+        Name of the variant; the family's, ``"maxim"`` or ``"maxvit"``, where it is none of them.
 
     Raises
     ------
@@ -187,4 +187,5 @@ def _build(contents: Contents, config: Mapping[str, Any]) -> Maxim | MaxViT:
 def _variant(model: Maxim | MaxViT) -> str:
     if isinstance(model, MaxViT):
         return maxvit.name_of(model.config) or "maxvit"
-    return next(name for name, config in MAXIM_VARIANTS.items() if config == model.config)
+    known = (name for name, config in MAXIM_VARIANTS.items() if config == model.config)
+    return next(known, "maxim")

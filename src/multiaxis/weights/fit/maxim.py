@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from multiaxis.errors import WeightsError
+from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
 from multiaxis.weights.contents import Contents, Loaded, check_fit, shapes_of
 from multiaxis.weights.convert.maxim import from_authors
@@ -23,14 +24,19 @@ ORIGINS = {OURS: r"stages\.\d+\.input_convs\.", "the authors' MAXIM": r"stage_\d
 
 
 def config_of(contents: Contents, origin: str) -> MaximConfig:
-    """Find the published variant whose number of stages and features the parameters show.
+    """Read the configuration that a checkpoint of ours states; else find the published variant.
+
+    Foreign checkpoints, and old ones of ours, show their number of stages and features only.
 
     Raises
     ------
     WeightsError
-        If there is none.
+        If what is stated is no configuration, or no variant is like that.
     """
     arrays = contents.arrays
+    stated = contents.metadata.get("config")
+    if stated is not None:
+        return _config_from(contents, stated)
     if origin == OURS:
         stages = {name.split(".")[1] for name in arrays if name.startswith("stages.")}
         first = arrays.get("stages.0.input_convs.0.bias")
@@ -45,6 +51,17 @@ def config_of(contents: Contents, origin: str) -> MaximConfig:
         f"{contents.path} is no published MAXIM: it shows {len(stages)} stages and {features} "
         f"features; known variants are {', '.join(VARIANTS)}"
     )
+
+
+def _config_from(contents: Contents, stated: str) -> MaximConfig:
+    try:
+        given = json.loads(stated)
+        lists = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+        return MaximConfig(**{**given, **lists})
+    except (ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise WeightsError(
+            f"{contents.path} states a configuration of no MAXIM ({error}): convert it again"
+        ) from error
 
 
 def load(model: Maxim, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:

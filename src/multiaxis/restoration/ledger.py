@@ -1,0 +1,96 @@
+"""What was finished, by content: how a batch that was stopped goes on where it was.
+
+Beside its outputs a batch keeps a file of JSON lines, ``.multiaxis.jsonl``. A line is added before
+an output gets its name: digests of input, settings and output. So, whenever a run was killed, an
+output is finished if and only if its digest stands in a line with the right input and settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NAME = ".multiaxis.jsonl"
+_STALE = 600  # seconds after which a part of a file is nobody's any more
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line: an output's name, and three digests (SHA-256, hexadecimal)."""
+
+    name: str
+    input: str
+    settings: str
+    output: str
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of some bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """Digest of everything that decides what an output is, but for its input."""
+    return digest(json.dumps(settings, sort_keys=True, default=str).encode())
+
+
+def add_entry(folder: Path, entry: Entry) -> None:
+    """Append a line; in one write, so that several processes may share the file."""
+    line = json.dumps(entry.__dict__, ensure_ascii=True) + "\n"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    with os.fdopen(os.open(folder / NAME, flags, 0o666), "ab", buffering=0) as file:
+        file.write(line.encode())
+        os.fsync(file.fileno())
+
+
+def read_entries(folder: Path) -> dict[str, list[Entry]]:
+    """Read a folder's lines by the output's name; what is damaged or cut short is left out."""
+    found: dict[str, list[Entry]] = {}
+    try:
+        lines = (folder / NAME).read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            entry = Entry(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def find_state(entries: list[Entry], source: Path, target: Path, settings: str) -> str:
+    """Tell what an output that exists is.
+
+    Returns
+    -------
+    str
+        ``"finished"``: of this input and these settings; ``"ours"``: of an earlier run with other
+        ones, and unchanged since; ``"foreign"``: anything else.
+    """
+    try:
+        held = digest(target.read_bytes())
+        mine = [entry for entry in entries if entry.output == held]
+        if not mine:
+            return "foreign"
+        wanted = digest(source.read_bytes())
+    except OSError:
+        return "foreign"
+    done = any((entry.input, entry.settings) == (wanted, settings) for entry in mine)
+    return "finished" if done else "ours"
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what a killed run left of files that never got their names."""
+    for path in folder.glob(".????????????????.part"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE:
+                path.unlink()
+        except OSError:
+            continue

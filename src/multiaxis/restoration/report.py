@@ -1,0 +1,105 @@
+"""A batch's outcome as a file that programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from multiaxis.errors import ConfigError
+from multiaxis.images.publish import publish, try_folder
+from multiaxis.restoration.jobs import Plan, Result
+
+COLUMNS = ("input", "output", "state", "width", "height", "seconds", "error", "lost", "remarks")
+
+
+def check_report(path: Path) -> None:
+    """Find out before the work whether a report can be written.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is another than .json and .csv, or the folder takes no files.
+    """
+    if path.suffix.lower() not in (".json", ".csv"):
+        raise ConfigError(f"the report {path}: accepted are names that end in .json or .csv")
+    try:
+        try_folder(path.parent)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the report {path}: {error.strerror}; choose another folder"
+        ) from error
+
+
+def write_report(
+    path: Path, plan: Plan, results: Sequence[Result], about: Mapping[str, Any]
+) -> None:
+    """Write what became of every input.
+
+    Parameters
+    ----------
+    path : Path
+        ``.json``: `about` and a list; ``.csv``: the list alone. A file of that name gives way.
+    plan : Plan
+    results : sequence of Result
+        So far; jobs without one are ``"not done"``.
+    about : mapping
+        Settings and the like, that JSON can hold.
+
+    Raises
+    ------
+    ConfigError
+        If the system refuses.
+    """
+    rows = list_rows(plan, results)
+    if path.suffix.lower() == ".json":
+        text = json.dumps({**about, "pictures": rows}, indent=2, ensure_ascii=False) + "\n"
+    else:
+        stream = io.StringIO()
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            cells = {**row, "lost": " ".join(row["lost"]), "remarks": "; ".join(row["remarks"])}
+            writer.writerow([cells[name] for name in COLUMNS])
+        text = stream.getvalue()
+    try:
+        publish(path, text.encode("utf-8", "surrogateescape"), overwrite=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the report {path}: {error.strerror}; the pictures are kept"
+        ) from error
+
+
+def list_rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """List every input once: restored, failed, refused, finished earlier or not done."""
+    done = {result.job: result for result in results}
+    rows = [_row(path, None, "refused", error=reason) for path, reason in plan.refused]
+    rows += [_row(path, target, "finished earlier") for path, target in plan.finished]
+    for job in plan.jobs:
+        size = {"width": job.width, "height": job.height}
+        result = done.get(job)
+        if result is None:
+            rows.append(_row(job.input, job.output, "not done", **size))
+            continue
+        rows.append(
+            _row(
+                job.input,
+                job.output,
+                "failed" if result.error else "restored",
+                **size,
+                seconds=round(result.seconds, 3),
+                error=result.error,
+                lost=list(result.lost),
+                remarks=list(result.remarks),
+            )
+        )
+    return rows
+
+
+def _row(path: Path, target: Path | None, state: str, **more: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = dict.fromkeys(COLUMNS)
+    known = {"input": str(path), "output": target and str(target), "state": state}
+    return {**empty, "lost": [], "remarks": [], **known, **more}

@@ -1,0 +1,206 @@
+"""Doing the jobs: one file is read ahead and one written behind while the model works."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from multiaxis.errors import ImageError, explain
+from multiaxis.images import (
+    DEFAULT_MEGAPIXELS,
+    Picture,
+    check_write,
+    read_picture,
+    write_picture,
+)
+from multiaxis.restoration.jobs import Job, Result
+from multiaxis.restoration.ledger import Entry, add_entry, digest
+from multiaxis.restoration.output import Output
+from multiaxis.restoration.restorer import Restorer
+from multiaxis.streaming.streamed import OnFraction
+
+_log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+
+
+@dataclass
+class _Work:
+    """A job on its way; `error` stops it, and not the others."""
+
+    job: Job
+    picture: Picture | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    lost: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def result(self) -> Result:
+        return Result(self.job, self.seconds, self.error, self.lost, self.remarks)
+
+
+def run_jobs(
+    restorer: Restorer,
+    jobs: Iterable[Job],
+    *,
+    options: Output = Output(),  # noqa: B008 (frozen)
+    settings: str | None = None,
+    max_megapixels: float = DEFAULT_MEGAPIXELS,
+    on_result: Callable[[Result], None] | None = None,
+    on_progress: OnFraction | None = None,
+) -> list[Result]:
+    """Restore file after file. One that fails is recorded, and the others are done.
+
+    Parameters
+    ----------
+    restorer : Restorer
+    jobs : iterable of Job
+        From `plan_jobs`.
+    options : Output
+        As in `plan_jobs`.
+    settings : str, optional
+        Digest of the settings, to note what is finished so that a later run can resume.
+    max_megapixels : float
+        As in `plan_jobs`.
+    on_result : callable, optional
+        Receives each `Result` at once, from this thread, in the order of the jobs.
+    on_progress : callable, optional
+        Receives the finished fraction of the file in work.
+    """
+    results: list[Result] = []
+
+    def finish(work: _Work) -> None:
+        results.append(work.result())
+        if on_result:
+            on_result(results[-1])
+
+    with _remarks() as remarks, ThreadPoolExecutor(2, "files") as files:
+        steps = _Steps(restorer, options, settings, max_megapixels, remarks)
+        behind: Future[_Work] | None = None
+        waiting = iter(jobs)
+        ahead = _submit(files, steps.read, next(waiting, None))
+        while ahead is not None:
+            work = ahead.result()
+            ahead = _submit(files, steps.read, next(waiting, None))
+            steps.restore(work, on_progress)
+            if behind is not None:
+                finish(behind.result())
+            behind = files.submit(steps.write, work)
+        if behind is not None:
+            finish(behind.result())
+    return results
+
+
+def _submit(
+    files: ThreadPoolExecutor, read: Callable[[Job], _Work], job: Job | None
+) -> Future[_Work] | None:
+    return None if job is None else files.submit(read, job)
+
+
+class _Steps:
+    """The three steps of a job; each records what it takes, and what goes wrong."""
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        options: Output,
+        settings: str | None,
+        max_megapixels: float,
+        remarks: Callable[[], tuple[str, ...]],
+    ) -> None:
+        self.restorer, self.options, self.settings = restorer, options, settings
+        self.max_megapixels, self.remarks = max_megapixels, remarks
+
+    def read(self, job: Job) -> _Work:
+        work = _Work(job)
+        with self._recorded(work):
+            picture = read_picture(job.input, max_megapixels=self.max_megapixels)
+            work.picture = self.options.trim(picture)
+            _make_folder(job.output.parent)
+            check_write(
+                job.output,
+                work.picture,
+                overwrite=job.replaces,
+                depth=self.options.sample_type,
+            )
+        return work
+
+    def restore(self, work: _Work, on_progress: OnFraction | None) -> None:
+        if work.picture is None or work.error:
+            return
+        with self._recorded(work):
+            work.picture = self.restorer.restore_picture(
+                work.picture, depth=self.options.sample_type, on_progress=on_progress
+            )
+
+    def write(self, work: _Work) -> _Work:
+        picture, work.picture = work.picture, None
+        if picture is None or work.error:
+            return work
+        with self._recorded(work):
+            work.lost = write_picture(
+                work.job.output,
+                picture,
+                overwrite=work.job.replaces,
+                quality=self.options.quality,
+                before_publishing=lambda data: self._note(work.job, data),
+            )
+        return work
+
+    def _note(self, job: Job, data: bytes) -> None:
+        if self.settings is not None:
+            source = digest(job.input.read_bytes())
+            entry = Entry(job.output.name, source, self.settings, digest(data))
+            add_entry(job.output.parent, entry)
+
+    @contextmanager
+    def _recorded(self, work: _Work) -> Generator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
+            _log.debug("%s failed", work.job.input, exc_info=True)
+            error = explain(failure)
+            named = str(work.job.input) in error
+            work.error = error if named else f"{work.job.input}: {error}"
+        work.seconds += time.monotonic() - start
+        work.remarks += self.remarks()
+
+
+@contextmanager
+def _remarks() -> Generator[Callable[[], tuple[str, ...]]]:
+    """Collect warnings; what is given returns those of the thread that asks, and forgets them."""
+    found: dict[int, list[str]] = {}
+
+    def collect(message: Warning | str, *_: Any, **__: Any) -> None:
+        found.setdefault(threading.get_ident(), []).append(str(message))
+
+    def take() -> tuple[str, ...]:
+        return tuple(found.pop(threading.get_ident(), []))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RuntimeWarning)
+        warnings.showwarning = collect
+        yield take
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
+        ) from error
+
+
+def as_failed(job: Job, error: str) -> Result:
+    """Give the result of a job that was never done."""
+    return replace(Result(job, 0.0), error=error)

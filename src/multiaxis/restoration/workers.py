@@ -1,0 +1,116 @@
+"""The same jobs in several processes of one machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from multiaxis.restoration.jobs import Job, Result
+from multiaxis.restoration.restorer import Restorer
+from multiaxis.restoration.run import as_failed, run_jobs
+
+_ATTEMPTS = 2  # a job whose worker died is tried once more: it may not have been its fault
+
+_restorer: Restorer | None = None
+
+
+def run_in_workers(
+    restorer: Mapping[str, Any],
+    jobs: Sequence[Job],
+    workers: int,
+    *,
+    on_result: Callable[[Result], None] | None = None,
+    **how: Any,
+) -> list[Result]:
+    """Restore files in several processes, each with a restorer and its share of the cores.
+
+    Parameters
+    ----------
+    restorer : mapping
+        Arguments of `Restorer`.
+    jobs : sequence of Job
+    workers : int
+        How many processes.
+    on_result : callable, optional
+        Receives each `Result` at once, in the order of finishing.
+    **how
+        Further arguments of `run_jobs`.
+
+    Returns
+    -------
+    list of Result
+        In the order of finishing. A worker that is killed loses what it had in work, which is
+        tried once more; everything else goes on.
+    """
+    results: list[Result] = []
+    attempts = dict.fromkeys(jobs, 0)
+    while waiting := [job for job in jobs if job in attempts]:
+        context = multiprocessing.get_context("spawn")
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        pool = ProcessPoolExecutor(
+            min(workers, len(waiting)), context, _start, (dict(restorer), threads)
+        )
+        try:
+            for result in _run(pool, workers, waiting, attempts, how):
+                del attempts[result.job]
+                results.append(result)
+                if on_result:
+                    on_result(result)
+        except BrokenProcessPool:
+            continue  # those in work have one attempt less
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return results
+
+
+def _run(
+    pool: ProcessPoolExecutor,
+    workers: int,
+    jobs: list[Job],
+    attempts: dict[Job, int],
+    how: dict[str, Any],
+) -> Generator[Result]:
+    """Keep the workers busy; yield results. Only what is in work is in the pool's hands."""
+    left = iter(jobs)
+    running: dict[Future[Result], Job] = {}
+    broken: BrokenProcessPool | None = None
+    while True:
+        while broken is None and len(running) < workers:
+            job = next(left, None)
+            if job is None:
+                break
+            if attempts[job] == _ATTEMPTS:
+                yield as_failed(job, f"{job.input}: its worker died, {_ATTEMPTS} times")
+                continue
+            attempts[job] += 1
+            running[pool.submit(_do, job, how)] = job
+        if not running:
+            break
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            del running[future]
+            try:
+                yield future.result()
+            except BrokenProcessPool as error:
+                broken = error
+    if broken is not None:
+        raise broken
+
+
+def _start(restorer: dict[str, Any], threads: int) -> None:
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+    global _restorer  # noqa: PLW0603 (one for each process)
+    torch.set_num_threads(threads)
+    _restorer = Restorer(**restorer)
+
+
+def _do(job: Job, how: dict[str, Any]) -> Result:
+    assert _restorer is not None  # noqa: S101
+    (result,) = run_jobs(_restorer, [job], **how)
+    return result
