@@ -128,7 +128,7 @@ def plan_jobs(
         inputs,
         suffix if beside else None,
         recursive=recursive,
-        without=None if output is None or not Path(output).is_dir() else Path(output),
+        without=Path(output) if output and _is_folder(Path(output)) else None,
     )
     as_file = output is not None and _is_file_target(output, inputs, found.paths)
     jobs: list[Job] = []

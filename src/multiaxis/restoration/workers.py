@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from multiaxis.restoration.jobs import Job, Result
+from multiaxis.restoration.ledger import find_state, read_entries
 from multiaxis.restoration.restorer import Restorer
 from multiaxis.restoration.run import as_failed, run_jobs
 
@@ -88,7 +89,7 @@ def _run(
                 yield as_failed(job, f"{job.input}: its worker died, {_ATTEMPTS} times")
                 continue
             attempts[job] += 1
-            running[pool.submit(_do, job, how)] = job
+            running[pool.submit(_do, job, how, attempts[job])] = job
         if not running:
             break
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -110,7 +111,13 @@ def _start(restorer: dict[str, Any], threads: int) -> None:
     _restorer = Restorer(**restorer)
 
 
-def _do(job: Job, how: dict[str, Any]) -> Result:
+def _do(job: Job, how: dict[str, Any], attempt: int) -> Result:
+    settings = how.get("settings")
+    if attempt > 1 and settings is not None and job.output.is_file():
+        # The worker may have died between giving the output its name and telling so.
+        entries = read_entries(job.output.parent).get(job.output.name, [])
+        if find_state(entries, job.input, job.output, settings) == "finished":
+            return Result(job, 0.0)
     assert _restorer is not None  # noqa: S101
     (result,) = run_jobs(_restorer, [job], **how)
     return result
