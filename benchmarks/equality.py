@@ -18,7 +18,6 @@ import torch
 
 from multiaxis import Restorer, psnr
 from multiaxis.images import read_picture, to_unit
-from multiaxis.restoration.frame import restore_frames
 from multiaxis.restoration.padding import reflect_padding
 
 FOLDERS = {

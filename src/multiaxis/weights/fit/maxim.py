@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -55,9 +55,11 @@ def config_of(contents: Contents, origin: str) -> MaximConfig:
 
 def _config_from(contents: Contents, stated: str) -> MaximConfig:
     try:
-        given = json.loads(stated)
-        lists = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
-        return MaximConfig(**{**given, **lists})
+        fields: dict[str, Any] = json.loads(stated)
+        known: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+        }
+        return MaximConfig(**known)
     except (ValueError, TypeError, AttributeError, ConfigError) as error:
         raise WeightsError(
             f"{contents.path} states a configuration of no MAXIM ({error}): convert it again"

@@ -1,0 +1,7 @@
+"""Clips: frame after frame through a restorer; sound, subtitles and frame times as they were."""
+
+from multiaxis.video.clip import SUFFIXES, Clip, open_clip
+from multiaxis.video.restore import ClipResult, restore_clip
+from multiaxis.video.steady import Steady
+
+__all__ = ["SUFFIXES", "Clip", "ClipResult", "Steady", "open_clip", "restore_clip"]

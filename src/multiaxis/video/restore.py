@@ -1,0 +1,152 @@
+"""A clip, restored in segments that survive a crash, then joined with its other streams."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiaxis.errors import ConfigError, ImageError
+from multiaxis.progress import OnProgress, Progress
+from multiaxis.video.clip import Clip, decode, open_clip, probe
+from multiaxis.video.join import join
+from multiaxis.video.segments import Encoding, Segments, Writer
+from multiaxis.video.steady import Steady
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What became of a clip.
+
+    Attributes
+    ----------
+    frames : int
+        In the output.
+    resumed : int
+        Of them, those that an earlier run had restored.
+    remarks : tuple of str
+        What a user should know.
+    """
+
+    frames: int
+    resumed: int
+    remarks: tuple[str, ...]
+
+
+def restore_clip(  # noqa: PLR0913 (as many as its users need)
+    restore: Callable[[Values], Values],
+    source: Path,
+    target: Path,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
+    steady: float = 0.0,
+    settings: str = "",
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> ClipResult:
+    """Restore a clip frame by frame.
+
+    Parameters
+    ----------
+    restore : callable
+        Takes and gives float32 in [0, 1], shape (height, width, 3), upright; `Restorer`'s
+        `restore_values`.
+    source, target : Path
+        The target's suffix names the container: .mp4, .mkv, .mov, .webm.
+    start, end : float
+        Seconds; frames from `start` up to before `end`. By default all.
+    codec : str, optional
+        FFmpeg's name of an encoder; by default the source's kind.
+    crf : int, optional
+        Constant quality of that encoder; smaller is better and larger. By default one that does
+        not undo a restoration.
+    steady : float
+        Strength of `Steady`, 0 to 1.
+    settings : str
+        Digest of what decides a frame; segments of an earlier run with the same one are used.
+    overwrite : bool
+        Whether the target may be replaced. The source never is.
+    on_progress : callable, optional
+        Receives `Progress` in frames.
+
+    Returns
+    -------
+    ClipResult
+
+    Raises
+    ------
+    ConfigError
+        If a number or the encoder makes no sense.
+    ImageError
+        If the clip is damaged, HDR metadata apart, or the target cannot be written; what was
+        restored by then is kept for the next run.
+    """
+    _check(source, target, start, end, steady, overwrite=overwrite)
+    clip = probe(source)
+    with contextlib.closing(open_clip(source)) as container:
+        plan = Encoding.choose(clip, codec, crf, target)
+        key = [settings, plan.describe(), start, end, steady, *_identity(source)]
+        folder = target.with_name(f".{target.name[:80]}.segments")
+        segments = Segments(folder, json.dumps(key))
+        writer = Writer(segments, plan, clip, restore, Steady(steady) if steady else None)
+        total = _frames_between(clip, start, end)
+        for frame in _between(decode(container, source), start, end):
+            writer.add(frame)
+            if on_progress:
+                on_progress(Progress(source.name, writer.count, total, "frames"))
+        writer.finish()
+    if not writer.count:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ImageError(
+            f"no frame of {source} lies between {start:g} and {end} s: widen the range"
+        )
+    join(source, target, segments, clip, start, end, overwrite=overwrite)
+    shutil.rmtree(folder, ignore_errors=True)
+    return ClipResult(writer.count, writer.resumed, plan.remarks)
+
+
+def _check(
+    source: Path, target: Path, start: float, end: float | None, steady: float, *, overwrite: bool
+) -> None:
+    if not (start >= 0 and (end is None or end > start)):
+        raise ConfigError(f"from {start:g} to {end} s: accepted is a start before the end")
+    if not 0 <= steady <= 1:
+        raise ConfigError(f"steady is {steady:g}: accepted is 0 to 1")
+    if os.path.realpath(source) == os.path.realpath(target):
+        raise ImageError(f"the output {target} is the input: originals are never replaced")
+    if os.path.lexists(target) and not overwrite:
+        raise ImageError(f"the output {target} exists: pass --overwrite, or choose another with -o")
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    found = path.stat()
+    return str(path.resolve()), found.st_size, found.st_mtime_ns
+
+
+def _between(frames: Iterator[Any], start: float, end: float | None) -> Generator[Any]:
+    for frame in frames:
+        time = float(frame.pts * frame.time_base)
+        if end is not None and time >= end:
+            return
+        if time >= start:
+            yield frame
+
+
+def _frames_between(clip: Clip, start: float, end: float | None) -> int:
+    if not clip.seconds:
+        return clip.frames
+    shown = min(clip.seconds, clip.seconds if end is None else end) - start
+    return max(1, round(clip.frames * shown / clip.seconds))
