@@ -56,6 +56,20 @@ def test_heic(depth, bands, noise, tmp_path):
         write_picture(tmp_path / "b.heic", Picture(noise(4, 4, 3)))
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_heic_is_read_or_refused(seed, noise, tmp_path):
+    heic(tmp_path / "a.heic", noise(64, 64, 3))
+    data = bytearray((tmp_path / "a.heic").read_bytes())
+    rng = np.random.default_rng(seed)
+    for at in rng.integers(0, 400, 6):
+        data[at] = rng.integers(256)
+    (tmp_path / "a.heic").write_bytes(data)
+    try:
+        assert read_picture(tmp_path / "a.heic").pixels.size
+    except ImageError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (either is right)
+
+
 def test_raw(tmp_path):
     pytest.importorskip("rawpy")
     mosaic = np.full((96, 128), 20000, np.uint16)

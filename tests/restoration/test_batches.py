@@ -202,6 +202,30 @@ def test_other_formats_beside_their_inputs_are_not_restored_again(
     assert names == {"a.png", "a_derain.png", "b.jpg", "b_derain.png", ledger.NAME}
 
 
+def test_clips_and_pictures_in_one_command(
+    tree: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tree / "clip.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for _ in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 99, np.uint8), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    words = ["restore", tree / "clip.mkv", tree / "a.png", "--task", "derain"]
+    words += ["--weights", weights, "-o", f"{tmp_path}/out/"]
+    assert run(*words, "--dry-run") == 0
+    assert "5 frames" in capsys.readouterr().out
+    assert run(*words, "--steady", "0.5") == 0
+    assert sorted(outputs(tmp_path)) == ["a.png", "clip.mkv"]
+    assert "5 frames, in" in capsys.readouterr().err
+    assert run(*words) == 2, "outputs that exist stay"
+    (tree / "bad.mp4").write_bytes(b"nonsense")
+    assert run("restore", tree / "bad.mp4", "--task", "derain", "--weights", weights) == 2
+    assert "no clip that FFmpeg knows" in capsys.readouterr().err
+
+
 # Processes of their own
 
 

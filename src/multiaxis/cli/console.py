@@ -59,7 +59,7 @@ def progress(unit: str, *, quiet: bool = False) -> Generator[OnProgress]:
     Parameters
     ----------
     unit : str
-        ``"bytes"``, ``"pictures"`` or ``"megapixels"``.
+        ``"bytes"``, ``"pictures"``, ``"frames"`` or ``"megapixels"``.
     quiet : bool
         Show nothing.
     """
@@ -88,6 +88,7 @@ def _columns(unit: str) -> list[ProgressColumn]:
     amounts = {
         "bytes": DownloadColumn(),
         "pictures": MofNCompleteColumn(),
+        "frames": MofNCompleteColumn(),
         "megapixels": TextColumn("{task.completed:.1f}/{task.total:.1f} megapixels"),
     }
     return [

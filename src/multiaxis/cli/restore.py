@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from multiaxis.cli import batch, console
-from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED
+from multiaxis.cli import batch, clips, console
+from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED, OK
 from multiaxis.cli.options import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
@@ -96,9 +96,10 @@ def restore(
     limits: LimitOptions = DEFAULT_LIMITS,
     written: OutputOptions = OutputOptions(),
     files: BatchOptions = BatchOptions(),
+    video: clips.ClipOptions = clips.ClipOptions(),  # noqa: B008 (frozen)
     quiet: Annotated[Flag, Parameter(alias="-q")] = False,
 ) -> int:
-    """Restore pictures: denoise, deblur, derain, dehaze, brighten or retouch them.
+    """Restore pictures and clips: denoise, deblur, derain, dehaze, brighten or retouch them.
 
     The whole frame goes through the network at once, in bounded memory; tiles only on request.
     Originals are never changed.
@@ -106,7 +107,8 @@ def restore(
     Parameters
     ----------
     inputs
-        Files, folders (the pictures directly in them) and patterns such as "*.png".
+        Pictures, folders (the pictures directly in them), patterns such as "*.png"; and clips, each
+        by its name.
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance (brighten dark pictures) or
         retouch; or several in a row with commas between: denoise,enhance.
@@ -129,8 +131,24 @@ def restore(
     digest = settings_digest(settings)
     if files.report:
         check_report(files.report)
+    pictures, films = clips.split(inputs)
+    code = OK
+    if films:
+        code = clips.restore_clips(
+            films,
+            output,
+            "_" + "_".join(tasks),
+            restorer_arguments(task, model, limits, quality),
+            video,
+            digest,
+            overwrite=written.overwrite,
+            dry_run=files.dry_run,
+            quiet=quiet,
+        )
+        if not pictures or code == INTERRUPTED:
+            return code
     plan = plan_jobs(
-        inputs,
+        pictures,
         output,
         suffix="_" + "_".join(tasks),
         options=options,
@@ -150,7 +168,7 @@ def restore(
     note = digest if files.resume or len(plan.jobs) > 1 else None
     arguments = restorer_arguments(task, model, limits, quality)
     about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    return _run(plan, options, arguments, files, note, about, quiet=quiet)
+    return max(code, _run(plan, options, arguments, files, note, about, quiet=quiet))
 
 
 def _run(

@@ -67,22 +67,23 @@ def open_heic(data: bytes) -> Stored:
         raise _missing("HEIC files", "heic", "pillow-heif") from error
     try:
         file = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
+        width, height = file.size  # damaged files may open, and hold no picture
+        mode, info = file.mode, dict[str, Any](file.info)
     except Exception as error:
         raise ExtraCodecError from error
-    wide = file.mode.endswith(";16")
-    bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(file.mode.removesuffix(";16"), 0)
-    info: dict[str, Any] = dict(file.info)
+    wide = mode.endswith(";16")
+    bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(mode.removesuffix(";16"), 0)
     exif: bytes | None = info.get("exif") or None
 
     def decode() -> NDArray[Any]:
         try:
-            return np.array(file).reshape(file.size[1], file.size[0], bands)
+            return np.array(file).reshape(height, width, bands)
         except Exception as error:
             raise ExtraCodecError from error
 
     return Stored(
-        width=file.size[0],
-        height=file.size[1],
+        width=width,
+        height=height,
         bands=bands,
         depth="uint16" if wide else "uint8",
         pages=len(file),

@@ -75,7 +75,8 @@ def open_clip(path: Path) -> Any:
         raise ImageError(
             f"cannot read {path}: it is no clip that FFmpeg knows, or damaged ({_why(error)})"
         ) from error
-    if not container.streams.video or not container.streams.video[0].width:
+    # A stream of an unknown codec has no width at all.
+    if not getattr(next(iter(container.streams.video), None), "width", 0):
         container.close()
         raise ImageError(f"cannot read {path}: it holds no video; pictures and clips are accepted")
     return container
