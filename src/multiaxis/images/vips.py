@@ -34,6 +34,7 @@ _SPACES = {
     "float32": ("b-w", "scrgb"),
 }
 _EXTRAS = {"heic": open_heic, "raw": open_raw}
+_MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 _DEFAULT_DENSITY = 72 / 25.4  # pixels per mm, where a format insists on a number
 
 
@@ -259,6 +260,8 @@ def _metadata(image: Any, exif: bytes | None) -> Metadata:
     elif found["iptc"] and not found["iptc"].startswith(_PHOTOSHOP):
         found["iptc"] = None  # TIFF's own tag: already cut by libvips
     resolution = (image.xres, image.yres)
+    if not all(0 < value < _MOST_DENSE for value in resolution):
+        resolution = (1.0, 1.0)
     # Files that do not say are given 1.0, or 72 dpi where the format insists on a number.
     if all(abs(value - 1) < 1e-6 or abs(value - _DEFAULT_DENSITY) < 1e-3 for value in resolution):
         resolution = exif_resolution(found["exif"]) if found["exif"] else None
