@@ -70,7 +70,7 @@ def test_every_suffix_in_both_cases(folders, suffix):
         (["x.png", "a.png"], ["a.png"], "1 inputs have no target.*: x.png;"),
         ([f"{n}.png" for n in range(9)], ["a.png"], "0.png, 1.png, .*4.png and 4 more"),
         ([], ["a.png"], "no pictures in the folder of inputs"),
-        (["a.png"], ["a.txt"], "no pictures in the folder of targets .*accepted are .avif"),
+        (["a.png"], ["a.txt"], "no pictures in the folder of targets .*accepted are PNG"),
         (["a.png"], ["a.png", "a.jpg"], "two targets have the stem 'a': a.jpg and a.png"),
         (["a.png", "a.jpg"], ["a.png"], "two inputs have the stem 'a'"),
     ],

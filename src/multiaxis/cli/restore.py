@@ -118,9 +118,8 @@ def restore(
     quiet
         Print errors only.
     """
-    from multiaxis.restoration import Output, plan_jobs
-    from multiaxis.restoration.ledger import clear_parts, settings_digest
-    from multiaxis.restoration.report import check_report
+    from multiaxis.restoration import Output
+    from multiaxis.restoration.ledger import settings_digest
     from multiaxis.restoration.restorer import check_weights, split_tasks
 
     tasks = split_tasks(task)
@@ -129,46 +128,51 @@ def restore(
     options = Output(**asdict(written))
     settings = _settings(task, model, quality, limits, options)
     digest = settings_digest(settings)
-    if files.report:
-        check_report(files.report)
+    suffix = "_" + "_".join(tasks)
+    arguments = restorer_arguments(task, model, limits, quality)
     pictures, films = clips.split(inputs)
     code = OK
     if films:
-        code = clips.restore_clips(
-            films,
-            output,
-            "_" + "_".join(tasks),
-            restorer_arguments(task, model, limits, quality),
-            video,
-            digest,
-            overwrite=written.overwrite,
-            dry_run=files.dry_run,
-            quiet=quiet,
-        )
-        if not pictures or code == INTERRUPTED:
-            return code
+        how = {"overwrite": written.overwrite, "dry_run": files.dry_run, "quiet": quiet}
+        code = clips.restore_clips(films, output, suffix, arguments, video, digest, **how)
+    if not pictures or code == INTERRUPTED:
+        return code
+    plan = _plan(pictures, output, suffix, options, files, digest)
+    if files.dry_run:
+        return max(code, batch.show_plan(plan))
+    if not plan.jobs and not plan.finished:
+        for _, reason in plan.refused:
+            console.complain(reason)
+        return BAD_INPUT
+    note = digest if files.resume or len(plan.jobs) > 1 else None
+    about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    return max(code, _run(plan, options, arguments, files, note, about, quiet=quiet))
+
+
+def _plan(
+    pictures: list[str],
+    output: str | None,
+    suffix: str,
+    options: Output,
+    files: BatchOptions,
+    digest: str,
+) -> Plan:
+    from multiaxis.restoration import plan_jobs
+    from multiaxis.restoration.ledger import clear_parts
+
     plan = plan_jobs(
         pictures,
         output,
-        suffix="_" + "_".join(tasks),
+        suffix=suffix,
         options=options,
         recursive=files.recursive,
         resume=digest if files.resume else None,
         max_megapixels=files.max_megapixels,
     )
-    if files.dry_run:
-        return batch.show_plan(plan)
-    if not plan.jobs and not plan.finished:
-        for _, reason in plan.refused:
-            console.complain(reason)
-        return BAD_INPUT
-    if files.resume:
+    if files.resume and not files.dry_run:
         for folder in {job.output.parent for job in plan.jobs}:
             clear_parts(folder)
-    note = digest if files.resume or len(plan.jobs) > 1 else None
-    arguments = restorer_arguments(task, model, limits, quality)
-    about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    return max(code, _run(plan, options, arguments, files, note, about, quiet=quiet))
+    return plan
 
 
 def _run(
@@ -244,6 +248,10 @@ def _restore(
 
 
 def _check(files: BatchOptions) -> None:
+    from multiaxis.restoration.report import check_report
+
+    if files.report:
+        check_report(files.report)
     if not files.max_megapixels > 0:
         raise ConfigError(
             f"--max-megapixels is {files.max_megapixels:g}: accepted is a positive number"

@@ -138,35 +138,41 @@ def plan_jobs(
     originals = {_real(path) for path in found.paths}
     for path in found.paths:
         target = _target(path, found.places[path], output, suffix, options, as_file=as_file)
-        try:
-            state = "" if resume is None else _state(path, target, resume)
-            if state == "finished":
-                finished.append((path, target))
-                taken[_real(target)] = path
-                continue
-            replaces = options.overwrite or state == "ours"
-            _check_target(target, originals, taken, overwrite=replaces)
-            header = probe_picture(path, max_megapixels=max_megapixels)
-            check_holds(
-                target,
-                depth=options.sample_type or header.depth,
-                alpha=header.alpha,
-                height=header.height,
-                width=header.width,
-            )
-        except (ImageError, MissingExtraError) as error:
-            refused.append((path, str(error)))
-        except OSError as error:  # a name that is too long, a folder that may not be entered
-            reason = f"cannot write {target}: {error.strerror}; choose another with -o"
-            refused.append((path, reason))
+        state = "" if resume is None else _state(path, target, resume)
+        if state == "finished":
+            finished.append((path, target))
         else:
-            taken[_real(target)] = path
-            jobs.append(Job(path, target, header.width, header.height, replaces))
+            replaces = options.overwrite or state == "ours"
+            try:
+                _check_target(target, originals, taken, overwrite=replaces)
+                jobs.append(_job(path, target, options, max_megapixels, replaces=replaces))
+            except (ImageError, MissingExtraError) as error:
+                refused.append((path, str(error)))
+                continue
+            except OSError as error:  # a name that is too long, a folder that may not be entered
+                reason = f"cannot write {target}: {error.strerror}; choose another with -o"
+                refused.append((path, reason))
+                continue
+        taken[_real(target)] = path
     return Plan(tuple(jobs), tuple(refused), found.others, found.earlier, tuple(finished))
 
 
+def _job(
+    path: Path, target: Path, options: Output, max_megapixels: float, *, replaces: bool
+) -> Job:
+    header = probe_picture(path, max_megapixels=max_megapixels)
+    check_holds(
+        target,
+        depth=options.sample_type or header.depth,
+        alpha=header.alpha,
+        height=header.height,
+        width=header.width,
+    )
+    return Job(path, target, header.width, header.height, replaces)
+
+
 def _state(path: Path, target: Path, settings: str) -> str:
-    if not target.is_file():
+    if not os.path.isfile(target):  # noqa: PTH113 (impossible names are no error here)
         return ""
     entries = read_entries(target.parent).get(target.name, [])
     return find_state(entries, path, target, settings)

@@ -263,10 +263,10 @@ def split_tasks(task: str) -> list[str]:
     ConfigError
         If one is unknown.
     """
-    names = [name.strip() for name in str(task).split(",")]
+    names = [name.strip() for name in task.split(",")] if isinstance(task, str) else [task]  # pyright: ignore[reportUnnecessaryIsInstance]
     for name in names:
         check_task(name)
-    return names
+    return list(names)
 
 
 def check_weights(weights: str | Path | None, tasks: Sequence[str]) -> None:

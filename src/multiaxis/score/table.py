@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiaxis.errors import ConfigError, ImageError
-from multiaxis.images import READABLE_SUFFIXES, list_pictures
+from multiaxis.images import list_pictures
+from multiaxis.images.formats import READABLE_NAMES
 from multiaxis.images.publish import publish
 from multiaxis.score.protocol import Score
 
@@ -35,8 +36,9 @@ def _pictures(role: str, folder: Path) -> dict[str, Path]:
             )
         pictures[path.stem] = path
     if not pictures:
-        accepted = " ".join(sorted(READABLE_SUFFIXES))
-        raise ImageError(f"no pictures in the folder of {role} {folder}; accepted are {accepted}")
+        raise ImageError(
+            f"no pictures in the folder of {role} {folder}; accepted are {READABLE_NAMES}"
+        )
     return pictures
 
 

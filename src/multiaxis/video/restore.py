@@ -96,26 +96,37 @@ def restore_clip(  # noqa: PLR0913 (as many as its users need)
     """
     _check(source, target, start, end, steady, overwrite=overwrite)
     clip = probe(source)
+    plan = Encoding.choose(clip, codec, crf, target)
+    key = [settings, plan.describe(), start, end, steady, *_identity(source)]
+    folder = target.with_name(f".{target.name[:80]}.segments")
+    segments = Segments(folder, json.dumps(key))
+    writer = Writer(segments, plan, clip, restore, Steady(steady) if steady else None)
+    _write(writer, source, clip, start, end, on_progress)
+    join(source, target, segments, clip, start, end, overwrite=overwrite)
+    shutil.rmtree(folder, ignore_errors=True)
+    return ClipResult(writer.count, writer.resumed, plan.remarks)
+
+
+def _write(
+    writer: Writer,
+    source: Path,
+    clip: Clip,
+    start: float,
+    end: float | None,
+    on_progress: OnProgress | None,
+) -> None:
+    total = _frames_between(clip, start, end)
     with contextlib.closing(open_clip(source)) as container:
-        plan = Encoding.choose(clip, codec, crf, target)
-        key = [settings, plan.describe(), start, end, steady, *_identity(source)]
-        folder = target.with_name(f".{target.name[:80]}.segments")
-        segments = Segments(folder, json.dumps(key))
-        writer = Writer(segments, plan, clip, restore, Steady(steady) if steady else None)
-        total = _frames_between(clip, start, end)
         for frame in _between(decode(container, source), start, end):
             writer.add(frame)
             if on_progress:
                 on_progress(Progress(source.name, writer.count, total, "frames"))
         writer.finish()
     if not writer.count:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(writer.segments.folder, ignore_errors=True)
         raise ImageError(
             f"no frame of {source} lies between {start:g} and {end} s: widen the range"
         )
-    join(source, target, segments, clip, start, end, overwrite=overwrite)
-    shutil.rmtree(folder, ignore_errors=True)
-    return ClipResult(writer.count, writer.resumed, plan.remarks)
 
 
 def _check(
