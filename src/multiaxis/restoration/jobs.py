@@ -142,32 +142,40 @@ def plan_jobs(
         if state == "finished":
             finished.append((path, target))
         else:
-            replaces = options.overwrite or state == "ours"
-            try:
-                _check_target(target, originals, taken, overwrite=replaces)
-                jobs.append(_job(path, target, options, max_megapixels, replaces=replaces))
-            except (ImageError, MissingExtraError) as error:
-                refused.append((path, str(error)))
+            may_replace = options.overwrite or state == "ours"
+            made = _job(path, target, options, max_megapixels, originals, taken, may_replace)
+            if isinstance(made, str):
+                refused.append((path, made))
                 continue
-            except OSError as error:  # a name that is too long, a folder that may not be entered
-                reason = f"cannot write {target}: {error.strerror}; choose another with -o"
-                refused.append((path, reason))
-                continue
+            jobs.append(made)
         taken[_real(target)] = path
     return Plan(tuple(jobs), tuple(refused), found.others, found.earlier, tuple(finished))
 
 
 def _job(
-    path: Path, target: Path, options: Output, max_megapixels: float, *, replaces: bool
-) -> Job:
-    header = probe_picture(path, max_megapixels=max_megapixels)
-    check_holds(
-        target,
-        depth=options.sample_type or header.depth,
-        alpha=header.alpha,
-        height=header.height,
-        width=header.width,
-    )
+    path: Path,
+    target: Path,
+    options: Output,
+    max_megapixels: float,
+    originals: set[str],
+    taken: dict[str, Path],
+    replaces: bool,  # noqa: FBT001 (private)
+) -> Job | str:
+    """Give the job, or why there is none."""
+    try:
+        _check_target(target, originals, taken, overwrite=replaces)
+        header = probe_picture(path, max_megapixels=max_megapixels)
+        check_holds(
+            target,
+            depth=options.sample_type or header.depth,
+            alpha=header.alpha,
+            height=header.height,
+            width=header.width,
+        )
+    except (ImageError, MissingExtraError) as error:
+        return str(error)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        return f"cannot write {target}: {error.strerror}; choose another with -o"
     return Job(path, target, header.width, header.height, replaces)
 
 
