@@ -27,8 +27,8 @@ app = App(
 app.command(
     "multiaxis.cli.restore:restore",
     name="restore",
-    help="Denoise, deblur, derain, dehaze, brighten or retouch pictures.\n\n"
-    "Each picture is restored whole, never in tiles. Originals are never changed.",
+    help="Denoise, deblur, derain, dehaze, brighten or retouch pictures and clips.\n\n"
+    "Each picture is restored whole, unless --tile is asked for. Originals are never changed.",
 )
 app.command(
     "multiaxis.cli.compare:compare",

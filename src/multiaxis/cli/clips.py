@@ -15,9 +15,6 @@ from multiaxis.cli.options import load_restorer
 from multiaxis.errors import ConfigError, MultiaxisError, explain
 from multiaxis.progress import Progress
 
-_KNOWN = "mp4 mkv mov m4v webm avi ts mts m2ts mpg mpeg wmv flv 3gp"
-_SUFFIXES = {f".{name}" for name in _KNOWN.split()}  # without importing the room: help is quick
-
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class ClipOptions:
 
 def split(inputs: list[str]) -> tuple[list[str], list[Path]]:
     """Part the words that name clips from the others."""
-    clips = [word for word in inputs if Path(word).suffix.lower() in _SUFFIXES]
+    clips = [word for word in inputs if _is_clip(Path(word))]
     return [word for word in inputs if word not in clips], [Path(word) for word in clips]
 
 
@@ -114,11 +111,17 @@ def restore_clips(
     return code
 
 
+def _is_clip(path: Path) -> bool:
+    from multiaxis.video import SUFFIXES
+
+    return path.suffix.lower() in SUFFIXES
+
+
 def _target(path: Path, output: str | None, suffix: str, *, single: bool) -> Path:
     if output is None:
         return path.with_name(f"{path.stem}{suffix}{path.suffix}")
     named = Path(output)
-    if named.suffix.lower() in _SUFFIXES and not named.is_dir():
+    if _is_clip(named) and not named.is_dir():
         if not single:
             raise ConfigError(f"the output {output} is a file, and the inputs are several clips")
         return named

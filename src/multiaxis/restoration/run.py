@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -199,8 +199,3 @@ def _make_folder(folder: Path) -> None:
         raise ImageError(
             f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
         ) from error
-
-
-def as_failed(job: Job, error: str) -> Result:
-    """Give the result of a job that was never done."""
-    return replace(Result(job, 0.0), error=error)

@@ -13,7 +13,7 @@ from typing import Any
 from multiaxis.restoration.jobs import Job, Result
 from multiaxis.restoration.ledger import find_state, read_entries
 from multiaxis.restoration.restorer import Restorer
-from multiaxis.restoration.run import as_failed, run_jobs
+from multiaxis.restoration.run import run_jobs
 
 _ATTEMPTS = 2  # a job whose worker died is tried once more: it may not have been its fault
 
@@ -86,7 +86,7 @@ def _run(
             if job is None:
                 break
             if attempts[job] == _ATTEMPTS:
-                yield as_failed(job, f"{job.input}: its worker died, {_ATTEMPTS} times")
+                yield Result(job, 0.0, f"{job.input}: its worker died, {_ATTEMPTS} times")
                 continue
             attempts[job] += 1
             running[pool.submit(_do, job, how, attempts[job])] = job
