@@ -6,6 +6,8 @@ MultiaxisError
 ├── ImageError                       a picture that cannot be read, or cannot be written
 ├── WeightsError                     a checkpoint that is unreadable, or does not fit the model
 │   └── WeightsUnavailableError      no source has the checkpoint
+├── DataError                        training data that cannot be used
+├── TrainingError                    a training that cannot go on
 ├── ExportError                      a model cannot be exported, or its file computes something else
 └── MissingExtraError (ImportError)  a feature whose optional package is not installed
 
@@ -40,6 +42,14 @@ class WeightsError(MultiaxisError):
 
 class WeightsUnavailableError(WeightsError):
     """None of the sources of a checkpoint answered."""
+
+
+class DataError(MultiaxisError):
+    """Training data is missing, or cannot be used."""
+
+
+class TrainingError(MultiaxisError):
+    """A training cannot be begun, gone on with, or saved."""
 
 
 class ExportError(MultiaxisError):

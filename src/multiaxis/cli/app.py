@@ -49,6 +49,18 @@ app.command(
 app.command(
     "multiaxis.cli.export:export", name="export", help="Write a model as an ONNX file, checked."
 )
+app.command(
+    "multiaxis.cli.train:train",
+    name="train",
+    help="Train a model by a recipe.\n\n"
+    "Stop it with Ctrl-C or SIGTERM: it saves first, and the same command goes on from there.",
+)
+app.command(
+    "multiaxis.cli.degrade:degrade",
+    name="degrade",
+    help="Spoil pictures on purpose: noise, blur, rain, haze, darkness, JPEG.\n\n"
+    "What was drawn is printed for each picture, in words that --with takes again.",
+)
 app.command("multiaxis.cli.models:models", name="models", help="List the models.")
 _weights = App(name="weights", help="List, fetch, check and convert checkpoints.")
 _weights.command(

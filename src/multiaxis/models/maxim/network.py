@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from multiaxis.axis.layers import dense, lecun_normal
 from multiaxis.errors import ConfigError, ShapeError
@@ -69,6 +71,7 @@ class Stage(nn.Module):
     def __init__(self, config: MaximConfig, *, is_first: bool, is_last: bool) -> None:
         super().__init__()
         self.depth, self.scales = config.depth, config.num_supervision_scales
+        self.recomputes = False
         levels, bias, width = range(config.depth), config.use_bias, config.width
         self.input_convs = nn.ModuleList(
             Conv2d(config.in_channels, width(i), 3, bias=bias) for i in range(self.scales)
@@ -154,10 +157,19 @@ class Stage(nn.Module):
         """
         bridges, x = self._encode(images, before)
         for block in self.bottleneck:
-            x = block(x)
+            x = self._call(block, x)
         skips = self._gate_bridges(bridges, x)
         decoded = self._decode(x, skips)
         return self._finish(images, bridges, decoded, final_only=final_only)
+
+    def blocks(self) -> list[nn.Module]:
+        """List encoders, bottleneck, gates of the bridges, and decoders."""
+        return [*self.encoders, *self.bottleneck, *self.bridge_gates, *self.decoders]
+
+    def _call(self, block: nn.Module, *maps: Tensor | None) -> Any:
+        if self.recomputes and self.training and torch.is_grad_enabled():
+            return checkpoint(block, *maps, use_reentrant=False)
+        return block(*maps)
 
     def _encode(self, images: list[Tensor], before: Handover | None) -> tuple[list[Tensor], Tensor]:
         inputs = [conv(image) for conv, image in zip(self.input_convs, images, strict=True)]
@@ -168,7 +180,7 @@ class Stage(nn.Module):
         bridges: list[Tensor] = []
         for level, encoder in enumerate(self.encoders):
             skip = inputs[level] if level < self.scales else None
-            x, bridge = encoder(x, skip, before.earlier[level] if before else None)
+            x, bridge = self._call(encoder, x, skip, before.earlier[level] if before else None)
             bridges.append(bridge)
         return bridges, x
 
@@ -177,7 +189,9 @@ class Stage(nn.Module):
         for level in reversed(range(self.depth)):
             rescales = self.bridge_rescales[level].children()
             parts = [rescale(x) for rescale, x in zip(rescales, bridges, strict=True)]
-            skips[level], gate = self.bridge_gates[level](torch.cat(parts, dim=-1), gate)
+            skips[level], gate = self._call(
+                self.bridge_gates[level], torch.cat(parts, dim=-1), gate
+            )
         return [skips[level] for level in range(self.depth)]
 
     def _decode(self, x: Tensor, skips: list[Tensor]) -> list[Tensor]:
@@ -186,7 +200,8 @@ class Stage(nn.Module):
             rescales = self.skip_rescales[level].children()
             parts = [rescale(skip) for rescale, skip in zip(rescales, skips, strict=True)]
             # The bridges are joined fine to coarse, these coarse to fine: as in the authors' code.
-            x = decoded[level] = self.decoders[level](x, torch.cat(parts[::-1], dim=-1))
+            skip = torch.cat(parts[::-1], dim=-1)
+            x = decoded[level] = self._call(self.decoders[level], x, skip)
         return [decoded[level] for level in range(self.depth)]
 
     def _finish(
@@ -278,6 +293,22 @@ class Maxim(nn.Module):
                 "restored picture, or load the authors' full checkpoint for every scale"
             )
         return self._run(x, final_only=False)
+
+    def forward_available(self, x: Tensor) -> list[list[Tensor]]:
+        """Return every picture that there is a head for: `forward_stages` where none is missing.
+
+        The last stage gives its full size only where it lacks coarse heads.
+        """
+        return self._run(x, final_only=bool(self.missing_heads))
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's)
+        """Recompute each block in the backward pass instead of keeping its maps."""
+        for stage in self.stages:
+            stage.recomputes = enable  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+
+    def blocks(self) -> list[nn.Module]:
+        """List the blocks that are worth compiling or recomputing by themselves."""
+        return [block for stage in self.stages for block in stage.blocks()]  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
 
     @property
     def missing_heads(self) -> list[int]:

@@ -190,6 +190,10 @@ class MaxViT(nn.Module):
         """Recompute each block in the backward pass instead of keeping its maps."""
         self._checkpoints_gradients = enable
 
+    def blocks(self) -> list[nn.Module]:
+        """List the blocks that are worth compiling by themselves."""
+        return [block for stage in self.stages for block in stage]  # pyright: ignore[reportGeneralTypeIssues]
+
     def freeze_stages(self, count: int) -> None:
         """Exclude the stem and the first stages from training, with their batch statistics.
 

@@ -1,0 +1,114 @@
+"""``multiaxis train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from multiaxis.cli import console
+from multiaxis.cli.codes import OK
+from multiaxis.cli.options import Flag
+from multiaxis.errors import ConfigError
+
+if TYPE_CHECKING:
+    from multiaxis.train.log import Report
+
+
+def train(
+    recipe: str | None = None,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    set: Annotated[list[str] | None, Parameter(negative=())] = None,
+    list_recipes: Annotated[Flag, Parameter(name="--list")] = False,
+    show: Flag = False,
+    dry_run: Flag = False,
+    quiet: Annotated[Flag, Parameter(alias="-q")] = False,
+) -> int:
+    """Train a model by a recipe, or go on with a training that was stopped.
+
+    Stop it with Ctrl-C or SIGTERM: it saves first, and the same command goes on from there.
+
+    Parameters
+    ----------
+    recipe
+        A name that --list shows.
+    output
+        Folder for checkpoints, log and weights; runs/RECIPE by default.
+    set
+        A field of the recipe and its value, such as optim.lr=3e-4 or data.folder=photos; for
+        several, give the option several times. --show lists the fields.
+    list_recipes
+        List the recipes.
+    show
+        Print the recipe with its fields, and train nothing.
+    dry_run
+        Build everything, do two steps on made-up data of the real shape, and say what the whole
+        would take.
+    quiet
+        Print errors only.
+    """
+    from multiaxis.recipes import RECIPES, get_recipe
+    from multiaxis.recipes.override import override
+
+    if list_recipes:
+        for known in RECIPES.values():
+            console.say(f"{known.name:28}  {known.about.splitlines()[0]}")
+        return OK
+    if recipe is None:
+        raise ConfigError("no recipe was named: multiaxis train --list shows them")
+    chosen = override(get_recipe(recipe), set or [])
+    if show:
+        from multiaxis.recipes.describe import fields_of
+
+        console.say(chosen.about)
+        for name, value in fields_of(chosen):
+            console.say(f"  {name} = {value}")
+        return OK
+    if dry_run:
+        from multiaxis.train.dry import dry_run as rehearse
+
+        console.say(str(rehearse(chosen)))
+        return OK
+    return _train(chosen.name, chosen, output, quiet=quiet)
+
+
+def _train(name: str, chosen: object, output: Path | None, *, quiet: bool) -> int:
+    from multiaxis.recipes import Recipe
+    from multiaxis.train import train as run
+
+    assert isinstance(chosen, Recipe)  # noqa: S101 (typed so that help loads no torch)
+    folder = output or Path("runs") / name
+
+    def report(state: Report) -> None:
+        if not quiet:
+            console.say(line(state))
+        for complaint in state.complaints:
+            console.complain(f"left out: {complaint}")
+
+    outcome = run(chosen, folder, on_report=report)
+    if outcome.stopped_by is not None:
+        console.complain(
+            f"stopped at step {outcome.step} of {chosen.run.steps} and saved in {folder}; the same "
+            "command goes on from there"
+        )
+        return 128 + outcome.stopped_by
+    console.note(f"{outcome.step} steps; weights: {outcome.weights}", quiet=quiet)
+    return OK
+
+
+def line(state: Report) -> str:
+    """Put a report into one line."""
+    if state.score is not None:
+        return f"step {state.step:>8}  held out: {state.score:.3f}"
+    counts = "".join(
+        f"  {count} {what}"
+        for count, what in ((state.skipped, "skipped"), (state.unreadable, "unreadable"))
+        if count
+    )
+    return (
+        f"step {state.step:>8} of {state.steps}  loss {state.loss:.5f}  rate {state.rate:.2e}  "
+        f"{state.per_second:.1f} samples/s  {console.duration(state.seconds_left)} left{counts}"
+    )

@@ -1,0 +1,1 @@
+"""What training sees: pairs of pictures, or labelled ones, cut, turned and mixed."""

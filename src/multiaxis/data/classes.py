@@ -1,0 +1,146 @@
+"""Labelled pictures: one folder for each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from multiaxis.data.augment import erase, rand_augment
+from multiaxis.data.pictures import Pictures, find_pictures
+from multiaxis.errors import DataError
+
+AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of Inception's crop, which the authors' code uses
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassFolders:
+    """A folder with a folder of pictures for each class; classes are in the order of their names.
+
+    Attributes
+    ----------
+    folder : str
+    size : int
+        Side of the squares that the model sees, pixels.
+    train : bool
+        Random crops and the augmentations below; otherwise the whole picture's middle.
+    crop : str
+        ``inception``: a random part of random area and aspect; ``pad``: a square of the same size
+        from the picture with a border of an eighth, for pictures that are small already.
+    flip : bool
+        Half of the pictures mirrored.
+    layers, magnitude : int
+        RandAugment's.
+    erase : float
+        Probability of filling a random part with noise.
+    keep : bool
+        Keep decoded pictures in memory.
+    """
+
+    folder: str
+    size: int = 224
+    train: bool = True
+    crop: str = "inception"
+    flip: bool = True
+    layers: int = 0
+    magnitude: int = 0
+    erase: float = 0.0
+    keep: bool = False
+
+    def open(self) -> ClassSource:
+        """Find classes and pictures.
+
+        Raises
+        ------
+        DataError
+            If there are no classes, or one has no picture.
+        """
+        root = Path(self.folder).expanduser()
+        if not root.is_dir():
+            raise DataError(f"{root} is no folder: name one with a folder for each class")
+        classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        if not classes:
+            raise DataError(f"{root} holds no folders: wanted is one for each class")
+        items = [(path, k) for k, c in enumerate(classes) for path in find_pictures(c)]
+        return ClassSource(self, [c.name for c in classes], items)
+
+
+class ClassSource:
+    """Opened `ClassFolders`: a `multiaxis.data.source.Source`.
+
+    Attributes
+    ----------
+    classes : list of str
+    """
+
+    def __init__(
+        self, about: ClassFolders, classes: list[str], items: list[tuple[Path, int]]
+    ) -> None:
+        self.about, self.classes = about, classes
+        self._pictures = Pictures([path for path, _ in items], keep=about.keep)
+        self._labels = [label for _, label in items]
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def name(self, index: int) -> str:
+        """Name the file."""
+        return str(self._pictures.paths[index])
+
+    def sample(
+        self, index: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Cut and change a picture; values in [-1, 1], as MaxViT takes them."""
+        picture = Image.fromarray(self._pictures.read(index))
+        about = self.about
+        if not about.train:
+            shown = np.asarray(_middle(picture, about.size))
+        else:
+            cut = _inception if about.crop == "inception" else _padded
+            part = cut(picture, about.size, rng)
+            if about.flip and rng.random() < 0.5:
+                part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            part = rand_augment(part, about.layers, about.magnitude, rng)
+            shown = np.asarray(part)
+            if rng.random() < about.erase:
+                shown = erase(shown, rng)
+        values = shown.astype(np.float32) / np.float32(127.5) - 1
+        return values, np.asarray(self._labels[index], np.int64)
+
+
+def _middle(picture: Image.Image, size: int) -> Image.Image:
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    return picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
+
+
+def _inception(picture: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
+    width, height = picture.size
+    for _ in range(10):
+        area = width * height * rng.uniform(*AREA)
+        aspect = np.exp(rng.uniform(*np.log(ASPECT)))
+        w, h = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = rng.integers(width - w + 1), rng.integers(height - h + 1)
+            box = (int(left), int(top), int(left) + w, int(top) + h)
+            return picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    return _middle(picture, size)
+
+
+def _padded(picture: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
+    border = size // 8
+    small = np.asarray(_middle(picture, size))
+    wide = np.pad(small, [(border, border), (border, border), (0, 0)], mode="reflect")
+    top, left = rng.integers(2 * border + 1, size=2)
+    return Image.fromarray(wide[top : top + size, left : left + size])
+
+
+def class_count(spec: Any) -> int:
+    """Count the classes of a folder."""
+    return len(spec.open().classes)

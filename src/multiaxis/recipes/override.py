@@ -1,0 +1,105 @@
+"""Changing fields of a recipe by words: ``optim.lr=3e-4``."""
+
+from __future__ import annotations
+
+import ast
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from multiaxis.degrade import parse_chain
+from multiaxis.errors import ConfigError, unknown
+from multiaxis.recipes.recipe import Recipe
+
+
+def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
+    """Set fields by their dotted names.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    words : sequence of str
+        Each ``FIELD=VALUE``: ``run.steps=1000``, ``model.weights=derain``, ``optim.clip=none``,
+        ``data.degrade=rain,jpeg:quality=60``, ``model.config.features=16``.
+
+    Raises
+    ------
+    ConfigError
+        If a field is unknown, or a value is not of its type.
+    """
+    for word in words:
+        path, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigError(f"{word!r} sets nothing: accepted is FIELD=VALUE")
+        recipe = _set(recipe, path.strip().split("."), text.strip(), path)
+    return recipe
+
+
+def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
+    name, *rest = path
+    if isinstance(node, dict):
+        return {**node, name: _literal(text)}  # whoever builds from it knows what may be set
+    known = [field.name for field in fields(node)]
+    if name not in known:
+        raise unknown("field of " + type(node).__name__, name, known)
+    value = getattr(node, name)
+    if rest:
+        if not (is_dataclass(value) or isinstance(value, dict)):
+            raise ConfigError(f"{whole} names nothing: {name} has no fields of its own")
+        return replace(node, **{name: _set(value, rest, text, whole)})
+    if name == "degrade":
+        return replace(node, degrade=parse_chain(text))
+    hint = get_type_hints(type(node))[name]
+    if is_dataclass(value) or is_dataclass(hint):
+        raise ConfigError(f"{whole} has fields of its own: set one of them, {whole}.FIELD=VALUE")
+    return replace(node, **{name: _convert(hint, text, whole)})
+
+
+def _convert(hint: Any, text: str, whole: str) -> Any:
+    origin = get_origin(hint)
+    if origin is Literal:
+        if text not in get_args(hint):
+            raise unknown(f"value of {whole}", text, get_args(hint))
+        return text
+    if origin in (types.UnionType, typing.Union):
+        if text.lower() == "none" and type(None) in get_args(hint):
+            return None
+        return _convert(next(k for k in get_args(hint) if k is not type(None)), text, whole)
+    if origin is tuple:
+        return _several(get_args(hint), text, whole)
+    return _one(hint, text, whole)
+
+
+def _several(kinds: tuple[Any, ...], text: str, whole: str) -> tuple[Any, ...]:
+    parts = [p.strip() for p in text.strip("()").split(",") if p.strip()]
+    if kinds[1:] != (Ellipsis,) and len(parts) != len(kinds):
+        raise _unfit(whole, text, f"{len(kinds)} values with commas between")
+    return tuple(_convert(kinds[0], part, whole) for part in parts)
+
+
+def _one(kind: Any, text: str, whole: str) -> Any:
+    readers: dict[Any, tuple[Any, str]] = {
+        bool: ({"true": True, "false": False}.__getitem__, "true or false"),
+        int: (int, "a whole number"),
+        float: (float, "a number"),
+    }
+    if kind not in readers:
+        return text
+    read, accepted = readers[kind]
+    try:
+        return read(text.lower())
+    except (ValueError, KeyError):
+        raise _unfit(whole, text, accepted) from None
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _unfit(whole: str, text: str, accepted: str) -> ConfigError:
+    return ConfigError(f"{whole} is {text!r}: accepted is {accepted}")

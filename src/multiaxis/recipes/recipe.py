@@ -1,0 +1,180 @@
+"""What a training is: a tree of plain values. `multiaxis.train` does what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from multiaxis.data.classes import ClassFolders
+from multiaxis.data.restoration import CleanPhotographs, PairedFolders
+
+Data = CleanPhotographs | PairedFolders | ClassFolders
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """What is trained.
+
+    Attributes
+    ----------
+    name : str
+        As `multiaxis.create_model` takes it.
+    config : dict of str to value
+        Fields of the model's configuration that replace the variant's.
+    weights : str or None
+        Where to start: a published checkpoint's name, or a file; None is from scratch.
+    """
+
+    name: str
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    weights: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorationLoss:
+    """Charbonnier and frequency loss, summed over stages and scales (MAXIM, section 4.1).
+
+    Attributes
+    ----------
+    frequency : float
+        Weight of the frequency loss.
+    epsilon : float
+        Of the Charbonnier loss.
+    """
+
+    frequency: float = 0.1
+    epsilon: float = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationLoss:
+    """Cross entropy of mixed pictures (MaxViT, table 12).
+
+    Attributes
+    ----------
+    kind : str
+        ``softmax``; or ``sigmoid``: each class by itself, as for ImageNet-21K.
+    smoothing : float
+        Of the labels.
+    mixup, cutmix : float
+        Parameters of the Beta distributions; 0 switches one off.
+    """
+
+    kind: Literal["softmax", "sigmoid"] = "softmax"
+    smoothing: float = 0.1
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optim:
+    """How parameters move.
+
+    Attributes
+    ----------
+    kind : str
+        ``adam`` or ``adamw``.
+    lr : float
+        Peak learning rate.
+    final_lr : float
+        At the end of the schedule.
+    schedule : str
+        ``cosine``, ``linear`` or ``constant``, after the warm-up.
+    warmup : int
+        Steps in which the rate rises from nothing.
+    betas : tuple of float
+    weight_decay : float
+        Of everything but biases, norms and bias tables.
+    layer_decay : float
+        MaxViT: factor on the rate for each layer further from the head.
+    clip : float or None
+        Largest norm of all gradients together.
+    """
+
+    kind: Literal["adam", "adamw"] = "adam"
+    lr: float = 2e-4
+    final_lr: float = 1e-7
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: int = 0
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    layer_decay: float = 1.0
+    clip: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How long, how large, how often.
+
+    Attributes
+    ----------
+    steps : int
+        Updates of the parameters.
+    batch : int
+        Samples of one process in one pass; a step sees batch * accumulate * processes.
+    accumulate : int
+        Passes of a step.
+    precision : str
+        ``no`` (float32), ``bf16`` or ``fp16``.
+    ema : float
+        Decay of the averaged weights; 0 for none.
+    seed : int
+    log_every, validate_every, save_every : int
+        Steps.
+    keep : int
+        Checkpoints that stay; older ones are removed.
+    workers : int
+        Processes that prepare samples; 0 prepares them in the training's own.
+    recompute : bool
+        Recompute blocks in the backward pass: less memory, a third more time.
+    compile : bool
+        Compile each block with torch.compile.
+    patience : int
+        Steps in a row with infinite or undefined gradients until the training gives up.
+    tracker : str
+        ``tensorboard`` or another of Accelerate's, or ``none``.
+    """
+
+    steps: int
+    batch: int
+    accumulate: int = 1
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    ema: float = 0.0
+    seed: int = 0
+    log_every: int = 50
+    validate_every: int = 5000
+    save_every: int = 1000
+    keep: int = 2
+    workers: int = 4
+    recompute: bool = False
+    compile: bool = False
+    patience: int = 20
+    tracker: str = "tensorboard"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole training.
+
+    Attributes
+    ----------
+    name : str
+    about : str
+        Command, cost, and the result to expect.
+    model, data, loss, optim, run
+        See their classes.
+    valid : Data or None
+        What is scored on the way; never trained on.
+    valid_samples : int
+        How many samples of it.
+    """
+
+    name: str
+    about: str
+    model: ModelChoice
+    data: Data
+    loss: RestorationLoss | ClassificationLoss
+    optim: Optim
+    run: Run
+    valid: Data | None = None
+    valid_samples: int = 32

@@ -1,0 +1,22 @@
+"""Recipes by name."""
+
+from __future__ import annotations
+
+from multiaxis.errors import unknown
+from multiaxis.recipes.nano import nano_denoise
+from multiaxis.recipes.recipe import Recipe
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (nano_denoise(),)}
+
+
+def get_recipe(name: str) -> Recipe:
+    """Look a recipe up.
+
+    Raises
+    ------
+    ConfigError
+        If it is unknown; the nearest names are given.
+    """
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    return RECIPES[name]

@@ -1,0 +1,149 @@
+"""Checkpoints of a training: whole or not there, and only for the recipe that made them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from safetensors import SafetensorError
+
+from multiaxis.degrade import spell
+from multiaxis.errors import TrainingError
+from multiaxis.recipes.recipe import Recipe
+
+_PREFIX, _PART = "step_", ".part"
+_RECIPE = "recipe.json"
+# What may change between a stop and going on, without changing what is computed.
+_FREE = ("log_every", "validate_every", "save_every", "keep", "workers", "tracker", "patience")
+
+
+@dataclass
+class Position:
+    """How far a training is.
+
+    Attributes
+    ----------
+    step : int
+        Steps done; the samples of the next one follow from it.
+    skipped : int
+        Steps whose gradients were infinite or undefined, and which moved nothing.
+    unreadable : int
+        Items that could not be read.
+    """
+
+    step: int = 0
+    skipped: int = 0
+    unreadable: int = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """For Accelerate."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """For Accelerate."""
+        self.step, self.skipped = state["step"], state["skipped"]
+        self.unreadable = state["unreadable"]
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """Write a recipe as plain JSON values."""
+
+    def plain(value: Any) -> Any:
+        if hasattr(value, "__dataclass_fields__"):
+            return {k: plain(getattr(value, k)) for k in value.__dataclass_fields__}
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        return value
+
+    result = plain(recipe)
+    for part in ("data", "valid"):
+        chain = getattr(getattr(recipe, part), "degrade", None)
+        if chain is not None:
+            result[part]["degrade"] = spell(chain)
+    return json.loads(json.dumps(result))
+
+
+def newest(folder: Path) -> Path | None:
+    """Find the newest whole checkpoint of a training's folder."""
+    found = sorted(p for p in folder.glob(f"{_PREFIX}*") if not p.name.endswith(_PART))
+    return found[-1] if found else None
+
+
+def check_recipe(checkpoint: Path, recipe: Recipe) -> None:
+    """Refuse to go on with another recipe.
+
+    Raises
+    ------
+    TrainingError
+        If anything differs that changes what is computed.
+    """
+    try:
+        before = json.loads((checkpoint / _RECIPE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{checkpoint} states no recipe ({error}): remove it, or train into another folder"
+        ) from error
+    changed = sorted(_differences(before, describe(recipe), ""))
+    if changed:
+        raise TrainingError(
+            f"{checkpoint} is of another recipe, which differs in {'; '.join(changed[:4])}: train "
+            "into another folder with --output, or ask for the same recipe"
+        )
+
+
+def _differences(before: Any, now: Any, path: str) -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [k for k in {**before, **now} if k not in _FREE or path != "run."]
+        return [
+            d
+            for k in keys
+            if k != "about"
+            for d in _differences(before.get(k), now.get(k), f"{path}{k}.")
+        ]
+    return [] if before == now else [f"{path.rstrip('.')} ({before} then, {now} now)"]
+
+
+def save(accelerator: Accelerator, recipe: Recipe, folder: Path, step: int) -> None:
+    """Write a checkpoint under a temporary name, rename it, and remove those that are too old.
+
+    Raises
+    ------
+    TrainingError
+        If the disk does not take it. The older checkpoints stay.
+    """
+    whole = folder / f"{_PREFIX}{step:09d}"
+    part = whole.with_name(whole.name + _PART)
+    try:
+        accelerator.save_state(str(part))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            (part / _RECIPE).write_text(json.dumps(describe(recipe), indent=1), "utf-8")
+            if whole.exists():  # the same step once more: a stop right after a save
+                shutil.rmtree(whole)
+            part.rename(whole)
+            _rotate(folder, recipe.run.keep)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        last = newest(folder)
+        rest = f"the last whole one is {last}" if last else "there is none yet"
+        raise TrainingError(
+            f"cannot save the checkpoint of step {step} in {folder} ({error}); {rest}. Make room, "
+            "and run the same command again to go on from it"
+        ) from error
+    accelerator.wait_for_everyone()
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what a killed training left half-written."""
+    for part in folder.glob(f"{_PREFIX}*{_PART}"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _rotate(folder: Path, keep: int) -> None:
+    found = sorted(p for p in folder.glob(f"{_PREFIX}*") if not p.name.endswith(_PART))
+    for old in found[: -max(keep, 1)]:
+        shutil.rmtree(old, ignore_errors=True)

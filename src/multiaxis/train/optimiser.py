@@ -1,0 +1,43 @@
+"""The optimiser, and which parameters decay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from multiaxis.models.maxvit import MaxViT, parameter_groups
+from multiaxis.recipes.recipe import Optim
+
+
+def make_optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
+    """Make the optimiser of a recipe; groups remember their peak rate as ``peak_lr``."""
+    if isinstance(model, MaxViT):
+        groups = parameter_groups(
+            model, lr=optim.lr, weight_decay=optim.weight_decay, layer_decay=optim.layer_decay
+        )
+    else:
+        groups = _groups(model, optim)
+    for group in groups:
+        group["peak_lr"] = group["lr"]
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    return kinds[optim.kind](groups, lr=optim.lr, betas=optim.betas)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, share: float) -> float:
+    """Let every group learn with a share of its peak rate; returns the first group's rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak_lr"] * share
+    return optimiser.param_groups[0]["lr"]
+
+
+def _groups(model: nn.Module, optim: Optim) -> list[dict[str, Any]]:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim > 1]
+    vectors = [p for p in trained if p.ndim < 2]
+    return [
+        {"params": members, "lr": optim.lr, "weight_decay": decay}
+        for members, decay in ((matrices, optim.weight_decay), (vectors, 0.0))
+        if members
+    ]

@@ -1,0 +1,241 @@
+"""Everything that a training works with, made from its recipe."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration, set_seed
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from multiaxis.data.classes import ClassSource
+from multiaxis.data.source import NumberedSamples, Sample, collate
+from multiaxis.errors import ConfigError
+from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
+from multiaxis.train.checkpoint import Position, check_recipe, newest
+from multiaxis.train.objective import Classification, Objective, Restoration
+from multiaxis.train.optimiser import make_optimiser
+from multiaxis.weights.store import write_safetensors
+from multiaxis.zoo import create_model, open_model
+
+_log = logging.getLogger(__name__)
+VALIDATION_SEED = 2201_02973  # of the held-out crops and their noise: the same in every training
+
+
+@dataclass
+class Session:
+    """The parts of a training.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    folder : Path
+    accelerator : Accelerator
+    model : nn.Module
+        As the product knows it.
+    trained : nn.Module
+        As it is called in a step: wrapped for gradients of many processes.
+    optimiser : torch.optim.Optimizer
+    average : AveragedModel or None
+        The averaged weights.
+    objective : Restoration or Classification
+    samples : NumberedSamples
+    held_out : NumberedSamples or None
+    position : Position
+    """
+
+    recipe: Recipe
+    folder: Path
+    accelerator: Accelerator
+    model: nn.Module
+    trained: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
+    objective: Objective
+    samples: NumberedSamples
+    held_out: NumberedSamples | None
+    position: Position
+
+    @property
+    def best_model(self) -> nn.Module:
+        """The model that is scored and exported: of the averaged weights where there are any."""
+        return self.model if self.average is None else self.average.module
+
+    def export(self) -> Path:
+        """Write the weights as a file that every other part of the product loads."""
+        path = self.folder / "weights.safetensors"
+        if self.average is None:
+            state = self.accelerator.get_state_dict(self.trained)
+            state = {name.removeprefix("model."): value for name, value in state.items()}
+        else:
+            state = self.average.module.state_dict()
+        if self.accelerator.is_main_process:
+            about = {
+                "model": self.recipe.model.name,
+                "config": json.dumps(asdict(self.model.config)),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                "recipe": self.recipe.name,
+                "step": str(self.position.step),
+            }
+            write_safetensors(path, {n: v.detach().cpu() for n, v in state.items()}, about)
+        return path
+
+
+def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None) -> Session:
+    """Build what a recipe asks for, and go on from the newest checkpoint of the folder.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    folder : Path
+    model : Module, optional
+        Trained in place of the one that the recipe names.
+
+    Raises
+    ------
+    MultiaxisError
+        If the recipe cannot work: before anything was trained.
+    """
+    run = recipe.run
+    last = newest(folder)
+    if last:
+        check_recipe(last, recipe)
+    source = recipe.data.open()
+    samples = NumberedSamples(source, run.seed)
+    held_out = NumberedSamples(recipe.valid.open(), VALIDATION_SEED) if recipe.valid else None
+    set_seed(run.seed)
+    model = build_model(recipe.model) if model is None else model
+    model.train()
+    prepare_blocks(model, recompute=run.recompute, compile_=run.compile)
+    accelerator = Accelerator(
+        mixed_precision=run.precision,
+        log_with=None if run.tracker == "none" else run.tracker,
+        project_config=ProjectConfiguration(project_dir=str(folder)),
+    )
+    objective = make_objective(recipe, source)
+    model.to(accelerator.device)
+    average = None
+    if run.ema:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(run.ema), use_buffers=True)
+        average.eval()
+    optimiser = make_optimiser(model, recipe.optim)
+    trained, optimiser = accelerator.prepare(objective.wrap(model), optimiser)
+    position = Position()
+    accelerator.register_for_checkpointing(position)
+    if average is not None:
+        accelerator.register_for_checkpointing(average)
+    if last:
+        accelerator.load_state(str(last))
+    set_seed(run.seed + accelerator.process_index + 1) if not last else None
+    return Session(
+        recipe=recipe,
+        folder=folder,
+        accelerator=accelerator,
+        model=model,
+        trained=trained,
+        optimiser=optimiser,
+        average=average,
+        objective=objective,
+        samples=samples,
+        held_out=held_out,
+        position=position,
+    )
+
+
+def make_objective(recipe: Recipe, source: object) -> Objective:
+    """Make what the model is trained for; a class more or less than it knows is refused.
+
+    Raises
+    ------
+    ConfigError
+        If data and loss are of different kinds.
+    """
+    is_labelled = isinstance(source, ClassSource)
+    if isinstance(recipe.loss, ClassificationLoss) != is_labelled:
+        raise ConfigError(
+            f"the recipe {recipe.name} has {type(recipe.loss).__name__} for data of "
+            f"{type(recipe.data).__name__}: give it the loss of its data"
+        )
+    if isinstance(recipe.loss, ClassificationLoss):
+        assert isinstance(source, ClassSource)  # noqa: S101 (as was just found)
+        return Classification(recipe.loss, len(source.classes), recipe.run.seed)
+    return Restoration(recipe.loss)
+
+
+def build_model(choice: ModelChoice) -> nn.Module:
+    """Build the model of a recipe, with its weights if it names any."""
+    if choice.weights is not None and not choice.config:
+        return open_model(choice.weights)
+    return create_model(choice.name, weights=choice.weights, **choice.config)
+
+
+def prepare_blocks(model: nn.Module, *, recompute: bool, compile_: bool) -> None:
+    """Switch recomputation on, and compile each block by itself."""
+    if recompute:
+        model.set_grad_checkpointing(True)  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
+    if compile_:
+        for block in model.blocks():  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
+            block.compile()
+
+
+def batches(session: Session) -> Iterator[list[Sample]]:
+    """Give the passes of each step that is left, on the session's device.
+
+    Sample numbers of step s, pass a, process p: ((s * passes + a) * processes + p) * batch + i, so
+    that two processes see together what one with twice the batch sees.
+    """
+    run, accelerator = session.recipe.run, session.accelerator
+    processes, process = accelerator.num_processes, accelerator.process_index
+
+    def numbers() -> Iterator[list[int]]:
+        for k in range(session.position.step * run.accumulate, run.steps * run.accumulate):
+            first = (k * processes + process) * run.batch
+            yield list(range(first, first + run.batch))
+
+    loader = DataLoader(
+        session.samples,
+        batch_sampler=numbers(),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        collate_fn=collate,
+        num_workers=run.workers,
+        pin_memory=False,
+    )
+    passes: list[Sample] = []
+    first = session.position.step * run.accumulate
+    for number, sample in enumerate(loader, start=first):
+        moved = _to(sample, accelerator.device)
+        passes.append(session.objective.mixed(moved, number * processes + process))
+        if len(passes) == run.accumulate:
+            yield passes
+            passes = []
+
+
+@torch.no_grad()
+def validate(session: Session) -> float:
+    """Score the held-out samples; their mean."""
+    recipe, accelerator = session.recipe, session.accelerator
+    assert session.held_out is not None  # noqa: S101 (asked for by the loop only then)
+    model = session.best_model
+    was_training = model.training
+    model.eval()
+    mine = range(accelerator.process_index, recipe.valid_samples, accelerator.num_processes)
+    total = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
+    for number in mine:
+        sample = _to(collate([session.held_out[number]]), accelerator.device)
+        scores = session.objective.scores(model, sample.input, sample.target)
+        total += torch.tensor([scores.sum(), len(scores)], device=total.device)
+    model.train(was_training)
+    total = accelerator.reduce(total)
+    return float(total[0] / total[1])  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
+
+
+def _to(sample: Sample, device: torch.device) -> Sample:
+    def move(x: Tensor) -> Tensor:
+        return x.to(device, non_blocking=True)
+
+    return Sample(move(sample.input), move(sample.target), sample.complaints)
