@@ -79,6 +79,13 @@ def process_memory() -> int | None:
     return int(statm.read_text().split()[1]) * 4096
 
 
+def peak_memory_of_process() -> int:
+    """Return the most bytes that this process has held so far; 0 where that is unknown."""
+    status = Path("/proc/self/status")
+    rows = status.read_text().splitlines() if status.exists() else []
+    return next((int(r.split()[1]) * 1024 for r in rows if r.startswith("VmHWM")), 0)
+
+
 def level2_cache(root: Path = Path("/")) -> int | None:
     """Return the bytes of one core's level-2 cache, or None where that is unknown."""
     size = root / "sys/devices/system/cpu/cpu0/cache/index2/size"

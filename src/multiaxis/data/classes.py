@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from multiaxis.data.augment import erase, rand_augment
+from multiaxis.data.limits import check_limits
 from multiaxis.data.pictures import Pictures, find_pictures
 from multiaxis.errors import DataError
 
@@ -44,12 +45,16 @@ class ClassFolders:
     folder: str
     size: int = 224
     train: bool = True
-    crop: str = "inception"
+    crop: Literal["inception", "pad"] = "inception"
     flip: bool = True
     layers: int = 0
     magnitude: int = 0
     erase: float = 0.0
     keep: bool = False
+
+    def __post_init__(self) -> None:
+        limits = {"size": (8, 65536), "layers": (0, 16), "magnitude": (0, 30), "erase": (0, 1)}
+        check_limits("data", self, limits)
 
     def open(self) -> ClassSource:
         """Find classes and pictures.
@@ -139,8 +144,3 @@ def _padded(picture: Image.Image, size: int, rng: np.random.Generator) -> Image.
     wide = np.pad(small, [(border, border), (border, border), (0, 0)], mode="reflect")
     top, left = rng.integers(2 * border + 1, size=2)
     return Image.fromarray(wide[top : top + size, left : left + size])
-
-
-def class_count(spec: Any) -> int:
-    """Count the classes of a folder."""
-    return len(spec.open().classes)

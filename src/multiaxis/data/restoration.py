@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.data.crops import cut, mix, trim, turn
+from multiaxis.data.limits import check_limits
 from multiaxis.data.pictures import Pictures, find_pictures
 from multiaxis.degrade import Degradation, degrade
 from multiaxis.errors import DataError
@@ -49,6 +50,10 @@ class CleanPhotographs:
     shrink: tuple[int, ...] = (1,)
     keep: bool = True
 
+    def __post_init__(self) -> None:
+        limits = {"crop": (1, 65536), "mixup": (0, 1), "repeat": (1, 10**9), "shrink": (1, 64)}
+        check_limits("data", self, limits)
+
     def open(self) -> CleanSource:
         """Find the photographs."""
         return CleanSource(self, find_pictures(self.folder, recursive=True))
@@ -74,6 +79,9 @@ class PairedFolders:
     crop: int = 256
     mixup: float = 0.5
     keep: bool = False
+
+    def __post_init__(self) -> None:
+        check_limits("data", self, {"crop": (1, 65536), "mixup": (0, 1)})
 
     def open(self) -> PairedSource:
         """Pair the files, and compare their sizes by their headers.

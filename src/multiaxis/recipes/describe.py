@@ -18,21 +18,18 @@ def _walk(node: Any, path: str) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     for field in fields(node):
         name, value = path + field.name, getattr(node, field.name)
-        if field.name == "degrade":
-            lines.append((name, spell(value)))
-        elif is_dataclass(value):
+        if is_dataclass(value):
             lines += _walk(value, name + ".")
         elif isinstance(value, dict):
             lines += [(f"{name}.{key}", repr(v)) for key, v in value.items()]
-        elif path or field.name == "valid_samples":
-            lines.append(
-                (
-                    name,
-                    ",".join(map(str, value))
-                    if isinstance(value, tuple)
-                    else str(value).lower()
-                    if value is None or isinstance(value, bool)
-                    else str(value),
-                )
-            )
+        elif field.name == "degrade":
+            lines.append((name, spell(value)))
+        elif name not in ("name", "about", "valid"):
+            lines.append((name, _words(value)))
     return lines
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_words, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from multiaxis.data.classes import ClassFolders
+from multiaxis.data.limits import check_limits
 from multiaxis.data.restoration import CleanPhotographs, PairedFolders
+from multiaxis.errors import ConfigError
 
 Data = CleanPhotographs | PairedFolders | ClassFolders
 
@@ -23,11 +25,15 @@ class ModelChoice:
         Fields of the model's configuration that replace the variant's.
     weights : str or None
         Where to start: a published checkpoint's name, or a file; None is from scratch.
+    from_input : bool
+        MAXIM from scratch: start the last stage's heads at zero, so that the first answer is the
+        input picture instead of noise. Short trainings gain from it.
     """
 
     name: str
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     weights: str | None = None
+    from_input: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,9 @@ class RestorationLoss:
 
     frequency: float = 0.1
     epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_limits("loss", self, {"frequency": (0, 1e6), "epsilon": (0, 1)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +73,10 @@ class ClassificationLoss:
     smoothing: float = 0.1
     mixup: float = 0.0
     cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        limits = {"smoothing": (0.0, 1.0), "mixup": (0.0, 100.0), "cutmix": (0.0, 100.0)}
+        check_limits("loss", self, limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +113,11 @@ class Optim:
     weight_decay: float = 0.0
     layer_decay: float = 1.0
     clip: float | None = None
+
+    def __post_init__(self) -> None:
+        rates = {"lr": (1e-12, 10), "final_lr": (0, self.lr), "warmup": (0, 10**9)}
+        others = {"weight_decay": (0, 1), "layer_decay": (1e-6, 1), "clip": (1e-6, 1e6)}
+        check_limits("optim", self, {**rates, **others, "betas": (0, 1 - 1e-9)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +169,11 @@ class Run:
     patience: int = 20
     tracker: str = "tensorboard"
 
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch", "accumulate", "log_every", "validate_every", "save_every")
+        limits = dict.fromkeys((*counts, "keep", "patience"), (1.0, 1000000000000.0))
+        check_limits("run", self, {**limits, "ema": (0, 1 - 1e-9), "workers": (0, 256)})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -178,3 +201,10 @@ class Recipe:
     run: Run
     valid: Data | None = None
     valid_samples: int = 32
+
+    def __post_init__(self) -> None:
+        if self.optim.warmup >= self.run.steps and self.optim.warmup:
+            raise ConfigError(
+                f"optim.warmup is {self.optim.warmup}: accepted is less than run.steps = "
+                f"{self.run.steps}"
+            )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from multiaxis.errors import unknown
-from multiaxis.recipes.nano import nano_denoise
+from multiaxis.recipes.maxim import maxim_recipes
+from multiaxis.recipes.maxvit import maxvit_recipes
+from multiaxis.recipes.nano import small_recipes
 from multiaxis.recipes.recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (nano_denoise(),)}
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (*small_recipes(), *maxim_recipes(), *maxvit_recipes())
+}
 
 
 def get_recipe(name: str) -> Recipe:

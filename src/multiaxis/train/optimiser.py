@@ -22,7 +22,8 @@ def make_optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
     for group in groups:
         group["peak_lr"] = group["lr"]
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[optim.kind](groups, lr=optim.lr, betas=optim.betas)
+    # Fused: all parameters in one call; a processor spends a tenth of a small step otherwise.
+    return kinds[optim.kind](groups, lr=optim.lr, betas=optim.betas, fused=True)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, share: float) -> float:

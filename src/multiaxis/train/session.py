@@ -172,7 +172,12 @@ def build_model(choice: ModelChoice) -> nn.Module:
     """Build the model of a recipe, with its weights if it names any."""
     if choice.weights is not None and not choice.config:
         return open_model(choice.weights)
-    return create_model(choice.name, weights=choice.weights, **choice.config)
+    model = create_model(choice.name, weights=choice.weights, **choice.config)
+    if choice.from_input and choice.weights is None:
+        with torch.no_grad():
+            for parameter in model.stages[-1].heads.parameters():
+                parameter.zero_()
+    return model
 
 
 def prepare_blocks(model: nn.Module, *, recompute: bool, compile_: bool) -> None:

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiaxis.degrade import DEGRADATIONS, degrade, degrade_picture, parse_chain, spell
+from multiaxis.degrade.blur import trajectory
+from multiaxis.degrade.kernels import convolve, disc, gaussian, line, rasterise, smooth_field
+from multiaxis.degrade.noise import GaussianNoise, SensorNoise
+from multiaxis.degrade.tone import Jpeg, LowLight
+from multiaxis.degrade.weather import Haze, Rain
+from multiaxis.errors import ConfigError
+
+
+def picture(height: int = 48, width: int = 64) -> np.ndarray:
+    return np.tile(smooth_field((height, width), (3, 4), np.random.default_rng(0))[..., None], 3)
+
+
+@pytest.mark.parametrize("name", DEGRADATIONS)
+def test_every_degradation(name: str) -> None:
+    x = picture()
+    before = x.copy()
+    one, drawn = degrade_picture(x, parse_chain(name), 3)
+    again, _ = degrade_picture(x, parse_chain(name), 3)
+    other, _ = degrade_picture(x, parse_chain(name), 4)
+    exact, _ = degrade_picture(x, parse_chain(spell(drawn)), 3)
+    assert np.array_equal(x, before), "the input was changed"
+    assert one.shape == x.shape
+    assert one.dtype == np.float32
+    assert one.min() >= 0
+    assert one.max() <= 1
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, x)
+    assert np.isfinite(exact).all()
+    assert all(not isinstance(v, tuple) for link in drawn for v in vars(link).values())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (7, 3)])
+@pytest.mark.parametrize("name", DEGRADATIONS)
+def test_any_size(name: str, size: tuple[int, int]) -> None:
+    y, _ = degrade_picture(np.full((*size, 3), 0.5, np.float32), parse_chain(name), 0)
+    assert y.shape == (*size, 3)
+    assert np.isfinite(y).all()
+
+
+def test_gaussian_noise_has_its_strength() -> None:
+    flat = np.full((256, 256, 3), 0.5, np.float32)
+    noise = degrade(flat, (GaussianNoise(25.0),), np.random.default_rng(0))[0] - flat
+    assert abs(noise.std() * 255 - 25) < 0.2
+    assert abs(noise.mean() * 255) < 0.3
+    assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.02
+
+
+def test_sensor_noise_grows_with_light() -> None:
+    halves = np.full((128, 128, 3), 0.1, np.float32)
+    halves[64:] = 0.8
+    noise = SensorNoise(-5.0)(halves, np.random.default_rng(0)) ** 2.2 - halves**2.2
+    assert noise[64:].std() > 2 * noise[:64].std()
+
+
+def test_a_known_depth_gives_the_formula() -> None:
+    x, depth = picture(), np.full((48, 64), 2.0, np.float32)
+    hazy = Haze(airlight=0.9, beta=0.5).over(x, depth)
+    t = np.exp(-1.0)
+    assert np.allclose(hazy, t * x + (1 - t) * 0.9, atol=1e-6)
+    assert np.array_equal(Haze(beta=0.0)(x, np.random.default_rng(0)), x)
+
+
+def test_rain_only_brightens_and_low_light_only_darkens() -> None:
+    x = picture()
+    rainy, _ = degrade_picture(x, (Rain(),), 1)
+    assert (rainy >= x - 1e-6).all()
+    assert (rainy > x + 0.05).mean() > 0.02
+    dark, _ = degrade_picture(x, (LowLight(gamma=3.0),), 1)
+    assert dark.mean() < 0.6 * x.mean()
+
+
+def test_jpeg_quality_is_worth_something() -> None:
+    x = degrade_picture(picture(), parse_chain("gaussian-noise:sigma=10"), 0)[0]
+    errors = [np.abs(Jpeg(q)(x, np.random.default_rng(0)) - x).mean() for q in (5.0, 50.0, 95.0)]
+    assert errors[0] > errors[1] > errors[2]
+
+
+@given(length=st.floats(1, 100), shake=st.floats(0, 1), seed=st.integers(0, 2**32))
+def test_trajectories_have_their_length(length: float, shake: float, seed: int) -> None:
+    path = trajectory(length, shake, np.random.default_rng(seed))
+    walked = np.hypot(*np.diff(path, axis=0).T).sum()
+    assert np.isclose(walked, length, rtol=1e-6)
+    assert np.allclose(path.mean(axis=0), 0, atol=1e-6)
+    kernel = rasterise(path)
+    assert np.isclose(kernel.sum(), 1)
+    assert (kernel >= 0).all()
+
+
+def test_convolution_is_the_slow_sum() -> None:
+    x = picture(9, 11)
+    for kernel in (disc(2.3), line(5, 30), gaussian(1.2), np.array([[0.0, 1.0]])):
+        rows, columns = kernel.shape
+        padded = np.pad(
+            x,
+            [(rows // 2, rows - 1 - rows // 2), (columns // 2, columns - 1 - columns // 2), (0, 0)],
+            mode="symmetric",
+        )
+        slow = np.zeros_like(x)
+        for i in range(rows):
+            for j in range(columns):
+                shifted = padded[rows - 1 - i :, columns - 1 - j :][:9, :11]
+                slow += kernel[i, j] * shifted
+        assert np.allclose(convolve(x, kernel), slow, atol=1e-5)
+
+
+def test_chains_are_words_and_back() -> None:
+    chain = parse_chain(" rain:layers=3:angle=-10..10, jpeg:quality=60 ")
+    assert parse_chain(spell(chain)) == chain
+    assert parse_chain("") == ()
+
+
+def test_a_longer_link_shifts_no_other() -> None:
+    x = picture()
+    _, one = degrade_picture(x, parse_chain("rain:layers=1,gaussian-noise:sigma=0..50"), 5)
+    _, two = degrade_picture(x, parse_chain("rain:layers=9,gaussian-noise:sigma=0..50"), 5)
+    assert one[1] == two[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("gausian-noise", "did you mean gaussian-noise"),
+        ("rain:laiers=3", "unknown parameter of rain 'laiers'"),
+        ("rain:layers", "unknown parameter of rain 'layers'|known are"),
+        ("jpeg:quality=high", "'quality=high' is no number"),
+        ("jpeg:quality=1..2..3", "is no number"),
+        ("jpeg:quality=500", "Jpeg's quality is 500.0: accepted is a number from 1 to 100"),
+        ("jpeg:quality=60..20", "LOW..HIGH"),
+        ("gaussian-noise:sigma=nan", "accepted is a number"),
+    ],
+)
+def test_bad_words(words: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_chain(words)

@@ -1,0 +1,58 @@
+"""A recipe that trains in a second, on photographs of nothing in particular."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from multiaxis.data.restoration import CleanPhotographs
+from multiaxis.degrade.noise import GaussianNoise
+from multiaxis.recipes.recipe import ModelChoice, Optim, Recipe, RestorationLoss, Run
+
+TINY = {
+    "features": 4,
+    "depth": 2,
+    "num_stages": 2,
+    "num_groups": 1,
+    "num_supervision_scales": 2,
+    "block_size_hr": (2, 2),
+    "grid_size_hr": (2, 2),
+    "block_size_lr": (2, 2),
+}
+
+
+def make_pictures(folder: Path, count: int = 3, side: int = 40) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    for k in range(count):
+        small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
+        small.resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{k}.png")
+    return folder
+
+
+def recipe(photographs: Path | str) -> Recipe:
+    data = CleanPhotographs(
+        folder=str(photographs), degrade=(GaussianNoise(sigma=(0.0, 50.0)),), crop=16, mixup=0.5
+    )
+    return Recipe(
+        name="tiny",
+        about="",
+        model=ModelChoice(name="maxim", config={**TINY, "dropout_rate": 0.1}),
+        data=data,
+        valid=data,
+        valid_samples=4,
+        loss=RestorationLoss(),
+        optim=Optim(lr=1e-3, final_lr=1e-5, warmup=2, clip=1.0),
+        run=Run(
+            steps=8,
+            batch=2,
+            ema=0.9,
+            workers=0,
+            log_every=1,
+            validate_every=4,
+            save_every=3,
+            tracker="none",
+        ),
+    )

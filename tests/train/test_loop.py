@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from multiaxis import Restorer
+from multiaxis.errors import TrainingError
+from multiaxis.recipes.override import override
+from multiaxis.recipes.recipe import Recipe
+from multiaxis.train import checkpoint as checkpoints
+from multiaxis.train import train
+from multiaxis.train.log import Report
+from multiaxis.train.loop import read_log
+
+TESTS = Path(__file__).parents[1]
+
+
+def losses(folder: Path) -> dict[int, float]:
+    return {row["step"]: row["loss"] for row in read_log(folder)}
+
+
+def test_it_learns_and_its_weights_restore_pictures(recipe: Recipe, tmp_path: Path) -> None:
+    longer = replace(recipe, run=replace(recipe.run, steps=60, save_every=60, validate_every=60))
+    outcome = train(longer, tmp_path / "run")
+    found = losses(tmp_path / "run")
+    assert len(found) == 60
+    assert sum(list(found.values())[-10:]) < 0.7 * sum(list(found.values())[:10])
+    assert outcome.score is not None
+    assert outcome.score > 5
+    restored = Restorer("denoise", weights=outcome.weights, device="cpu").restore(
+        torch.rand(3, 30, 21)
+    )
+    assert restored.shape == (3, 30, 21)
+
+
+def test_a_stopped_training_goes_on_to_the_bit(recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "whole")
+
+    def stop(report: Report) -> None:
+        if report.step == 4 and report.score is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    first = train(recipe, tmp_path / "parts", on_report=stop)
+    assert (first.step, first.stopped_by) == (4, signal.SIGTERM)
+    second = train(recipe, tmp_path / "parts")
+    assert (second.step, second.stopped_by) == (8, None)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    one, two = (load_file(tmp_path / f / "weights.safetensors") for f in ("whole", "parts"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+SCRIPT = """
+import small_recipe
+from multiaxis.recipes.override import override
+from multiaxis.train import train
+words = ["run.steps=300", "run.save_every=5", "run.validate_every=100000"]
+train(override(small_recipe.recipe({folder!r}), words), {output!r})
+"""
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(
+    recipe: Recipe, photographs: Path, tmp_path: Path
+) -> None:
+    longer = override(recipe, ["run.steps=300", "run.save_every=5", "run.validate_every=100000"])
+    train(longer, tmp_path / "whole")
+    script = tmp_path / "go.py"
+    script.write_text(SCRIPT.format(folder=str(photographs), output=str(tmp_path / "parts")))
+    command = [sys.executable, str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "parts").glob("step_*0")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    stopped_at = losses(tmp_path / "parts")
+    assert stopped_at
+    assert max(stopped_at) < 300
+    subprocess.run(command, env=environment, check=True)
+    whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
+    assert parts.keys() == whole.keys()
+    assert all(math.isclose(parts[k], whole[k], rel_tol=1e-3) for k in whole)
+
+
+def test_another_recipe_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path)
+    train(override(recipe, ["run.log_every=2"]), tmp_path)  # changes nothing that is computed
+    with pytest.raises(TrainingError, match=r"optim.lr \(0.001 then, 0.1 now\)"):
+        train(override(recipe, ["optim.lr=0.1"]), tmp_path)
+
+
+def test_checkpoints_rotate_and_parts_are_cleared(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "step_000000001.part").mkdir()
+    train(override(recipe, ["run.save_every=1"]), tmp_path)
+    assert sorted(p.name for p in tmp_path.glob("step_*")) == ["step_000000007", "step_000000008"]
+
+
+def test_undefined_gradients_move_nothing_and_end_the_training(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from multiaxis.train import objective
+
+    real, calls = objective.multi_scale, []
+
+    def sometimes(*args: object, **kwargs: object) -> torch.Tensor:
+        calls.append(1)
+        return real(*args, **kwargs) * (math.nan if len(calls) in (2, 3) else 1.0)
+
+    monkeypatch.setattr(objective, "multi_scale", sometimes)
+    train(recipe, tmp_path / "some")
+    assert read_log(tmp_path / "some")[-1]["skipped"] == 2
+    state = load_file(tmp_path / "some" / "weights.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in state.values())
+
+    monkeypatch.setattr(objective, "multi_scale", lambda *a, **k: real(*a, **k) * math.nan)
+    with pytest.raises(TrainingError, match="5 steps in a row, up to step 5"):
+        train(override(recipe, ["run.patience=5", "run.save_every=100"]), tmp_path / "all")
+    assert not list((tmp_path / "all").glob("step_*"))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from accelerate import Accelerator
+
+    real = Accelerator.save_state
+    saved: list[str] = []
+
+    def fails_later(self: Accelerator, output_dir: str, **rest: object) -> None:
+        real(self, output_dir, **rest)
+        saved.append(output_dir)
+        if len(saved) > 1:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Accelerator, "save_state", fails_later)
+    with pytest.raises(TrainingError, match="No space left.*step_000000003.*Make room"):
+        train(recipe, tmp_path)
+    assert [p.name for p in tmp_path.glob("step_*")] == ["step_000000003"]
+    monkeypatch.undo()
+    assert train(recipe, tmp_path).step == 8
+
+
+def test_two_trainings_in_one_folder_are_refused(recipe: Recipe, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match="another training"):
+        train(recipe, tmp_path)
+
+
+def test_checkpoints_describe_their_recipe(recipe: Recipe) -> None:
+    described = checkpoints.describe(recipe)
+    assert described["data"]["degrade"] == "gaussian-noise:sigma=0..50"
+    assert described["run"]["steps"] == 8
+
+
+def test_recomputation_gives_the_same_gradients(recipe: Recipe, tmp_path: Path) -> None:
+    plain = override(recipe, ["model.config.dropout_rate=0.0"])
+    train(plain, tmp_path / "plain")
+    train(override(plain, ["run.recompute=true"]), tmp_path / "again")
+    one, two = losses(tmp_path / "plain"), losses(tmp_path / "again")
+    assert all(math.isclose(one[k], two[k], rel_tol=1e-5) for k in one)
+
+
+def test_passes_add_up_to_a_batch(recipe: Recipe, tmp_path: Path) -> None:
+    plain = override(recipe, ["model.config.dropout_rate=0.0"])
+    train(override(plain, ["run.batch=4"]), tmp_path / "one")
+    train(override(plain, ["run.batch=2", "run.accumulate=2"]), tmp_path / "two")
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert all(math.isclose(one[k], two[k], rel_tol=1e-4) for k in one)

@@ -1,0 +1,132 @@
+"""Every recipe passes its dry run, cut down to what a small machine does in a second or two."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from multiaxis.data.classes import ClassFolders
+from multiaxis.errors import ConfigError
+from multiaxis.models.maxim import MaximConfig
+from multiaxis.models.maxvit import MaxViTConfig
+from multiaxis.recipes import RECIPES, get_recipe
+from multiaxis.recipes.describe import fields_of
+from multiaxis.recipes.override import override
+from multiaxis.recipes.recipe import Recipe
+from multiaxis.train.dry import dry_run
+from multiaxis.zoo import variants
+from small_recipe import TINY
+
+SMALL_VIT = {
+    "stem_widths": (8, 8),
+    "widths": (8, 16),
+    "depths": (1, 1),
+    "head_dim": 8,
+    "window_size": 2,
+    "grid_size": 2,
+    "image_size": 32,
+}
+
+
+def shrunk(recipe: Recipe) -> Recipe:
+    """The same recipe on a model and crops that take no time; all else is as it stands."""
+    config = dict(recipe.model.config)
+    run = replace(recipe.run, batch=min(recipe.run.batch, 2), precision="no")
+    if isinstance(recipe.data, ClassFolders):
+        config.update(SMALL_VIT)
+        data = replace(recipe.data, size=32)
+    else:
+        config.update(TINY)
+        data = replace(recipe.data, crop=16)
+    model = replace(recipe.model, config=config)
+    return replace(recipe, model=model, data=data, run=run)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_passes_its_dry_run(name: str) -> None:
+    told = str(dry_run(shrunk(RECIPES[name])))
+    assert "parameters" in told
+    assert "nan" not in told
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_consistent(name: str) -> None:
+    recipe = RECIPES[name]
+    assert recipe.name == name
+    first, *rest = recipe.about.splitlines()
+    assert len(first) < 100
+    assert any(f"train {name}" in line for line in rest), recipe.about
+    known = variants().get(recipe.model.name)
+    config = known or MaximConfig()
+    assert isinstance(config, MaximConfig | MaxViTConfig)
+    replace(config, **recipe.model.config)
+    assert recipe.optim.warmup < recipe.run.steps
+    assert override(recipe, [f"{field}={value}" for field, value in fields_of(recipe)]) == recipe
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["maxim-derain-rain13k", "maxvit-tiny-in1k"])
+def test_full_size_dry_runs(name: str) -> None:
+    recipe = RECIPES[name]
+    assert "GMAC" in str(dry_run(override(recipe, ["run.batch=1", "run.precision=no"])))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("optim.lr", "sets nothing"),
+        ("optim.rl=1", "did you mean lr"),
+        ("optim.lr=fast", "'fast': accepted is a number"),
+        ("run.steps=1.5", "a whole number"),
+        ("run.compile=maybe", "true or false"),
+        ("optim.kind=sgd", "known are adam, adamw"),
+        ("optim.betas=0.9", "2 values"),
+        ("optim=adam", "has fields of its own"),
+        ("name.first=x", "has no fields"),
+        ("data.degrade=snow", "unknown degradation 'snow'"),
+    ],
+)
+def test_bad_settings(words: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        override(get_recipe("nano-denoise"), [words])
+
+
+def test_settings() -> None:
+    recipe = override(
+        get_recipe("nano-denoise"),
+        [
+            "optim.lr=3e-4",
+            "optim.clip=none",
+            "run.steps=1_000",
+            "data.shrink=1,2,3",
+            "data.degrade=rain,jpeg:quality=60",
+            "model.config.features=16",
+            "model.weights=derain",
+        ],
+    )
+    assert (recipe.optim.lr, recipe.optim.clip, recipe.run.steps) == (3e-4, None, 1000)
+    assert recipe.model.config["features"] == 16
+    assert recipe.model.weights == "derain"
+    assert len(recipe.data.degrade) == 2
+    assert recipe.data.shrink == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("optim.lr=0", "optim.lr is 0"),
+        ("optim.lr=nan", "optim.lr is nan"),
+        ("optim.lr=100", "optim.lr is 100"),
+        ("optim.final_lr=1", "optim.final_lr"),
+        ("optim.warmup=30000", "optim.warmup"),
+        ("run.steps=0", "run.steps is 0"),
+        ("run.batch=0", "run.batch is 0"),
+        ("run.ema=1", "run.ema is 1"),
+        ("data.crop=0", "data.crop is 0"),
+        ("data.mixup=2", "data.mixup is 2"),
+    ],
+)
+def test_values_that_make_no_sense(words: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        override(get_recipe("nano-denoise"), [words])
