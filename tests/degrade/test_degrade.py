@@ -66,7 +66,7 @@ def test_a_known_depth_gives_the_formula() -> None:
     hazy = Haze(airlight=0.9, beta=0.5).over(x, depth)
     t = np.exp(-1.0)
     assert np.allclose(hazy, t * x + (1 - t) * 0.9, atol=1e-6)
-    assert np.array_equal(Haze(beta=0.0)(x, np.random.default_rng(0)), x)
+    assert np.array_equal(Haze(airlight=0.9, beta=0.0)(x, np.random.default_rng(0)), x)
 
 
 def test_rain_only_brightens_and_low_light_only_darkens() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from multiaxis.errors import ConfigError
 
 
-def check_limits(part: str, settings: Any, limits: dict[str, tuple[float, float]]) -> None:
+def check_limits(part: str, settings: Any, limits: Mapping[str, tuple[float, float]]) -> None:
     """Compare fields with the least and the most that they may be; None is always accepted.
 
     Parameters
@@ -16,7 +17,7 @@ def check_limits(part: str, settings: Any, limits: dict[str, tuple[float, float]
         The part of a recipe that they belong to, such as ``"optim"``.
     settings : object
         Whose fields they are.
-    limits : dict of str to (float, float)
+    limits : mapping of str to (float, float)
 
     Raises
     ------

@@ -53,13 +53,13 @@ def rasterise(points: NDArray[np.floating]) -> NDArray[np.floating]:
     """Spread points (row, column), around the origin, over the four nearest pixels each."""
     reach = int(np.ceil(np.abs(points).max())) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
-    corner = np.floor(points).astype(int)
+    corner = np.floor(points).astype(np.int64)
     share = points - corner
     for down in (0, 1):
         for right in (0, 1):
             weight = np.abs(1 - down - share[:, 0]) * np.abs(1 - right - share[:, 1])
             at = corner + reach + (down, right)
-            np.add.at(kernel, (at[:, 0], at[:, 1]), weight)
+            np.add.at(kernel, tuple(at.T), weight)
     return kernel / kernel.sum()
 
 
@@ -76,4 +76,4 @@ def smooth_field(
     down, right = (rows - top)[:, None], (columns - left)[None, :]
     upper = cells[top][:, left] * (1 - right) + cells[top][:, left + 1] * right
     lower = cells[top + 1][:, left] * (1 - right) + cells[top + 1][:, left + 1] * right
-    return upper * (1 - down) + lower * down
+    return (upper * (1 - down) + lower * down).astype(np.float32)

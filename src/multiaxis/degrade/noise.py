@@ -29,7 +29,8 @@ class GaussianNoise(Settings):
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Add it; values may leave [0, 1]."""
-        return x + rng.standard_normal(x.shape, np.float32) * np.float32(number(self.sigma) / 255)
+        noise = rng.standard_normal(x.shape, np.float32)
+        return (x + noise * np.float32(number(self.sigma) / 255)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class PoissonNoise(Settings):
         levels = len(np.unique((x * 255).round()))
         counts = np.float32(2 ** np.ceil(np.log2(max(levels, 2))))
         noise = rng.poisson(x * counts).astype(np.float32) / counts - x
-        return x + np.float32(number(self.scale)) * noise
+        return (x + np.float32(number(self.scale)) * noise).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -79,4 +80,4 @@ class SensorNoise(Settings):
         light = np.clip(x, 0, 1) ** np.float32(GAMMA)
         deviation = np.sqrt(light * np.float32(np.exp(shot)) + np.float32(np.exp(read)))
         noisy = light + deviation * rng.standard_normal(x.shape, np.float32)
-        return np.clip(noisy, 0, 1) ** np.float32(1 / GAMMA)
+        return (np.clip(noisy, 0, 1) ** np.float32(1 / GAMMA)).astype(np.float32)

@@ -100,7 +100,7 @@ class Drops(Settings):
             mask = np.maximum(mask, inside)
         soft = convolve(shown, gaussian(1.5)) * np.float32(0.9) + np.float32(0.08)
         opacity = convolve(mask, gaussian(1.0))[..., None]
-        return np.clip((1 - opacity) * x + opacity * soft, 0, 1)
+        return np.clip((1 - opacity) * x + opacity * soft, 0, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Haze(Settings):
         height, width = x.shape[:2]
         rise = np.linspace(1, 0, height, dtype=np.float32)[:, None]
         depth = 0.2 + 0.5 * rise + 0.3 * smooth_field((height, width), (3, 4), rng)
-        return self.over(x, depth)
+        return self.over(x, depth.astype(np.float32))
 
     def over(self, x: Array, depth: Array) -> Array:
         """Lay it over a known depth (height, width), in units that suit `beta`."""

@@ -60,9 +60,7 @@ On a GPU: --set run.steps=300000 --set run.batch=32 --set data.crop=128 --set ru
         valid_samples=24,
         loss=RestorationLoss(frequency=0.0),
         optim=Optim(lr=2e-3, final_lr=1e-6, warmup=100, clip=1.0),
-        run=Run(
-            steps=10_000, batch=8, ema=0.999, workers=0, save_every=500, validate_every=1000
-        ),
+        run=Run(steps=10_000, batch=8, ema=0.999, workers=0, save_every=500, validate_every=1000),
     )
 
 

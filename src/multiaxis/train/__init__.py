@@ -1,5 +1,7 @@
 """Training: one loop for every model and every number of machines. Needs the extra ``train``."""
 
+# pyright: reportMissingTypeStubs=false
+
 from multiaxis.errors import MissingExtraError
 
 try:

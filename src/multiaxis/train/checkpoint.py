@@ -1,5 +1,7 @@
 """Checkpoints of a training: whole or not there, and only for the recipe that made them."""
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,7 @@ def dry_run(recipe: Recipe) -> Rehearsal:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         steps = batches(session)
-        for _ in range(STEPS):
-            passes = next(steps)
+        for passes in islice(steps, STEPS):
             start = time.monotonic()
             losses.append(float(step(session, passes)[0]))
             session.position.step += 1
@@ -111,7 +111,7 @@ def dry_run(recipe: Recipe) -> Rehearsal:
         )
         session.model.eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            session.trained(passes[0].input[:1])
+            session.trained(session.samples[0].input[None].to(device))
     return Rehearsal(
         recipe=recipe,
         parameters=sum(p.numel() for p in session.model.parameters()),

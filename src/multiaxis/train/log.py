@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -120,7 +120,7 @@ class Log:
     def validated(self, score: float, name: str) -> None:
         """Take note of a validation."""
         if self._last is not None:
-            self._tell(Report(**{**asdict(self._last), "score": score}), {name: score})
+            self._tell(replace(self._last, score=score, complaints=()), {name: score})
         self._since = time.monotonic()
 
     def _tell(self, report: Report, values: dict[str, float]) -> None:

@@ -1,5 +1,7 @@
 """Everything that a training works with, made from its recipe."""
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import json
@@ -7,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -72,10 +75,10 @@ class Session:
         """Write the weights as a file that every other part of the product loads."""
         path = self.folder / "weights.safetensors"
         if self.average is None:
-            state = self.accelerator.get_state_dict(self.trained)
-            state = {name.removeprefix("model."): value for name, value in state.items()}
+            whole: dict[str, Any] = self.accelerator.get_state_dict(self.trained)
+            state = {name.removeprefix("model."): value for name, value in whole.items()}
         else:
-            state = self.average.module.state_dict()
+            state = dict(self.average.module.state_dict())
         if self.accelerator.is_main_process:
             about = {
                 "model": self.recipe.model.name,
@@ -208,7 +211,7 @@ def batches(session: Session) -> Iterator[list[Sample]]:
         batch_sampler=numbers(),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         collate_fn=collate,
         num_workers=run.workers,
-        pin_memory=False,
+        generator=torch.Generator(),  # of its own: a loader draws a seed, and must not shift ours
     )
     passes: list[Sample] = []
     first = session.position.step * run.accumulate
