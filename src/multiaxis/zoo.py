@@ -14,7 +14,7 @@ from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.models.maxvit import VARIANTS as MAXVIT_VARIANTS
 from multiaxis.models.maxvit import MaxViT, MaxViTConfig
 from multiaxis.weights.contents import read_contents
-from multiaxis.weights.fit import maxvit
+from multiaxis.weights.fit import maxim, maxvit
 from multiaxis.weights.index import find_checkpoint, list_checkpoints
 from multiaxis.weights.load import load_contents, load_model, recognise
 from multiaxis.weights.pull import pull
@@ -47,7 +47,8 @@ def create_model(
     Parameters
     ----------
     name : str
-        A variant of `list_models`, or ``"maxim"`` or ``"maxvit"`` for the authors' defaults.
+        A variant of `list_models`; or ``"maxim"`` or ``"maxvit"``: the checkpoint's own
+        configuration, without weights the authors' defaults.
     weights : str or Path, optional
         A published checkpoint's name (pulled into the cache if need be) or a file. Parameters are
         random without it.
@@ -87,6 +88,8 @@ def create_model(
     origin = recognise(contents)
     if isinstance(start, MaxViTConfig) and origin in maxvit.ORIGINS:
         model = MaxViT(maxvit.adopt(start, maxvit.config_of(contents, origin), config))
+    elif name == "maxim" and origin in maxim.ORIGINS:
+        model = Maxim(replace(maxim.config_of(contents, origin), **config))
     else:
         model = _build(start, config)
     load_contents(model, contents)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from multiaxis.cli import console
+from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
     from multiaxis.restoration import Restorer
@@ -77,6 +78,9 @@ class QualityOptions:
 
     Attributes
     ----------
+    model
+        full: the published model of the task; nano: a small and quick one that comes with the
+        package and needs no download, for denoise only.
     ensemble
         Restore the eight flips and turns of each picture and average them: eight times the work,
         often a little nearer to the truth.
@@ -84,6 +88,7 @@ class QualityOptions:
         How much of the change to keep, from 0 (the input) to 1.
     """
 
+    model: Literal["full", "nano"] = "full"
     ensemble: Flag = False
     strength: float = 1.0
 
@@ -95,7 +100,35 @@ def restorer_arguments(
     task: str, options: ModelOptions, limits: LimitOptions, quality: QualityOptions
 ) -> dict[str, Any]:
     """Collect what `Restorer` is made with, but for its progress."""
-    return {"task": task, **asdict(options), **asdict(limits), **asdict(quality)}
+    arguments = {"task": task, **asdict(options), **asdict(limits), **asdict(quality)}
+    del arguments["model"]
+    return {**arguments, "weights": chosen_weights(task, options, quality)}
+
+
+def chosen_weights(task: str, options: ModelOptions, quality: QualityOptions) -> str | None:
+    """Name the weights that the options ask for, None for the task's own.
+
+    Raises
+    ------
+    ConfigError
+        If there is no small model for the task, or both a model and weights are asked for.
+    """
+    if quality.model == "full":
+        return options.weights
+    from multiaxis.weights.index import list_checkpoints
+
+    if options.weights is not None:
+        raise ConfigError(
+            f"received --model {quality.model} and --weights {options.weights}: give one of them"
+        )
+    known = [row.name for row in list_checkpoints() if row.name.endswith("-nano")]
+    if f"{task}-nano" not in known:
+        tasks = ", ".join(name.removesuffix("-nano") for name in known)
+        raise ConfigError(
+            f"there is no nano model for {task!r}: there is one for {tasks}; leave --model out for "
+            "the published model"
+        )
+    return f"{task}-nano"
 
 
 def load_restorer(arguments: dict[str, Any], *, quiet: bool = False) -> Restorer:

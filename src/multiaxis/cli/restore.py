@@ -20,6 +20,7 @@ from multiaxis.cli.options import (
     LimitOptions,
     ModelOptions,
     QualityOptions,
+    chosen_weights,
     load_restorer,
     restorer_arguments,
 )
@@ -123,7 +124,7 @@ def restore(
     from multiaxis.restoration.restorer import check_weights, split_tasks
 
     tasks = split_tasks(task)
-    check_weights(model.weights, tasks)
+    check_weights(chosen_weights(task, model, quality), tasks)
     _check(files)
     options = Output(**asdict(written))
     settings = _settings(task, model, quality, limits, options)
@@ -270,7 +271,7 @@ def _settings(
     """List what decides what an output is: where and in how much memory does not."""
     from multiaxis.restoration.ledger import digest
 
-    weights = model.weights
+    weights = chosen_weights(task, model, quality)
     if weights is not None and Path(weights).is_file():
         weights = digest(Path(weights).read_bytes())
     return {
@@ -278,6 +279,7 @@ def _settings(
         "weights": weights,
         "dtype": model.dtype,
         "tile": limits.tile,
-        **asdict(quality),
+        "ensemble": quality.ensemble,
+        "strength": quality.strength,
         **options.settings(),
     }

@@ -101,20 +101,24 @@ class ClassSource:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Cut and change a picture; values in [-1, 1], as MaxViT takes them."""
         picture = Image.fromarray(self._pictures.read(index))
-        about = self.about
-        if not about.train:
-            shown = np.asarray(_middle(picture, about.size))
-        else:
-            cut = _inception if about.crop == "inception" else _padded
-            part = cut(picture, about.size, rng)
-            if about.flip and rng.random() < 0.5:
-                part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            part = rand_augment(part, about.layers, about.magnitude, rng)
-            shown = np.asarray(part)
-            if rng.random() < about.erase:
-                shown = erase(shown, rng)
-        values = shown.astype(np.float32) / np.float32(127.5) - 1
-        return values, np.asarray(self._labels[index], np.int64)
+        return look(picture, self.about, rng), np.asarray(self._labels[index], np.int64)
+
+
+def look(
+    picture: Image.Image, about: ClassFolders, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Cut and change a picture as the settings say: (size, size, 3), values in [-1, 1]."""
+    if not about.train:
+        shown = np.asarray(_middle(picture, about.size))
+    else:
+        cut = _inception if about.crop == "inception" else _padded
+        part = cut(picture, about.size, rng)
+        if about.flip and rng.random() < 0.5:
+            part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        shown = np.asarray(rand_augment(part, about.layers, about.magnitude, rng))
+        if rng.random() < about.erase:
+            shown = erase(shown, rng)
+    return shown.astype(np.float32) / np.float32(127.5) - 1
 
 
 def _middle(picture: Image.Image, size: int) -> Image.Image:

@@ -167,8 +167,13 @@ class PairedSource:
 
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
         whole = [self._inputs.read(index), self._targets.read(index)]
-        made, wanted = turn(cut(whole, self.about.crop, rng), rng)
-        return made.astype(np.float32) / 255, wanted.astype(np.float32) / 255
+        return cut_pair(whole, self.about.crop, rng)
+
+
+def cut_pair(whole: list[NDArray[np.uint8]], size: int, rng: np.random.Generator) -> Pair:
+    """Cut the same square out of two pictures, turn both alike, and scale them to [0, 1]."""
+    made, wanted = turn(cut(whole, size, rng), rng)
+    return made.astype(np.float32) / np.float32(255), wanted.astype(np.float32) / np.float32(255)
 
 
 def match(inputs: list[Path], targets: list[Path]) -> list[tuple[Path, Path]]:

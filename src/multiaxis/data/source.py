@@ -84,10 +84,15 @@ class NumberedSamples(Dataset[Sample]):
             except MultiaxisError as error:
                 complaints.append(f"{self.source.name(index)}: {error}")
                 continue
-            return Sample(_tensor(made), _tensor(wanted), tuple(complaints))
+            return to_sample(made, wanted, tuple(complaints))
         raise DataError(
             f"{len(complaints)} items in a row cannot be read; the first: {complaints[0]}"
         )
+
+
+def to_sample(made: NDArray[Any], wanted: NDArray[Any], complaints: tuple[str, ...] = ()) -> Sample:
+    """Turn arrays, pictures with channels last, into a sample."""
+    return Sample(_tensor(made), _tensor(wanted), complaints)
 
 
 @functools.lru_cache(maxsize=4)

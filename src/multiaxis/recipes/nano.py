@@ -40,7 +40,7 @@ multiaxis train nano-denoise --set data.folder=PHOTOGRAPHS --set valid.folder=OT
 
 Data: clean photographs without visible grain, some 1500 pixels wide; those of more megapixels
 shrunk before (tools/prepare_photographs.py).
-Cost: about 75 minutes on two cores. Expect: docs/results.md.
+Cost: about an hour on two cores. Expect: docs/results.md.
 On a GPU: --set run.steps=300000 --set run.batch=32 --set data.crop=128 --set run.workers=8""",
         model=ModelChoice(name="maxim", config=NANO, from_input=True),
         data=CleanPhotographs(
@@ -59,8 +59,8 @@ On a GPU: --set run.steps=300000 --set run.batch=32 --set data.crop=128 --set ru
         ),
         valid_samples=24,
         loss=RestorationLoss(frequency=0.0),
-        optim=Optim(lr=2e-3, final_lr=1e-6, warmup=100, clip=1.0),
-        run=Run(steps=10_000, batch=8, ema=0.999, workers=0, save_every=500, validate_every=1000),
+        optim=Optim(lr=1e-3, final_lr=1e-6, warmup=200, clip=0.2),
+        run=Run(steps=8500, batch=8, ema=0.999, workers=0, save_every=500, validate_every=1000),
     )
 
 

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from multiaxis.data.classes import ClassFolders
+from multiaxis.data.restoration import CleanPhotographs, PairedFolders
+from multiaxis.data.shards import ClassShards, PairShards
 from multiaxis.degrade import parse_chain
 from multiaxis.errors import ConfigError, unknown
-from multiaxis.recipes.recipe import Recipe
+from multiaxis.recipes.recipe import Data, Recipe
 
 
 def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
@@ -22,7 +25,8 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
     recipe : Recipe
     words : sequence of str
         Each ``FIELD=VALUE``: ``run.steps=1000``, ``model.weights=derain``, ``optim.clip=none``,
-        ``data.degrade=rain,jpeg:quality=60``, ``model.config.features=16``.
+        ``data.degrade=rain,jpeg:quality=60``, ``model.config.features=16``. ``data.urls=...`` puts
+        shards in the place of folders.
 
     Raises
     ------
@@ -33,8 +37,30 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
         path, equals, text = word.partition("=")
         if not equals:
             raise ConfigError(f"{word!r} sets nothing: accepted is FIELD=VALUE")
+        if path.strip() == "data.urls":
+            recipe = replace(recipe, data=in_shards(recipe))
         recipe = _set(recipe, path.strip().split("."), text.strip(), path)
     return recipe
+
+
+def in_shards(recipe: Recipe) -> Data:
+    """Give the data of a recipe with shards in the place of folders.
+
+    Raises
+    ------
+    ConfigError
+        If its samples are made from clean photographs, for which there are no shards.
+    """
+    data = recipe.data
+    if isinstance(data, ClassFolders):
+        classes = recipe.model.config.get("num_classes", 1000)
+        kept = ("size", "train", "flip", "layers", "magnitude", "erase")
+        return ClassShards(urls="", classes=classes, **{name: getattr(data, name) for name in kept})
+    if isinstance(data, PairedFolders):
+        return PairShards(urls="", crop=data.crop)
+    if isinstance(data, CleanPhotographs):
+        raise ConfigError(f"{recipe.name} degrades photographs on the fly: give it data.folder")
+    return data
 
 
 def _set(node: Any, path: list[str], text: str, whole: str) -> Any:

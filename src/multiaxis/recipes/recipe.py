@@ -8,9 +8,10 @@ from typing import Any, Literal
 from multiaxis.data.classes import ClassFolders
 from multiaxis.data.limits import check_limits
 from multiaxis.data.restoration import CleanPhotographs, PairedFolders
+from multiaxis.data.shards import ClassShards, PairShards
 from multiaxis.errors import ConfigError
 
-Data = CleanPhotographs | PairedFolders | ClassFolders
+Data = CleanPhotographs | PairedFolders | PairShards | ClassFolders | ClassShards
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from multiaxis.data.classes import ClassFolders, ClassSource
 from multiaxis.data.restoration import CleanPhotographs, PairedFolders
+from multiaxis.data.shards import ClassShards, PairShards
+from multiaxis.data.source import Sample
 from multiaxis.memory import peak_memory_of_process
 from multiaxis.recipes.recipe import Data, Recipe
 from multiaxis.train.loop import step
@@ -99,6 +101,7 @@ def dry_run(recipe: Recipe) -> Rehearsal:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         steps = batches(session)
+        passes: list[Sample] = []
         for passes in islice(steps, STEPS):
             start = time.monotonic()
             losses.append(float(step(session, passes)[0]))
@@ -111,7 +114,7 @@ def dry_run(recipe: Recipe) -> Rehearsal:
         )
         session.model.eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            session.trained(session.samples[0].input[None].to(device))
+            session.trained(passes[0].input[:1])
     return Rehearsal(
         recipe=recipe,
         parameters=sum(p.numel() for p in session.model.parameters()),
@@ -131,13 +134,15 @@ class _MadeUp:
     classes: int
 
     def open(self) -> _Noise | _LabelledNoise:
+        if isinstance(self.like, ClassShards):
+            return _LabelledNoise(self.like.look, self.like.classes)
         if isinstance(self.like, ClassFolders):
             return _LabelledNoise(self.like, self.classes)
         return _Noise(self.like)
 
 
 class _Noise:
-    def __init__(self, like: CleanPhotographs | PairedFolders) -> None:
+    def __init__(self, like: CleanPhotographs | PairedFolders | PairShards) -> None:
         self.side = like.crop
 
     def __len__(self) -> int:

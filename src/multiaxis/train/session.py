@@ -16,11 +16,12 @@ from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration, set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from multiaxis.data.classes import ClassSource
-from multiaxis.data.source import NumberedSamples, Sample, collate
-from multiaxis.errors import ConfigError
+from multiaxis.data.load import Share, passes
+from multiaxis.data.shards import Shards
+from multiaxis.data.source import NumberedSamples, Sample, Source, collate
+from multiaxis.errors import ConfigError, DataError
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
 from multiaxis.train.checkpoint import Position, check_recipe, newest
 from multiaxis.train.objective import Classification, Objective, Restoration
@@ -49,7 +50,7 @@ class Session:
     average : AveragedModel or None
         The averaged weights.
     objective : Restoration or Classification
-    samples : NumberedSamples
+    source : Source or Shards
     held_out : NumberedSamples or None
     position : Position
     """
@@ -62,7 +63,7 @@ class Session:
     optimiser: torch.optim.Optimizer
     average: AveragedModel | None
     objective: Objective
-    samples: NumberedSamples
+    source: Source | Shards
     held_out: NumberedSamples | None
     position: Position
 
@@ -110,8 +111,9 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     if last:
         check_recipe(last, recipe)
     source = recipe.data.open()
-    samples = NumberedSamples(source, run.seed)
-    held_out = NumberedSamples(recipe.valid.open(), VALIDATION_SEED) if recipe.valid else None
+    if not isinstance(source, Shards) and not len(source):
+        raise DataError("the data holds no sample: name a folder with pictures")
+    held_out = open_held_out(recipe)
     set_seed(run.seed)
     model = build_model(recipe.model) if model is None else model
     model.train()
@@ -145,10 +147,26 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
         optimiser=optimiser,
         average=average,
         objective=objective,
-        samples=samples,
+        source=source,
         held_out=held_out,
         position=position,
     )
+
+
+def open_held_out(recipe: Recipe) -> NumberedSamples | None:
+    """Open what a recipe is scored on, where it names any.
+
+    Raises
+    ------
+    ConfigError
+        If it is in shards, which cannot be had in any order.
+    """
+    if recipe.valid is None:
+        return None
+    source = recipe.valid.open()
+    if isinstance(source, Shards):
+        raise ConfigError("valid is in shards: accepted are folders")
+    return NumberedSamples(source, VALIDATION_SEED)
 
 
 def make_objective(recipe: Recipe, source: object) -> Objective:
@@ -159,15 +177,15 @@ def make_objective(recipe: Recipe, source: object) -> Objective:
     ConfigError
         If data and loss are of different kinds.
     """
-    is_labelled = isinstance(source, ClassSource)
+    classes = source.classes if isinstance(source, ClassSource | Shards) else []
+    is_labelled = bool(classes)
     if isinstance(recipe.loss, ClassificationLoss) != is_labelled:
         raise ConfigError(
             f"the recipe {recipe.name} has {type(recipe.loss).__name__} for data of "
             f"{type(recipe.data).__name__}: give it the loss of its data"
         )
     if isinstance(recipe.loss, ClassificationLoss):
-        assert isinstance(source, ClassSource)  # noqa: S101 (as was just found)
-        return Classification(recipe.loss, len(source.classes), recipe.run.seed)
+        return Classification(recipe.loss, len(classes), recipe.run.seed)
     return Restoration(recipe.loss)
 
 
@@ -193,34 +211,20 @@ def prepare_blocks(model: nn.Module, *, recompute: bool, compile_: bool) -> None
 
 
 def batches(session: Session) -> Iterator[list[Sample]]:
-    """Give the passes of each step that is left, on the session's device.
-
-    Sample numbers of step s, pass a, process p: ((s * passes + a) * processes + p) * batch + i, so
-    that two processes see together what one with twice the batch sees.
-    """
+    """Give the passes of each step that is left, on the session's device."""
     run, accelerator = session.recipe.run, session.accelerator
     processes, process = accelerator.num_processes, accelerator.process_index
-
-    def numbers() -> Iterator[list[int]]:
-        for k in range(session.position.step * run.accumulate, run.steps * run.accumulate):
-            first = (k * processes + process) * run.batch
-            yield list(range(first, first + run.batch))
-
-    loader = DataLoader(
-        session.samples,
-        batch_sampler=numbers(),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        collate_fn=collate,
-        num_workers=run.workers,
-        generator=torch.Generator(),  # of its own: a loader draws a seed, and must not shift ours
-    )
-    passes: list[Sample] = []
-    first = session.position.step * run.accumulate
-    for number, sample in enumerate(loader, start=first):
+    share = Share(run.batch, process, processes, run.workers)
+    first, end = session.position.step * run.accumulate, run.steps * run.accumulate
+    waiting: list[Sample] = []
+    for number, sample in enumerate(
+        passes(session.source, run.seed, share, first=first, end=end), start=first
+    ):
         moved = _to(sample, accelerator.device)
-        passes.append(session.objective.mixed(moved, number * processes + process))
-        if len(passes) == run.accumulate:
-            yield passes
-            passes = []
+        waiting.append(session.objective.mixed(moved, number * processes + process))
+        if len(waiting) == run.accumulate:
+            yield waiting
+            waiting = []
 
 
 @torch.no_grad()

