@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,6 +82,7 @@ def _train(name: str, chosen: object, output: Path | None, *, quiet: bool) -> in
 
     assert isinstance(chosen, Recipe)  # noqa: S101 (typed so that help loads no torch)
     folder = output or Path("runs") / name
+    quiet = quiet or os.environ.get("RANK", "0") != "0"  # of many processes the first one speaks
 
     def report(state: Report) -> None:
         if not quiet:

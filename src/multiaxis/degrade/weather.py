@@ -33,10 +33,10 @@ class Rain(Settings):
     """
 
     layers: Range = (1.0, 5.0)
-    density: Range = (0.002, 0.02)
+    density: Range = (0.0003, 0.002)
     length: Range = (8.0, 40.0)
     angle: Range = (-35.0, 35.0)
-    brightness: Range = (0.3, 0.9)
+    brightness: Range = (0.2, 0.8)
     limits: ClassVar[dict[str, tuple[float, float]]] = {
         "layers": (1, 20),
         "density": (0, 0.5),
@@ -54,10 +54,10 @@ class Rain(Settings):
             length = number(self.length) * rng.uniform(0.6, 1.2)
             angle = 90 + number(self.angle) + rng.uniform(-15, 15)
             begins = rng.random(x.shape[:2], np.float32) < number(self.density)
-            drops = begins * rng.uniform(0.4, 1, x.shape[:2]).astype(np.float32)
+            drops = begins * rng.uniform(0.15, 1, x.shape[:2]).astype(np.float32)
             width = gaussian(rng.uniform(0.3, 0.9))
             streaks = convolve(convolve(drops, line(length, angle)), width)
-            peak = np.float32(width.max() / length)  # a lone streak reaches its full brightness
+            peak = np.float32(np.sqrt(width.max()) / length)  # of a lone streak of full strength
             rain += np.float32(number(self.brightness)) * np.minimum(streaks / peak, 1)
         return np.minimum(x + rain[..., None], np.float32(1))
 
