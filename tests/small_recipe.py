@@ -38,7 +38,7 @@ def recipe(photographs: Path | str) -> Recipe:
     )
     return Recipe(
         name="tiny",
-        about="",
+        about="A recipe for tests",
         model=ModelChoice(name="maxim", config={**TINY, "dropout_rate": 0.1}),
         data=data,
         valid=data,

@@ -63,7 +63,7 @@ SCRIPT = """
 import small_recipe
 from multiaxis.recipes.override import override
 from multiaxis.train import train
-words = ["run.steps=80", "run.save_every=5", "run.validate_every=100000"]
+words = ["run.steps=30", "run.save_every=5", "run.validate_every=100000"]
 train(override(small_recipe.recipe({folder!r}), words), {output!r})
 """
 
@@ -71,7 +71,7 @@ train(override(small_recipe.recipe({folder!r}), words), {output!r})
 def test_a_killed_training_goes_on_from_its_last_checkpoint(
     recipe: Recipe, photographs: Path, tmp_path: Path
 ) -> None:
-    longer = override(recipe, ["run.steps=80", "run.save_every=5", "run.validate_every=100000"])
+    longer = override(recipe, ["run.steps=30", "run.save_every=5", "run.validate_every=100000"])
     train(longer, tmp_path / "whole")
     script = tmp_path / "go.py"
     script.write_text(SCRIPT.format(folder=str(photographs), output=str(tmp_path / "parts")))
@@ -85,7 +85,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
     assert process.wait() == -signal.SIGKILL
     stopped_at = losses(tmp_path / "parts")
     assert stopped_at
-    assert max(stopped_at) < 80
+    assert max(stopped_at) < 30
     subprocess.run(command, env=environment, check=True)
     whole, parts = losses(tmp_path / "whole"), losses(tmp_path / "parts")
     assert parts.keys() == whole.keys()

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 
 import small_maxim
-from multiaxis import list_models
+from multiaxis import create_model, list_models
 from multiaxis.errors import ConfigError, WeightsError, WeightsUnavailableError
 from multiaxis.progress import Progress
 from multiaxis.weights.cache import cached_path
@@ -29,6 +30,7 @@ from multiaxis.weights.index import (
     Checkpoint,
     HubSource,
     NpmSource,
+    PackagedSource,
     UrlSource,
     find_checkpoint,
     list_checkpoints,
@@ -76,7 +78,7 @@ def checkpoint(*sources: UrlSource | HubSource | NpmSource) -> Checkpoint:
 
 
 def test_the_index_lists_what_is_published() -> None:
-    rows = [row for row in list_checkpoints() if row.task != "classify"]
+    rows = [row for row in list_checkpoints() if row.task != "classify" and not row.packaged]
     assert len(rows) == 11
     assert list_tasks() == [
         "denoise", "deblur", "derain", "dehaze-indoor", "dehaze-outdoor", "enhance", "retouch",
@@ -96,8 +98,31 @@ def test_the_index_lists_what_is_published() -> None:
         find_checkpoint("deran")
 
 
+def test_the_small_denoiser_comes_with_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "nothing"))
+    monkeypatch.setenv("MULTIAXIS_OFFLINE", "1")
+    row = find_checkpoint("denoise-nano")
+    path = pull(row)
+    assert path.parent.name == "packaged"
+    assert path.stat().st_size < 5e6
+    assert digest(read_safetensors(path)[0]) == row.digest
+    assert not (tmp_path / "nothing").exists()
+    model = create_model("maxim", weights="denoise-nano")
+    assert next(model.parameters()).dtype == torch.float32
+    assert sum(p.numel() for p in model.parameters()) < 1.5e6
+
+
+def test_a_damaged_package_is_told(tmp_path: Path) -> None:
+    row = find_checkpoint("denoise-nano")
+    broken = replace(row, sources=(PackagedSource("nothing.safetensors"),))
+    with pytest.raises(WeightsError, match="install the package again"):
+        pull(broken)
+
+
 def test_the_index_lists_the_classifiers() -> None:
-    rows = list_checkpoints()[11:]
+    rows = [row for row in list_checkpoints() if row.task == "classify"]
     assert len(rows) == 22
     for row in rows:
         assert (row.task, row.model in list_models("maxvit*")) == ("classify", True)

@@ -32,7 +32,8 @@ def list_weights(pattern: str = "*", /) -> None:
         raise unknown("checkpoint", pattern, [row.name for row in rows])
     for row in kept:
         scores = "; ".join(map(str, row.results)) or "no published score"
-        state = "cached" if cached_path(row.name).exists() else "-"
+        is_here = cached_path(row.name).exists()
+        state = "in the package" if row.packaged else "cached" if is_here else "-"
         console.say(f"{row.name:27} {row.model:14} {state}")
         console.say(f"    trained on {row.trained_on}; {scores}")
         console.say(f"    weights {row.licence}; from " + ", or ".join(map(str, row.sources)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from multiaxis.errors import unknown
-from multiaxis.recipes.maxim import maxim_recipes
+from multiaxis.recipes.maxim import MAXIM_RECIPES
 from multiaxis.recipes.maxvit import maxvit_recipes
 from multiaxis.recipes.nano import small_recipes
 from multiaxis.recipes.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (*small_recipes(), *maxim_recipes(), *maxvit_recipes())
+    recipe.name: recipe for recipe in (*small_recipes(), *MAXIM_RECIPES, *maxvit_recipes())
 }
 
 

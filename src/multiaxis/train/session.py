@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from multiaxis.data.load import Share, passes
 from multiaxis.data.shards import Shards
 from multiaxis.data.source import NumberedSamples, Sample, Source, collate
 from multiaxis.errors import ConfigError, DataError
+from multiaxis.models.maxim import Maxim
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
 from multiaxis.train.checkpoint import Position, check_recipe, newest
 from multiaxis.train.objective import Classification, Objective, Restoration
@@ -118,11 +120,8 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     model = build_model(recipe.model) if model is None else model
     model.train()
     prepare_blocks(model, recompute=run.recompute, compile_=run.compile)
-    accelerator = Accelerator(
-        mixed_precision=run.precision,
-        log_with=None if run.tracker == "none" else run.tracker,
-        project_config=ProjectConfiguration(project_dir=str(folder)),
-    )
+    check_crops(model, recipe)
+    accelerator = make_accelerator(recipe, folder)
     objective = make_objective(recipe, source)
     model.to(accelerator.device)
     average = None
@@ -151,6 +150,47 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
         held_out=held_out,
         position=position,
     )
+
+
+def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
+    """Make what knows of devices, processes and precision.
+
+    Raises
+    ------
+    ConfigError
+        If the precision or the tracker is not to be had here.
+    """
+    tracker = recipe.run.tracker
+    try:
+        return Accelerator(
+            mixed_precision=recipe.run.precision,
+            log_with=None if tracker == "none" else tracker,
+            project_config=ProjectConfiguration(project_dir=str(folder)),
+        )
+    except (ValueError, ImportError) as error:
+        raise ConfigError(
+            f"run.precision is {recipe.run.precision} and run.tracker is {tracker!r}: {error}"
+        ) from error
+
+
+def check_crops(model: nn.Module, recipe: Recipe) -> None:
+    """Refuse crops that a MAXIM's windows do not divide.
+
+    Raises
+    ------
+    ConfigError
+        With the multiple that is accepted.
+    """
+    if not isinstance(model, Maxim):
+        return
+    multiple = math.lcm(*model.config.size_multiple)
+    for part, data in (("data", recipe.data), ("valid", recipe.valid)):
+        crop = getattr(data, "crop", None)
+        if isinstance(crop, int) and crop % multiple:
+            raise ConfigError(
+                f"{part}.crop is {crop}: this model takes multiples of {multiple}, such as "
+                f"{-(-crop // multiple) * multiple}"
+            )
 
 
 def open_held_out(recipe: Recipe) -> NumberedSamples | None:
