@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from multiaxis.data.classes import ClassFolders
 from multiaxis.data.restoration import CleanPhotographs
 from multiaxis.degrade.noise import GaussianNoise
-from multiaxis.recipes.recipe import ModelChoice, Optim, Recipe, RestorationLoss, Run
+from multiaxis.recipes.recipe import (
+    ClassificationLoss,
+    ModelChoice,
+    Optim,
+    Recipe,
+    RestorationLoss,
+    Run,
+)
 
 TINY = {
     "features": 4,
@@ -55,4 +63,30 @@ def recipe(photographs: Path | str) -> Recipe:
             save_every=3,
             tracker="none",
         ),
+    )
+
+
+SMALL_VIT = {
+    "stem_widths": (8, 8),
+    "widths": (8, 16),
+    "depths": (1, 1),
+    "head_dim": 8,
+    "window_size": 2,
+    "grid_size": 2,
+    "image_size": 32,
+}
+
+
+def classes(folder: Path | str) -> Recipe:
+    data = ClassFolders(folder=str(folder), size=16, crop="pad", keep=True)
+    return Recipe(
+        name="tiny-classes",
+        about="A recipe for tests",
+        model=ModelChoice(name="maxvit", config={**SMALL_VIT, "num_classes": 2}),
+        data=data,
+        valid=data,
+        valid_samples=8,
+        loss=ClassificationLoss(smoothing=0.1, mixup=0.2, cutmix=0.2),
+        optim=Optim(kind="adamw", lr=3e-3, weight_decay=0.05, layer_decay=0.9, clip=1.0),
+        run=Run(steps=30, batch=4, workers=0, log_every=1, tracker="none"),
     )

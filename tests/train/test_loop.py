@@ -13,10 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import small_recipe
 from multiaxis import Restorer
-from multiaxis.errors import TrainingError
+from multiaxis.errors import ConfigError, TrainingError
 from multiaxis.recipes.override import override
-from multiaxis.recipes.recipe import Recipe
+from multiaxis.recipes.recipe import Recipe, RestorationLoss
 from multiaxis.train import checkpoint as checkpoints
 from multiaxis.train import train
 from multiaxis.train.log import Report
@@ -177,3 +178,28 @@ def test_passes_add_up_to_a_batch(recipe: Recipe, tmp_path: Path) -> None:
     train(override(plain, ["run.batch=2", "run.accumulate=2"]), tmp_path / "two")
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert all(math.isclose(one[k], two[k], rel_tol=1e-4) for k in one)
+
+
+def test_a_damaged_checkpoint_is_told(recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path)
+    (tmp_path / "step_000000008" / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(TrainingError, match=r"cannot go on from .*step_000000008.*remove"):
+        train(recipe, tmp_path)
+
+
+def test_classes_are_learnt(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        small_recipe.make_pictures(tmp_path / "data" / name, 4, 32)
+    recipe = small_recipe.classes(tmp_path / "data")
+    outcome = train(recipe, tmp_path / "run")
+    assert outcome.score is not None
+    found = losses(tmp_path / "run")
+    assert found[30] < found[1]
+    wrong = override(recipe, ["model.config.num_classes=5"])
+    with pytest.raises(ConfigError, match=r"2 classes and the model tells 5 apart.*num_classes=2"):
+        train(wrong, tmp_path / "wrong")
+    with pytest.raises(ConfigError, match="give it the loss of its data"):
+        train(replace(recipe, loss=RestorationLoss()), tmp_path / "wrong")
+    with pytest.raises(ConfigError, match="restores no pictures|MAXIM"):
+        pictures = small_recipe.recipe(tmp_path / "data" / "cat")
+        train(replace(pictures, model=recipe.model), tmp_path / "wrong")

@@ -17,17 +17,7 @@ from multiaxis.recipes.override import override
 from multiaxis.recipes.recipe import Recipe
 from multiaxis.train.dry import dry_run
 from multiaxis.zoo import variants
-from small_recipe import TINY
-
-SMALL_VIT = {
-    "stem_widths": (8, 8),
-    "widths": (8, 16),
-    "depths": (1, 1),
-    "head_dim": 8,
-    "window_size": 2,
-    "grid_size": 2,
-    "image_size": 32,
-}
+from small_recipe import SMALL_VIT, TINY
 
 
 def shrunk(recipe: Recipe) -> Recipe:

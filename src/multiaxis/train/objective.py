@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from multiaxis.data.augment import mix_batch
 from multiaxis.data.source import Sample
+from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import Maxim
 from multiaxis.recipes.recipe import ClassificationLoss, RestorationLoss
 from multiaxis.train.losses import multi_scale
@@ -38,7 +39,11 @@ class Restoration:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Give the module whose call the loss is made from."""
-        assert isinstance(model, Maxim)  # noqa: S101 (the recipe was checked)
+        if not isinstance(model, Maxim):
+            raise ConfigError(
+                f"the model is a {type(model).__name__}, and pictures are restored by MAXIM: name "
+                "one of its variants as model.name"
+            )
         return EveryOutput(model)
 
     def mixed(self, batch: Sample, number: int) -> Sample:  # noqa: ARG002 (pairs come mixed)

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration, set_seed
+from accelerate.utils import DistributedType, ProjectConfiguration, set_seed
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -22,8 +23,9 @@ from multiaxis.data.classes import ClassSource
 from multiaxis.data.load import Share, passes
 from multiaxis.data.shards import Shards
 from multiaxis.data.source import NumberedSamples, Sample, Source, collate
-from multiaxis.errors import ConfigError, DataError
+from multiaxis.errors import ConfigError, TrainingError
 from multiaxis.models.maxim import Maxim
+from multiaxis.models.maxvit import MaxViT
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
 from multiaxis.train.checkpoint import Position, check_recipe, newest
 from multiaxis.train.objective import Classification, Objective, Restoration
@@ -113,8 +115,6 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     if last:
         check_recipe(last, recipe)
     source = recipe.data.open()
-    if not isinstance(source, Shards) and not len(source):
-        raise DataError("the data holds no sample: name a folder with pictures")
     held_out = open_held_out(recipe)
     set_seed(run.seed)
     model = build_model(recipe.model) if model is None else model
@@ -123,6 +123,7 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     check_crops(model, recipe)
     accelerator = make_accelerator(recipe, folder)
     objective = make_objective(recipe, source)
+    check_classes(model, source)
     model.to(accelerator.device)
     average = None
     if run.ema:
@@ -135,8 +136,9 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     if average is not None:
         accelerator.register_for_checkpointing(average)
     if last:
-        accelerator.load_state(str(last))
-    set_seed(run.seed + accelerator.process_index + 1) if not last else None
+        go_on(accelerator, last)
+    else:
+        set_seed(run.seed + accelerator.process_index + 1)
     return Session(
         recipe=recipe,
         folder=folder,
@@ -162,7 +164,7 @@ def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
     """
     tracker = recipe.run.tracker
     try:
-        return Accelerator(
+        accelerator = Accelerator(
             mixed_precision=recipe.run.precision,
             log_with=None if tracker == "none" else tracker,
             project_config=ProjectConfiguration(project_dir=str(folder)),
@@ -171,6 +173,43 @@ def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
         raise ConfigError(
             f"run.precision is {recipe.run.precision} and run.tracker is {tracker!r}: {error}"
         ) from error
+    if recipe.run.ema and accelerator.distributed_type == DistributedType.FSDP:
+        raise ConfigError("averaged weights need whole parameters, which FSDP splits: run.ema=0")
+    return accelerator
+
+
+def go_on(accelerator: Accelerator, checkpoint: Path) -> None:
+    """Load a checkpoint into what was prepared.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read.
+    """
+    try:
+        accelerator.load_state(str(checkpoint))
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
+        raise TrainingError(
+            f"cannot go on from {checkpoint} ({error}): remove that folder, and the training goes "
+            "on from the checkpoint before it"
+        ) from error
+
+
+def check_classes(model: nn.Module, source: Source | Shards) -> None:
+    """Refuse data with another number of classes than the model tells apart.
+
+    Raises
+    ------
+    ConfigError
+        With the number that the data has.
+    """
+    classes = source.classes if isinstance(source, ClassSource | Shards) else []
+    known = model.config.num_classes if isinstance(model, MaxViT) else len(classes)
+    if classes and known != len(classes):
+        raise ConfigError(
+            f"the data has {len(classes)} classes and the model tells {known} apart: "
+            f"--set model.config.num_classes={len(classes)}"
+        )
 
 
 def check_crops(model: nn.Module, recipe: Recipe) -> None:
