@@ -274,3 +274,93 @@ def test_a_real_clip(shared_dir: Path, tmp_path: Path) -> None:
     sound = packets(tmp_path / "b.mp4", "audio")
     assert sound == packets(source, "audio")[: len(sound)]
     assert sound
+
+
+WORDS = [
+    ("00:00:00,100 --> 00:00:00,900", "First words"),
+    ("00:00:01,200 --> 00:00:01,700", "and others"),
+]
+CHAPTERS = [(0, 1000, "One"), (1000, 2000, "Two")]
+
+
+def remade(source: Path, path: Path, seconds: float) -> Path:
+    """A real clip, turned, with frames left out so that its rate varies, words and chapters."""
+    words = path.with_suffix(".srt")
+    words.write_text(
+        "".join(f"{k}\n{times}\n{text}\n\n" for k, (times, text) in enumerate(WORDS, 1))
+    )
+    with (
+        av.open(str(source)) as given,
+        av.open(str(words)) as said,
+        av.open(str(path), "w") as made,
+    ):
+        film, sound = given.streams.video[0], given.streams.audio[0]
+        stream = made.add_stream("libx264", options={"crf": "20", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = film.width, film.height, "yuv420p"
+        stream.codec_context.time_base = film.time_base
+        stream.set_display_rotation(90)
+        tone = made.add_stream_from_template(sound)
+        spoken = made.add_stream_from_template(said.streams.subtitles[0])
+        spoken.metadata["language"] = "eng"
+        made.set_chapters(
+            [
+                {
+                    "id": k,
+                    "start": a,
+                    "end": b,
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": t},
+                }
+                for k, (a, b, t) in enumerate(CHAPTERS)
+            ]
+        )
+        for number, frame in enumerate(given.decode(film)):
+            if float(frame.pts * frame.time_base) >= seconds:
+                break
+            if number % 7 not in (2, 3, 5):
+                made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+        given.seek(0)
+        for packet in given.demux(sound):
+            if packet.dts is not None and float(packet.pts * packet.time_base) < seconds:
+                packet.stream = tone
+                made.mux(packet)
+        for packet in said.demux(subtitles=0):
+            if packet.dts is not None:
+                packet.stream = spoken
+                made.mux(packet)
+    return path
+
+
+def test_a_real_clip_of_varying_rate_turned_with_words_and_chapters(
+    shared_dir: Path, tmp_path: Path
+) -> None:
+    film = shared_dir / "data" / "video" / "rabbit320.mp4"
+    source, target = remade(film, tmp_path / "a.mkv", 2.0), tmp_path / "b.mkv"
+    result = restore_clip(same, source, target)
+    gaps = np.diff(times(source))
+    assert gaps.max() > 1.9 * gaps.min(), "the rate varies"
+    assert result.frames == len(times(source))
+    assert times(target) == pytest.approx(times(source), abs=1e-9)
+    assert probe(target).rotation == probe(source).rotation == 90
+    for kind in ("audio", "subtitles"):
+        assert packets(target, kind) == packets(source, kind), kind
+    assert [text.decode() for text, _ in packets(target, "subtitles")] == [t for _, t in WORDS]
+    with av.open(str(target)) as made:
+        assert made.streams.subtitles[0].metadata["language"] == "eng"
+        found = [
+            (float(c["start"] * c["time_base"]), c["metadata"]["title"]) for c in made.chapters()
+        ]
+    assert found == [(0.0, "One"), (1.0, "Two")]
+
+    part = tmp_path / "part.mkv"
+    restore_clip(same, source, part, start=0.5, end=1.5)
+    with av.open(str(part)) as made:
+        spans = [
+            (
+                round(float(c["start"] * c["time_base"]), 3),
+                round(float(c["end"] * c["time_base"]), 3),
+            )
+            for c in made.chapters()
+        ]
+    assert spans == [(0.0, 0.5), (0.5, 1.0)]

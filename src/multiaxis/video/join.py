@@ -69,12 +69,25 @@ def _mux_all(
             except (ValueError, av.error.FFmpegError):
                 continue  # a kind that the container has no place for
             others[other.index].metadata.update(other.metadata)
-    if hasattr(given, "chapters") and given.chapters():
-        made.set_chapters(given.chapters())
+    if chapters := _chapters(given.chapters(), start, end):
+        made.set_chapters(chapters)
     frames = _video_packets(paths, stream, start)
     rest = _other_packets(given, others, start, end)
     for _, _, packet in heapq.merge(frames, rest, key=lambda item: item[:2]):
         made.mux(packet)
+
+
+def _chapters(chapters: list[Any], start: float, end: float | None) -> list[Any]:
+    """Cut chapters to the part that is kept, and move them with it."""
+    kept: list[Any] = []
+    for chapter in chapters:
+        unit = float(chapter["time_base"])
+        first = max(chapter["start"] * unit, start)
+        last = chapter["end"] * unit if end is None else min(chapter["end"] * unit, end)
+        if first < last:
+            moved = {"start": round((first - start) / unit), "end": round((last - start) / unit)}
+            kept.append({**chapter, **moved})
+    return kept
 
 
 def _video_packets(
