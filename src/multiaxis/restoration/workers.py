@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 from multiaxis.restoration.jobs import Job, Result
@@ -89,7 +90,8 @@ def _run(
                 yield Result(job, 0.0, f"{job.input}: its worker died, {_ATTEMPTS} times")
                 continue
             attempts[job] += 1
-            running[pool.submit(_do, job, how, attempts[job])] = job
+            with _interrupts_held():  # this starts the workers
+                running[pool.submit(_do, job, how, attempts[job])] = job
         if not running:
             break
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -102,10 +104,28 @@ def _run(
         raise broken
 
 
+@contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Hold Ctrl-C back: here until the end, in a process started meanwhile until it is ready.
+
+    Python shows a traceback if it comes while a new process imports what it needs.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(restorer: dict[str, Any], threads: int) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     global _restorer  # noqa: PLW0603 (one for each process)
     torch.set_num_threads(threads)
     _restorer = Restorer(**restorer)
