@@ -260,14 +260,14 @@ def test_a_hundred_pictures_survive_kill_and_resume(
     whole = tmp_path / "whole"
     assert run(*words[:-1], whole, "-q") == 0
 
-    for least in (7, 30, 66):
+    for least in (7, 30, 60):  # many are left, should this process be slow to notice
         with subprocess.Popen(command(*words, "--resume", "-q")) as process:
             await_outputs(out, least, process)
             process.send_signal(signal.SIGKILL)
         for path in out.glob("*.png"):  # whole, whenever it was
             assert path.read_bytes() == (whole / path.name).read_bytes()
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
-    assert 66 <= len(finished) < 100
+    assert 60 <= len(finished) < 100
 
     done = subprocess.run(command(*words, "--resume"), capture_output=True, text=True, check=True)
     assert f"{len(finished)} were finished earlier" in done.stderr
