@@ -23,8 +23,6 @@ from multiaxis.train import train
 from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log
 
-TESTS = Path(__file__).parents[1]
-
 
 def losses(folder: Path) -> dict[int, float]:
     return {row["step"]: row["loss"] for row in read_log(folder)}
@@ -74,7 +72,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
     photographs: Path, tmp_path: Path
 ) -> None:
     # Each in a process with one thread: sums in another order would grow into other losses.
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT, str(photographs)]
     subprocess.run([*command, tmp_path / "whole"], env=environment, check=True)
     with subprocess.Popen([*command, tmp_path / "parts"], env=environment) as process:

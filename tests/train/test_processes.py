@@ -25,7 +25,7 @@ train(override(small_recipe.recipe({folder!r}), words), {output!r})
 def launch(script: Path, *words: str) -> None:
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": os.pathsep.join(sys.path),
         "OMP_NUM_THREADS": "1",
         "ACCELERATE_USE_CPU": "true",
     }

@@ -391,7 +391,7 @@ def test_two_processes_at_once(served: tuple[Path, str], tmp_path: Path) -> None
         source = UrlSource("{address}/c.npz", None)
         print(pull(replace(find_checkpoint("derain"), sources=(source,), digest=None)))
     """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", textwrap.dedent(code)]
     both = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
