@@ -10,53 +10,12 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
 from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, TokenMixing
-from multiaxis.axis.layers import gelu
+from multiaxis.streaming.dense import Dense, Norm, after_norm, halves
 from multiaxis.streaming.pieces import Size, gather, scatter, scatter_add, windows_view
 from multiaxis.streaming.workspace import Workspace
-
-
-class Dense:
-    """A dense layer as two tensors, composed in float64 from the model's.
-
-    Parameters
-    ----------
-    weight : Tensor, shape (out, in)
-    bias : Tensor, shape (out,), or None
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        self.weight = weight.to(dtype).contiguous()
-        self.bias = None if bias is None else bias.to(dtype)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Apply to the last axis."""
-        return F.linear(x, self.weight, self.bias)
-
-
-class Norm:
-    """Layer normalisation, without its scale and shift where they are folded into what follows."""
-
-    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype, *, folded: bool = True) -> None:
-        # Ones and zeros: torch's kernel with an affine part is the faster one in float32.
-        weight, bias = norm.weight.detach(), norm.bias.detach()
-        self.shape, self.eps = norm.normalized_shape, norm.eps
-        self.weight = (torch.ones_like(weight) if folded else weight).to(dtype)
-        self.bias = (torch.zeros_like(bias) if folded else bias).to(dtype)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Normalise the last axis; in 16 bits, torch takes mean and variance in 32."""
-        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
-
-
-def after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Fold a norm's scale and shift into the dense layer behind it, in float64."""
-    shift = weight.double() @ norm.bias.double()
-    folded = weight.double() * norm.weight.double()
-    return folded, shift if bias is None else shift + bias.double()
 
 
 class _Half:
@@ -68,7 +27,7 @@ class _Half:
         part = 0 if is_grid else 1  # the grid half comes first
         mlp: GatedMlp = layer.grid_mlp if is_grid else layer.block_mlp
         weight = layer.project_in.weight.chunk(2)[part]
-        bias = _halves(layer.project_in.bias)[part]
+        bias = halves(layer.project_in.bias)[part]
         self.norm_in, self.norm, self.norm_gate = (
             Norm(layer.norm, dtype),
             Norm(mlp.norm, dtype),
@@ -76,7 +35,7 @@ class _Half:
         )
         self.enter = Dense(*after_norm(layer.norm, weight, bias), dtype)
         weights = mlp.project_in.weight.chunk(2)
-        biases = _halves(mlp.project_in.bias)
+        biases = halves(mlp.project_in.bias)
         self.u, self.v = (
             Dense(*after_norm(mlp.norm, w, b), dtype) for w, b in zip(weights, biases, strict=True)
         )
@@ -115,18 +74,11 @@ class _Half:
                 scatter(target, rows, columns, mixed.add_(piece))
 
     def _mix(self, piece: Tensor) -> Tensor:
-        entered = gelu(self.enter(self.norm_in(piece)))
+        entered = self.enter.activated(self.norm_in(piece))
         normed = self.norm(entered)
-        gate = mix_tokens(self.tokens, self.norm_gate(gelu(self.v(normed))))
-        gate = torch.addcmul(self.offset, gate, self.scale).mul_(gelu(self.u(normed)))
+        gate = mix_tokens(self.tokens, self.norm_gate(self.v.activated(normed)))
+        gate = torch.addcmul(self.offset, gate, self.scale).mul_(self.u.activated(normed))
         return self.leave(entered).add_(self.leave_gated(gate))
-
-
-def _halves(bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    if bias is None:
-        return None, None
-    first, second = bias.chunk(2)
-    return first, second
 
 
 def _pair(size: tuple[int, ...]) -> Size:
@@ -167,7 +119,7 @@ class _Gates:
     def __init__(self, layer: GatingWeights, dtype: torch.dtype) -> None:
         self.norm = Norm(layer.norm, dtype)
         weights = layer.project_in.weight.chunk(2)
-        biases = _halves(layer.project_in.bias)
+        biases = halves(layer.project_in.bias)
         self.grid_in, self.block_in = (
             Dense(*after_norm(layer.norm, w, b), dtype)
             for w, b in zip(weights, biases, strict=True)
@@ -178,10 +130,10 @@ class _Gates:
         self.block_out = Dense(outer[1], layer.project_out.bias, dtype)
 
     def block(self, a: Tensor) -> Tensor:
-        return self.block_out(self.block_mix(gelu(self.block_in(self.norm(a)))))
+        return self.block_out(self.block_mix(self.block_in.activated(self.norm(a))))
 
     def grid(self, a: Tensor) -> Tensor:
-        return self.grid_out(self.grid_mix(gelu(self.grid_in(self.norm(a)))))
+        return self.grid_out(self.grid_mix(self.grid_in.activated(self.norm(a))))
 
 
 class _Mix:
@@ -207,7 +159,7 @@ class _Side:
         self.gates = _Gates(gating, dtype)
 
     def activate(self, piece: Tensor) -> Tensor:
-        return gelu(self.project_in(self.norm(piece)))
+        return self.project_in.activated(self.norm(piece))
 
 
 class CrossGate:

@@ -32,11 +32,11 @@ from multiaxis.streaming.convolution import (
     Supervised,
     add_applied,
     apply,
-    columns,
     convolve,
     halve,
 )
-from multiaxis.streaming.mixing import CrossGate, Dense, MixedMap
+from multiaxis.streaming.dense import Dense, columns
+from multiaxis.streaming.mixing import CrossGate, MixedMap
 from multiaxis.streaming.resampling import Doubled, Rescaled
 from multiaxis.streaming.workspace import Workspace
 
