@@ -1,4 +1,4 @@
-"""Layers over channels, folded: dense layers with GELU behind them, and norms without an end."""
+"""Layers over channels: dense layers with what follows them, norms with what they leave to it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
 from multiaxis.axis.layers import gelu
-
-_TINY = 1e-3
 
 
 class Dense:
@@ -35,14 +33,26 @@ class Dense:
     def activated(self, x: Tensor) -> Tensor:
         """Apply to the last axis, then GELU (in its tanh form)."""
         if self._is_fused:
-            return _pointwise()(x, self.weight, self.bias, "gelu", [], "tanh")
+            return _operator()(x, self.weight, self.bias, "gelu", [], "tanh")
         return gelu(self(x))
+
+    def added(self, x: Tensor, other: Tensor) -> Tensor:
+        """Apply to the last axis, and add `other`."""
+        if self._is_fused:
+            return _operator().binary(x, other, self.weight, self.bias, "add")
+        return self(x).add_(other)
+
+    def multiplied(self, x: Tensor, other: Tensor) -> Tensor:
+        """Apply to the last axis, and multiply by `other`."""
+        if self._is_fused:
+            return _operator().binary(x, other, self.weight, self.bias, "mul")
+        return self(x).mul_(other)
 
 
 class Norm:
     """Layer normalisation, without its scale and shift where they are folded into what follows."""
 
-    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype, *, folded: bool = True) -> None:
+    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype, *, folded: bool) -> None:
         # Ones and zeros: torch's kernel with an affine part is the faster one in float32.
         weight, bias = norm.weight.detach(), norm.bias.detach()
         self.shape, self.eps = norm.normalized_shape, norm.eps
@@ -79,21 +89,29 @@ def columns(
 
 @cache
 def fuses(dtype: torch.dtype, device: str) -> bool:
-    """Tell whether this build of PyTorch applies GELU inside the matrix product, and rightly.
+    """Tell whether this build of PyTorch does what follows a dense layer inside it, and rightly.
 
-    The operator is what its compiler uses, and not a public one: hence the trial.
+    The operators are those of its compiler and not public: hence the trial.
     """
     if device != "cpu" or dtype not in (torch.float32, torch.bfloat16):
         return False
     x = torch.linspace(-3, 3, 32, dtype=dtype).view(2, 16)
-    weight = torch.eye(16, dtype=dtype)
+    weight, bias = torch.eye(16, dtype=dtype).roll(1, 0), x[0]
+    exact = F.linear(x.double(), weight.double(), bias.double())
     try:
-        found = _pointwise()(x, weight, None, "gelu", [], "tanh")
+        trials = {
+            F.gelu(exact, approximate="tanh"): _operator()(x, weight, bias, "gelu", [], "tanh"),
+            exact + x: _operator().binary(x, x, weight, bias, "add"),
+            exact * x: _operator().binary(x, x, weight, bias, "mul"),
+        }
     except (AttributeError, NotImplementedError, RuntimeError):
         return False
-    exact = F.gelu(x.double(), approximate="tanh")
-    return bool((found.double() - exact).abs().max() < (_TINY if dtype == torch.float32 else 0.02))
+    error = 16 * torch.finfo(dtype).eps
+    return all(
+        torch.allclose(found.double(), expected, rtol=error, atol=error)
+        for expected, found in trials.items()
+    )
 
 
-def _pointwise() -> Any:
+def _operator() -> Any:
     return torch.ops.mkldnn._linear_pointwise

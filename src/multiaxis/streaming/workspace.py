@@ -41,11 +41,11 @@ class Sizes:
 
 
 def find_sizes(device: torch.device) -> Sizes:
-    """Choose sizes from the cache: a piece fills a quarter of all threads' level 2 together."""
+    """Choose sizes from the cache: a piece fills the level 2 of all threads together."""
     if device.type != "cpu":
         return Sizes(_GPU_PIECE, 2 * _GPU_PIECE)
-    piece = max(torch.get_num_threads() * (level2_cache() or 0) // 4, _LEAST_PIECE)
-    return Sizes(piece, 4 * piece)
+    piece = max(torch.get_num_threads() * (level2_cache() or 0), _LEAST_PIECE)
+    return Sizes(piece, max(piece, 4 * _LEAST_PIECE))
 
 
 class Workspace:
