@@ -43,7 +43,7 @@ def convolve(
     """Convolve a map with a 3 x 3 kernel into `out`; `add` is added."""
     for rows in work.bands(max(x, out, key=lambda m: m.shape[2]), halo=1):
         near, inner = with_halo(rows, 1, x.shape[0])
-        y = convolution(x[near].to(work.compute))[inner]
+        y = convolution(x[near].to(convolution.weight.dtype))[inner]
         if add is not None:
             y = y + add[rows]
         out[rows] = y
