@@ -54,10 +54,14 @@ def classify(
         raise ConfigError(f"--top is {top}: accepted is 1 or more")
     from multiaxis.classification.classifier import Classifier
     from multiaxis.restoration.inputs import find_inputs
+    from multiaxis.restoration.remote import is_address
 
-    found = find_inputs(inputs, None)
+    distant = [word for word in inputs if is_address(word)]
+    found = find_inputs([word for word in inputs if word not in distant], None)
+    paths = [path for path in found.paths if isinstance(path, Path)]
     failures = [reason for _, reason in found.refused]
-    if not found.paths:
+    failures += [f"{word} is an address: fetch the picture, and name the file" for word in distant]
+    if not paths:
         raise ImageError("\n".join(failures))
     with console.progress("bytes", quiet=quiet) as show:
         classifier = Classifier(
@@ -67,11 +71,11 @@ def classify(
             on_progress=show,
             **asdict(options),
         )
-    for path in found.paths:
+    for path in paths:
         try:
             predictions = classifier.classify(path, top=top)
         except ImageError as error:
-            if len(inputs) == len(found.paths) == 1:
+            if len(inputs) == len(paths) == 1:
                 raise
             failures.append(str(error))
             continue

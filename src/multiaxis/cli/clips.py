@@ -42,9 +42,23 @@ class ClipOptions:
     steady: float = 0.0
 
 
-def split(inputs: list[str]) -> tuple[list[str], list[Path]]:
-    """Part the words that name clips from the others."""
+def split(inputs: list[str], output: str | None) -> tuple[list[str], list[Path]]:
+    """Part the words that name clips from the others.
+
+    Raises
+    ------
+    ConfigError
+        If a clip lies at an address, or is to go to one.
+    """
+    from multiaxis.restoration.remote import is_address
+
     clips = [word for word in inputs if _is_clip(Path(word))]
+    for word in [*clips, output or ""] if clips else []:
+        if is_address(word):
+            raise ConfigError(
+                f"{word} is an address: clips are restored from files into files; fetch it, and "
+                "name the file"
+            )
     return [word for word in inputs if word not in clips], [Path(word) for word in clips]
 
 
