@@ -62,11 +62,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "RAY_ADDRESS": "local"}  # no other cluster of this machine
 
 
-def workers(command: bytes = b"ray::") -> Iterator[int]:
-    """Find the processes that work for a cluster that this test has started."""
+def processes(parent: int, title: bytes = b"") -> Iterator[int]:
+    """Find the processes of the cluster that a command has started."""
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and command in (entry / "cmdline").read_bytes():
+            if not entry.name.isdigit() or not descends(int(entry.name), parent):
+                continue
+            if (entry / "cmdline").read_bytes().startswith(title):
                 yield int(entry.name)
         except OSError:
             continue
@@ -104,9 +106,9 @@ def test_a_killed_worker_costs_nothing(
         env=environment(),
     ) as process:
         await_outputs(tmp_path / "out", 4, process)
-        busy = [pid for pid in workers() if descends(pid, process.pid)]
-        assert busy, "found no worker"
-        os.kill(busy[0], signal.SIGKILL)
+        worker = next(processes(process.pid, b"ray::_do"), None)
+        assert worker, "found no worker"
+        os.kill(worker, signal.SIGKILL)
         out, told = process.communicate(timeout=120)
     assert process.returncode == 0, told
     assert not out
@@ -114,7 +116,7 @@ def test_a_killed_worker_costs_nothing(
     assert contents(tmp_path / "out") == whole
     rows = json.loads(report.read_text())["pictures"]
     assert [(row["state"], row["width"]) for row in rows] == [("restored", 18)] * COUNT
-    assert not [path for path in tmp_path.rglob("*.part")]
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_ctrl_c_then_resume_at_an_address(
@@ -130,7 +132,8 @@ def test_ctrl_c_then_resume_at_an_address(
         start_new_session=True,
     ) as process:
         await_outputs(out, 3, process)
-        helpers = [pid for pid in workers(b"ray") if descends(pid, process.pid)]
+        helpers = [pid for pid in processes(process.pid) if pid != process.pid]
+        assert len(helpers) > 2
         os.killpg(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
@@ -164,6 +167,8 @@ def test_what_cannot_work_is_a_sentence(
     assert "accepted is 1 to" in complaint("--workers", "0")
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
     assert "does not answer" in complaint()
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert "does not answer: [Errno 111] Connection refused; check RAY_ADDRESS" in complaint()
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "pip install 'multiaxis[ray]'" in complaint()
 
@@ -190,7 +195,7 @@ class _Dead(Exception):
 class _Ray:
     """A cluster whose workers die at one picture."""
 
-    class exceptions:  # noqa: N801
+    class exceptions:
         RayError, RayTaskError, OutOfMemoryError = _Dead, ZeroDivisionError, MemoryError
 
     def __init__(self) -> None:

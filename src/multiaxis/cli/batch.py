@@ -27,7 +27,7 @@ class Reporter:
         self.is_measured = all(job.pixels for job in plan.jobs)
         self.total = sum(map(self._weight, plan.jobs))
         self.left = self.total
-        self.pixels, self.seconds, self.start = 0.0, 0.0, time.monotonic()
+        self.pixels, self.seconds, self.start = 0.0, 0.0, 0.0
         console.note(f"restoring {_amount(plan)} ...", quiet=quiet)
         self.show_fraction(0.0)
 
@@ -35,7 +35,9 @@ class Reporter:
         """Take a result, print it and what it means for the rest."""
         self.results.append(result)
         self.left -= self._weight(result.job)
-        if result.error is None:
+        if not self.alone:
+            self._take_time(result)
+        elif result.error is None:
             self.pixels += self._weight(result.job)
             self.seconds += result.seconds
         outcome = f"{result.job.output} ({result.seconds:.1f} s)" if not result.error else "failed"
@@ -52,8 +54,15 @@ class Reporter:
     def _estimate(self) -> str:
         if not self.left or not self.pixels:
             return ""
-        seconds = self.seconds if self.alone else time.monotonic() - self.start
-        return f", about {console.duration(self.left * seconds / self.pixels)} left"
+        return f", about {console.duration(self.left * self.seconds / self.pixels)} left"
+
+    def _take_time(self, result: Result) -> None:
+        """Measure what several do together, from the first result on: starting is no rate."""
+        if not self.start:
+            self.start = time.monotonic()
+            return
+        self.seconds = time.monotonic() - self.start
+        self.pixels += 0.0 if result.error else self._weight(result.job)
 
     def _weight(self, job: Job) -> float:
         """Megapixels, or 1 for each picture where some are not known before they are fetched."""
@@ -98,7 +107,9 @@ def summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, qu
         raise ImageError(str(failures[0][1]))
     earlier = f", {len(plan.finished)} were finished earlier" if plan.finished else ""
     console.note(
-        f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
+        f"nothing is left to restore{earlier}"
+        if not results and not failures
+        else f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
         f"{console.duration(seconds)} on {how}{earlier}",
         quiet=quiet,
     )

@@ -42,17 +42,19 @@ class ClipOptions:
     steady: float = 0.0
 
 
-def split(inputs: list[str], output: str | None) -> tuple[list[str], list[Path]]:
+def split(inputs: list[str], output: str | None, engine: str) -> tuple[list[str], list[Path]]:
     """Part the words that name clips from the others.
 
     Raises
     ------
     ConfigError
-        If a clip lies at an address, or is to go to one.
+        If a clip lies at an address, is to go to one, or to several machines.
     """
     from multiaxis.restoration.remote import is_address
 
     clips = [word for word in inputs if _is_clip(Path(word))]
+    if clips and engine == "ray":
+        raise ConfigError("clips are restored on one machine: leave --engine ray out for them")
     for word in [*clips, output or ""] if clips else []:
         if is_address(word):
             raise ConfigError(

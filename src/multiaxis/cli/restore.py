@@ -137,9 +137,7 @@ def restore(
     digest = settings_digest(settings)
     suffix = "_" + "_".join(tasks)
     arguments = restorer_arguments(task, model, limits, quality)
-    pictures, films = clips.split(inputs, output)
-    if films and files.engine == "ray":
-        raise ConfigError("clips are restored on one machine: leave --engine ray out for them")
+    pictures, films = clips.split(inputs, output, files.engine)
     code = OK
     if films:
         how = {"overwrite": written.overwrite, "dry_run": files.dry_run, "quiet": quiet}
@@ -153,9 +151,8 @@ def restore(
         for _, reason in plan.refused:
             console.complain(reason)
         return BAD_INPUT
-    is_batch = files.resume or len(plan.jobs) > 1 or files.engine == "ray"
     _try_addresses(plan)
-    note = digest if is_batch else None
+    note = digest if files.resume or len(plan.jobs) > 1 or files.engine == "ray" else None
     about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     return max(code, _run(plan, options, arguments, files, note, about, quiet=quiet))
 

@@ -11,7 +11,7 @@ from multiaxis.errors import ConfigError, ImageError, MissingExtraError
 from multiaxis.images import DEFAULT_MEGAPIXELS, check_holds, probe_picture
 from multiaxis.images.formats import format_of
 from multiaxis.restoration import remote
-from multiaxis.restoration.inputs import find_inputs
+from multiaxis.restoration.inputs import Inputs, find_inputs
 from multiaxis.restoration.look import Look, say_taken
 from multiaxis.restoration.output import Output
 from multiaxis.restoration.remote import Remote, Where
@@ -137,21 +137,16 @@ def plan_jobs(
     ConfigError
         If the output is empty, or names a file where there are several inputs.
     """
-    beside = output is None
-    if output is not None and remote.is_address(output):
-        remote.check_address(Remote(output))
     folder = remote.to_where(output) if output else None
+    if isinstance(folder, Remote):
+        remote.check_address(folder)
     found = find_inputs(
         inputs,
-        suffix if beside else None,
+        suffix if output is None else None,
         recursive=recursive,
         without=folder if folder and _is_folder(folder) else None,
     )
-    as_file = output is not None and _is_file_target(output, inputs, found.paths)
-    targets = {
-        path: _target(path, found.places[path], output, suffix, options, as_file=as_file)
-        for path in found.paths
-    }
+    targets = _targets(found, inputs, output, suffix, options)
     look = Look()
     states = look.states(targets, resume)
     jobs: list[Job] = []
@@ -171,6 +166,16 @@ def plan_jobs(
             jobs.append(made)
         taken[_real(target)] = path
     return Plan(tuple(jobs), tuple(refused), found.others, found.earlier, tuple(finished))
+
+
+def _targets(
+    found: Inputs, words: Sequence[str], output: str | None, suffix: str, options: Output
+) -> dict[Where, Where]:
+    as_file = output is not None and _is_file_target(output, words, found.paths)
+    return {
+        path: _target(path, found.places[path], output, suffix, options, as_file=as_file)
+        for path in found.paths
+    }
 
 
 def _job(

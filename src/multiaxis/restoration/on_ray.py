@@ -103,16 +103,24 @@ def open_cluster() -> Generator[Cluster]:
 
 
 def _join(ray: Any) -> Any:
+    where = os.environ.get("RAY_ADDRESS")
     try:
+        _knock(where or "")
         return ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
-        where = os.environ.get("RAY_ADDRESS")
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
             f"the Ray cluster at {where} does not answer: {reason}; check RAY_ADDRESS"
             if where
             else f"Ray does not start here: {reason}; name a running cluster in RAY_ADDRESS"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Ask whether anything is there at all: Ray itself tries for minutes, and prints meanwhile."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def run_on_ray(
