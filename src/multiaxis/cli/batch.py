@@ -106,13 +106,13 @@ def summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, qu
     if len(failures) == len(results) == 1 and not plan.finished:
         raise ImageError(str(failures[0][1]))
     earlier = f", {len(plan.finished)} were finished earlier" if plan.finished else ""
-    console.note(
-        f"nothing is left to restore{earlier}"
-        if not results and not failures
-        else f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
-        f"{console.duration(seconds)} on {how}{earlier}",
-        quiet=quiet,
+    said = (
+        f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
+        f"{console.duration(seconds)} on {how}"
     )
+    if not results and not failures:
+        said = "nothing is left to restore"
+    console.note(f"{said}{earlier}", quiet=quiet)
     if not quiet:
         _say_left_out(plan)
     for _, reason in failures:

@@ -147,10 +147,8 @@ def plan_jobs(
         without=folder if folder and _is_folder(folder) else None,
     )
     targets = _targets(found, inputs, output, suffix, options)
-    look = Look()
-    states = look.states(targets, resume)
-    jobs: list[Job] = []
-    refused = list(found.refused)
+    states = (look := Look()).states(targets, resume)
+    jobs, refused = list[Job](), list(found.refused)
     finished: list[tuple[Where, Where]] = []
     taken: dict[str, Where] = {}
     originals = {_real(path) for path in found.paths}
