@@ -149,8 +149,7 @@ def plan_jobs(
     targets = _targets(found, inputs, output, suffix, options)
     states = (look := Look()).states(targets, resume)
     jobs, refused = list[Job](), list(found.refused)
-    finished: list[tuple[Where, Where]] = []
-    taken: dict[str, Where] = {}
+    finished, taken = list[tuple[Where, Where]](), dict[str, Where]()
     originals = {_real(path) for path in found.paths}
     for path, target in targets.items():
         if states[path] == "finished":
