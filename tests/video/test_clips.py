@@ -233,6 +233,14 @@ def test_scrambled_packets_never_shorten_a_clip_silently(tmp_path: Path) -> None
         assert result.frames == 60
 
 
+def test_a_clip_whose_container_hides_the_cut_is_remarked(tmp_path: Path) -> None:
+    data = make(tmp_path / "a.mkv", sound=False).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(data[: len(data) // 2])
+    result = restore_clip(same, tmp_path / "cut.mkv", tmp_path / "b.mkv")
+    assert result.frames < 60
+    assert any("cut short" in remark for remark in result.remarks)
+
+
 # Steadiness
 
 
