@@ -202,7 +202,7 @@ def test_the_plan() -> None:
     assert live_units(VARIANTS["maxim_s3"]) == 5.5625
     assert live_units(VARIANTS["maxim_s1"]) == 3.8125
     per_pixel = (
-        peak_memory(VARIANTS["maxim_s2"], 10**9, 4)
-        - peak_memory(MaximConfig(features=32, num_stages=2, num_supervision_scales=3), 0, 4)
+        peak_memory(VARIANTS["maxim_s2"], 10**9, 4, 0)
+        - peak_memory(MaximConfig(features=32, num_stages=2, num_supervision_scales=3), 0, 4, 0)
     ) / 10**9
     assert 704 < per_pixel < 760

@@ -16,6 +16,8 @@ from multiaxis.streaming.pieces import Size, size_of, window_pieces
 from multiaxis.streaming.spill import file_backed
 
 _LEAST_PIECE = 1 << 20  # below 256 KiB the calls cost more than the work; flat from there to 2 MiB
+_LARGEST_PIECE = 16 << 20
+_TEMPORARIES = 96  # pieces that a pass holds at once or has not given back: 80 measured
 _LEAST_ROWS = 16  # of a band for each row of a halo
 _GPU_PIECE = 64 << 20  # fills thousands of cores, and is little beside their memory
 
@@ -30,22 +32,26 @@ class Sizes:
         Bytes of one gathered piece.
     band : int
         Bytes of one band for convolutions, which compute long enough on it to hide the memory.
+    workspace : int
+        Bytes that all pieces and bands may take together, whatever the picture.
     """
 
     piece: int = _LEAST_PIECE
     band: int = 4 * _LEAST_PIECE
+    workspace: int = _TEMPORARIES * _LEAST_PIECE
 
     def smaller(self) -> Sizes:
         """Give the sizes to try again with, where a device ran out of memory."""
-        return Sizes(self.piece // 4, self.band // 4)
+        return Sizes(self.piece // 4, self.band // 4, self.workspace // 4)
 
 
 def find_sizes(device: torch.device) -> Sizes:
-    """Choose sizes from the cache: a piece fills the level 2 of all threads together."""
+    """Choose sizes from the cache: a piece fills half of the level 2 of all threads together."""
     if device.type != "cpu":
-        return Sizes(_GPU_PIECE, 2 * _GPU_PIECE)
-    piece = max(torch.get_num_threads() * (level2_cache() or 0), _LEAST_PIECE)
-    return Sizes(piece, max(piece, 4 * _LEAST_PIECE))
+        return Sizes(_GPU_PIECE, 2 * _GPU_PIECE, 16 * _GPU_PIECE)
+    cache = torch.get_num_threads() * (level2_cache() or 0)
+    piece = min(max(cache // 2, _LEAST_PIECE), _LARGEST_PIECE)
+    return Sizes(piece, max(piece, 4 * _LEAST_PIECE), _TEMPORARIES * piece)
 
 
 class Workspace:
