@@ -316,8 +316,9 @@ def validate(session: Session) -> float:
     model.eval()
     mine = range(accelerator.process_index, recipe.valid_samples, accelerator.num_processes)
     total = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
-    for number in mine:
-        sample = _to(collate([session.held_out[number]]), accelerator.device)
+    for first in range(0, len(mine), recipe.run.batch):
+        numbers = mine[first : first + recipe.run.batch]
+        sample = _to(collate([session.held_out[n] for n in numbers]), accelerator.device)
         scores = session.objective.scores(model, sample.input, sample.target)
         total += torch.tensor([scores.sum(), len(scores)], device=total.device)
     model.train(was_training)
