@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.optim.swa_utils import AveragedModel
 
 import small_recipe
 from multiaxis import Restorer
@@ -22,6 +23,7 @@ from multiaxis.train import checkpoint as checkpoints
 from multiaxis.train import train
 from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log
+from multiaxis.train.optimiser import averaging
 from multiaxis.train.session import open_session, validate
 
 TESTS = Path(__file__).parents[1]
@@ -49,6 +51,17 @@ def test_held_out_samples_are_all_scored_whatever_the_batch(recipe: Recipe, tmp_
     session = open_session(replace(recipe, valid_samples=5), tmp_path)
     single = replace(session, recipe=override(session.recipe, ["run.batch=1"]))
     assert math.isclose(validate(session), validate(single), rel_tol=1e-5)
+
+
+def test_averaged_weights_soon_forget_where_they_started() -> None:
+    model = torch.nn.Linear(1, 1)
+    torch.nn.init.zeros_(model.weight)
+    average = AveragedModel(model, multi_avg_fn=averaging(0.999))
+    average.update_parameters(model)
+    torch.nn.init.ones_(model.weight)
+    for _ in range(100):
+        average.update_parameters(model)
+    assert 0.99 < average.module.weight.item() < 1
 
 
 def test_a_stopped_training_goes_on_to_the_bit(recipe: Recipe, tmp_path: Path) -> None:
