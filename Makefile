@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
+JOBS ?= 2
 
 .PHONY: setup demo demo-offline test slow fmt bench clean
 
@@ -25,15 +26,15 @@ demo-offline: # no source has the published weights: the small denoiser needs no
 	$(BIN)/multiaxis degrade docs/sample/clean.jpg demo/before.jpg --with gaussian-noise:sigma=25 --overwrite
 	$(BIN)/multiaxis restore demo/before.jpg --task denoise --model nano -o demo/restored.jpg --overwrite
 
-test: setup ## everything that CI runs
+test: setup ## everything that CI runs; JOBS=4 for more processes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 slow: setup ## the same questions for the large models: minutes, and 8 GB of memory
-	$(BIN)/pytest -m slow
+	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/pytest -m slow
 
 bench: setup ## seconds, share of the matrix-multiply rate, memory; beside timm and torchvision
 	$(BIN)/python benchmarks/axis.py

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+
+# Before torch starts its threads, and for the processes that tests start: beside other work (or
+# another pytest worker), threads that wait for each other made tiny models 30 times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -47,27 +52,30 @@ def pretrained() -> Callable[[str], Path]:
     return get
 
 
-@pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """File of a tiny model that changes pictures a little."""
-    small_maxim.use_small_variant(monkeypatch)
-    model = small_maxim.model()
-    with torch.no_grad():
-        head = model.stages[-1].heads["0"]
-        head.weight.mul_(1e-3)
-    return small_maxim.write_npz(tmp_path / "tiny.npz", model)
-
-
-@pytest.fixture
-def weights_file(tmp_path: Path) -> Path:
-    """File of the same tiny model that states its configuration: for processes of their own."""
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a tiny model that changes pictures a little, as the authors' file and ours."""
+    folder = tmp_path_factory.mktemp("tiny")
     model = small_maxim.model()
     with torch.no_grad():
         model.stages[-1].heads["0"].weight.mul_(1e-3)
-    path = tmp_path / "tiny.safetensors"
+    small_maxim.write_npz(folder / "tiny.npz", model)
     config = json.dumps(asdict(small_maxim.CONFIG))
-    write_safetensors(path, model.state_dict(), {"config": config})
-    return path
+    write_safetensors(folder / "tiny.safetensors", model.state_dict(), {"config": config})
+    return folder
+
+
+@pytest.fixture
+def weights(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """File of a tiny model that changes pictures a little."""
+    small_maxim.use_small_variant(monkeypatch)
+    return Path(shutil.copy(tiny / "tiny.npz", tmp_path))
+
+
+@pytest.fixture
+def weights_file(tiny: Path, tmp_path: Path) -> Path:
+    """File of the same tiny model that states its configuration: for processes of their own."""
+    return Path(shutil.copy(tiny / "tiny.safetensors", tmp_path))
 
 
 @pytest.fixture

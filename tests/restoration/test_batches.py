@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -280,7 +281,16 @@ def test_a_hundred_pictures_survive_kill_and_resume(
     assert not list(out.glob(".*.part"))
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Shells start what runs in the background deaf to Ctrl-C, and its children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(
     workers: int, hundred: Path, weights_file: Path, tmp_path: Path
