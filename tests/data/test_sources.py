@@ -78,7 +78,7 @@ def test_bad_pairs(photographs: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot list .*nowhere"):
         clean(tmp_path / "nowhere").open()
     Image.new("RGB", (40, 40)).save(inputs / "0.png")
-    with pytest.raises(DataError, match=r"4 pictures have no partner, such as .*1.png"):
+    with pytest.raises(DataError, match=r"without a partner: 4, such as .*1.png"):
         PairedFolders(inputs=str(inputs), targets=str(photographs)).open()
     for k in range(5):
         Image.new("RGB", (40, 41)).save(inputs / f"{k}.png")

@@ -6,9 +6,18 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
-from multiaxis.images import Metadata, Picture, as_file_has_it, read_picture, seen_by_model
+from multiaxis.errors import ImageError
+from multiaxis.images import (
+    Metadata,
+    Picture,
+    as_file_has_it,
+    probe_picture,
+    read_picture,
+    seen_by_model,
+)
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -121,3 +130,50 @@ def test_cmyk_becomes_srgb_and_says_so(kind, smooth, encode, tmp_path):
     # Generic inks are duller than Pillow's plain inversion, but light stays light.
     rough = np.corrcoef(picture.pixels.ravel(), smooth.ravel())[0, 1]
     assert rough > 0.8
+
+
+# sRGB's primaries seen from D50 (Bradford), and D50 itself.
+TO_D50 = np.array([[0.4360747, 0.3850649, 0.1430804],
+                   [0.2225045, 0.7168786, 0.0606169],
+                   [0.0139322, 0.0971045, 0.7141733]])  # fmt: skip
+
+
+def lab_of(pixels: np.ndarray) -> np.ndarray:
+    """The textbook's way from 8-bit sRGB to L in 0..100, a and b."""
+    unit = pixels / 255
+    light = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
+    ratios = light @ TO_D50.T / TO_D50.sum(axis=1)
+    f = np.where(ratios > 216 / 24389, np.cbrt(ratios), (24389 / 27 * ratios + 16) / 116)
+    x, y, z = np.moveaxis(f, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+# One step of 8-bit Lab is many of sRGB in saturated blues.
+@pytest.mark.parametrize(("depth", "mean", "most"), [("uint8", 1.5, 32), ("uint16", 0.2, 1.5)])
+def test_lab_becomes_srgb_and_says_so(depth, mean, most, smooth, tmp_path):
+    path, scale = tmp_path / "a.tif", {"uint8": 1, "uint16": 256}[depth]
+    lab = lab_of(smooth) * [255 / 100 * (257 if scale == 256 else 1), scale, scale]
+    stored = np.rint(lab).astype(np.int32).astype(depth)  # a and b wrap around below 0
+    tifffile.imwrite(path, stored, photometric="cielab", resolution=(150, 75), resolutionunit=2)
+    with pytest.warns(RuntimeWarning, match="Lab colours"):
+        picture = read_picture(path)
+    assert picture.depth == depth
+    assert picture.metadata.icc is None
+    assert picture.metadata.resolution == pytest.approx((150 / 25.4, 75 / 25.4), rel=1e-4)
+    gap = np.abs(picture.pixels.astype(float) / (257 if scale == 256 else 1) - smooth)
+    assert gap.mean() < mean
+    assert gap.max() < most
+    assert probe_picture(path).depth == depth
+
+
+def test_lab_is_turned_once_and_cut_files_are_refused(smooth, tmp_path):
+    path = tmp_path / "a.tif"
+    stored = np.rint(lab_of(smooth) * [2.55, 1, 1]).astype(np.int32).astype(np.uint8)
+    tifffile.imwrite(path, stored, photometric="cielab", extratags=[(274, "H", 1, 6, True)])
+    assert (probe_picture(path).width, probe_picture(path).height) == (32, 48)
+    with pytest.warns(RuntimeWarning, match="Lab colours"):
+        picture = read_picture(path)
+    assert np.abs(picture.pixels - np.rot90(smooth, -1).astype(float)).mean() < 2
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ImageError, match="cut short"):
+        read_picture(path)

@@ -63,7 +63,8 @@ def test_spilled_maps_give_the_same_picture(
     monkeypatch.setattr(workspace, "file_backed", counted)
     in_memory = streamed(model)(x)
     assert not made
-    monkeypatch.setattr(module, "free_device_memory", lambda _: module.WORKSPACE + 10**5)
+    monkeypatch.setattr(module, "free_device_memory", lambda _: Sizes().workspace + 10**5)
+    monkeypatch.setattr(module, "find_sizes", lambda _: Sizes())
     monkeypatch.setattr(module, "pictures_memory", lambda *_: 10**5)
     monkeypatch.setattr(module, "peak_memory", lambda *_: 10**9)
     assert torch.equal(streamed(model, spill=tmp_path)(x), in_memory)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,9 +15,9 @@ from multiaxis import create_model, streamed
 from multiaxis.axis import block, grid
 from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.streaming import pieces
+from multiaxis.streaming import convolution, pieces
 from multiaxis.streaming.plan import live_units, peak_memory
-from multiaxis.streaming.workspace import Sizes
+from multiaxis.streaming.workspace import Sizes, Workspace
 
 
 def lively(**change: object) -> Maxim:
@@ -68,15 +67,15 @@ def test_any_configuration(change: dict[str, object]) -> None:
 @given(
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 5)),
     piece=st.integers(6, 14),
-    tile=st.integers(6, 16),
+    band=st.integers(6, 16),
 )
-def test_any_size_and_piece_size(sizes: tuple[int, int], piece: int, tile: int) -> None:
-    """Down to pieces of one window and tiles of one row."""
+def test_any_size_and_piece_size(sizes: tuple[int, int], piece: int, band: int) -> None:
+    """Down to pieces of one window and bands of a few rows."""
     model = lively(num_stages=2)
     rows, columns = model.config.size_multiple
     x = torch.rand(1, 3, sizes[0] * rows, sizes[1] * columns, dtype=torch.float64)
     with pytest.MonkeyPatch.context() as patch:
-        sizes = Sizes(2**piece, 2**tile, 4)
+        sizes = Sizes(2**piece, 2**band)
         module = import_module("multiaxis.streaming.streamed")
         patch.setattr(module, "find_sizes", lambda _: sizes)
         assert differ(model, x) < 1e-12
@@ -140,14 +139,61 @@ def test_views_are_windows(kind: bool, split: object) -> None:
 
 
 @settings(max_examples=50)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 500), st.sampled_from([1, 2]))
-def test_tiles_cover_a_map_once(height: int, width: int, pixels: int, multiple: int) -> None:
-    height, width = height * multiple, width * multiple
-    seen = np.zeros((height, width), dtype=int)
-    for tile in pieces.tiles((height, width), pixels, width=6, multiple=multiple):
-        seen[tile.top : tile.bottom, tile.left : tile.right] += 1
-        assert tile.top % multiple == tile.left % multiple == 0
-    assert (seen == 1).all()
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    size=st.integers(3, 12),
+    multiple=st.sampled_from([1, 2]),
+    halo=st.sampled_from([0, 2]),
+)
+def test_bands_cover_a_map_once(
+    height: int, width: int, size: int, multiple: int, halo: int
+) -> None:
+    x = torch.arange(height * multiple).view(-1, 1, 1).expand(-1, width, 2).float()
+    work = Workspace(
+        device=x.device,
+        storage=torch.float32,
+        compute=torch.float32,
+        sizes=Sizes(2**size, 2**size),
+    )
+    seen = []
+    for rows in work.bands(x, multiple=multiple, halo=halo):
+        assert rows.start % multiple == 0
+        near, inner = pieces.with_halo(rows, halo, len(x))
+        assert near.start in (0, rows.start - halo)
+        assert near.stop in (len(x), rows.stop + halo)
+        seen.append(x[near][inner])
+    assert torch.equal(torch.cat(seen), x)
+
+
+@pytest.mark.parametrize("ratio", [2, 4, 8])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (6, 4)])
+def test_shrinking_is_that_of_the_model(ratio: int, size: tuple[int, int]) -> None:
+    x = torch.rand(size[0] * ratio, size[1] * ratio, 3, dtype=torch.float64)
+    expected = torch.nn.functional.interpolate(
+        x[None].permute(0, 3, 1, 2), size, mode="bilinear", antialias=True
+    )
+    found = convolution.shrink(x, ratio)[None].permute(0, 3, 1, 2)
+    assert torch.allclose(found, expected, rtol=0, atol=1e-14)
+
+
+def test_memory_of_dead_maps_is_used_again_and_never_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Spoiled as it goes back: whoever reads a map after its death gives no number."""
+    give_back = Workspace.give_back
+    count = 0
+
+    def spoil(self: Workspace, memory: torch.Tensor) -> None:
+        nonlocal count
+        count += 1
+        memory.fill_(torch.nan)
+        give_back(self, memory)
+
+    monkeypatch.setattr(Workspace, "give_back", spoil)
+    model = lively()
+    assert differ(model, torch.rand(1, 3, *model.config.size_multiple, dtype=torch.float64)) < 1e-12
+    assert count > 20
 
 
 def test_the_plan() -> None:
@@ -156,7 +202,7 @@ def test_the_plan() -> None:
     assert live_units(VARIANTS["maxim_s3"]) == 5.5625
     assert live_units(VARIANTS["maxim_s1"]) == 3.8125
     per_pixel = (
-        peak_memory(VARIANTS["maxim_s2"], 10**9, 4)
-        - peak_memory(MaximConfig(features=32, num_stages=2, num_supervision_scales=3), 0, 4)
+        peak_memory(VARIANTS["maxim_s2"], 10**9, 4, 0)
+        - peak_memory(MaximConfig(features=32, num_stages=2, num_supervision_scales=3), 0, 4, 0)
     ) / 10**9
     assert 704 < per_pixel < 760

@@ -233,6 +233,14 @@ def test_scrambled_packets_never_shorten_a_clip_silently(tmp_path: Path) -> None
         assert result.frames == 60
 
 
+def test_a_clip_whose_container_hides_the_cut_is_remarked(tmp_path: Path) -> None:
+    data = make(tmp_path / "a.mkv", sound=False).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(data[: len(data) // 2])
+    result = restore_clip(same, tmp_path / "cut.mkv", tmp_path / "b.mkv")
+    assert result.frames < 60
+    assert any("cut short" in remark for remark in result.remarks)
+
+
 # Steadiness
 
 
@@ -248,6 +256,31 @@ def test_still_scenes_are_steadied_and_cuts_do_not_bleed() -> None:
     assert after < 0.4 * before
     other = 1 - scene
     np.testing.assert_array_equal(steady(other, other), other)
+
+
+def test_noise_of_the_clip_does_not_count_as_movement() -> None:
+    rng = np.random.default_rng(0)
+    scene = np.full((64, 64, 3), 0.5, np.float32)
+    steady = Steady(0.8)
+    noisy, shimmer = (
+        [scene + rng.normal(0, sigma, scene.shape).astype(np.float32) for _ in range(12)]
+        for sigma in (25 / 255, 4 / 255)
+    )
+    steadied = [steady(a, b) for a, b in zip(noisy, shimmer, strict=True)]
+    assert flicker(shimmer[4:], steadied[4:], [scene] * 8) < 0.5
+    other = scene + 0.2 * (np.indices((64, 64)).sum(0)[..., None] // 8 % 2).astype(np.float32)
+    moved = steady(other + (noisy[0] - scene), other)
+    assert np.abs(moved - other).max() < 4 / 255, "noise hides no movement"
+
+
+def test_a_slow_fade_does_not_lag() -> None:
+    steady = Steady(0.8)
+    rng = np.random.default_rng(0)
+    scene = rng.random((40, 50, 3), dtype=np.float32) * 0.4
+    for n in range(40):
+        frame = scene + np.float32(n * 2 / 255)
+        steadied = steady(frame, frame)
+        assert np.abs(steadied - frame).max() < 2.5 / 255
 
 
 def test_what_moves_is_left_alone() -> None:

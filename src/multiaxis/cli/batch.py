@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiaxis.cli import console
@@ -10,30 +12,33 @@ from multiaxis.errors import ImageError
 from multiaxis.progress import Progress
 
 if TYPE_CHECKING:
-    from multiaxis.restoration import Plan, Result
+    from multiaxis.restoration import Job, Plan, Result
 
 
 class Reporter:
     """Shows each result, and how long the rest will take at the rate so far."""
 
-    def __init__(self, plan: Plan, show: console.OnProgress, *, quiet: bool) -> None:
-        self.plan, self.show, self.quiet = plan, show, quiet
+    def __init__(
+        self, plan: Plan, show: console.OnProgress, *, quiet: bool, alone: bool = True
+    ) -> None:
+        """Announce a plan; `alone` tells that one picture is in work at a time."""
+        self.plan, self.show, self.quiet, self.alone = plan, show, quiet, alone
         self.results: list[Result] = []
-        self.total = sum(job.pixels for job in plan.jobs)
+        self.is_measured = all(job.pixels for job in plan.jobs)
+        self.total = sum(map(self._weight, plan.jobs))
         self.left = self.total
-        self.pixels, self.seconds = 0, 0.0
-        console.note(
-            f"restoring {_count(len(plan.jobs), 'picture')}, {self.total / 1e6:.1f} megapixels ...",
-            quiet=quiet,
-        )
+        self.pixels, self.seconds, self.start = 0.0, 0.0, 0.0
+        console.note(f"restoring {_amount(plan)} ...", quiet=quiet)
         self.show_fraction(0.0)
 
     def __call__(self, result: Result) -> None:
         """Take a result, print it and what it means for the rest."""
         self.results.append(result)
-        self.left -= result.job.pixels
-        if result.error is None:
-            self.pixels += result.job.pixels
+        self.left -= self._weight(result.job)
+        if not self.alone:
+            self._take_time(result)
+        elif result.error is None:
+            self.pixels += self._weight(result.job)
             self.seconds += result.seconds
         outcome = f"{result.job.output} ({result.seconds:.1f} s)" if not result.error else "failed"
         done = f"[{len(self.results)}/{len(self.plan.jobs)}]"
@@ -51,25 +56,37 @@ class Reporter:
             return ""
         return f", about {console.duration(self.left * self.seconds / self.pixels)} left"
 
+    def _take_time(self, result: Result) -> None:
+        """Measure what several do together, from the first result on: starting is no rate."""
+        if not self.start:
+            self.start = time.monotonic()
+            return
+        self.seconds = time.monotonic() - self.start
+        self.pixels += 0.0 if result.error else self._weight(result.job)
+
+    def _weight(self, job: Job) -> float:
+        """Megapixels, or 1 for each picture where some are not known before they are fetched."""
+        return job.pixels / 1e6 if self.is_measured else 1.0
+
     def show_fraction(self, fraction: float) -> None:
         """Show how much of the picture in work is done."""
         if len(self.results) < len(self.plan.jobs):
             job = self.plan.jobs[len(self.results)]
-            done = self.total - self.left + fraction * job.pixels
-            self.show(Progress(job.input.name, done / 1e6, self.total / 1e6, "megapixels"))
+            done = self.total - self.left + fraction * self._weight(job)
+            unit = "megapixels" if self.is_measured else "pictures"
+            name = job.input.name if self.alone else ""
+            self.show(Progress(name, done, self.total, unit))
 
 
 def show_plan(plan: Plan) -> int:
     """Print what would be done, and what could not."""
     for job in plan.jobs:
-        replaced = ", replaced" if job.replaces and job.output.exists() else ""
-        console.say(f"{job.input} -> {job.output} ({job.width}x{job.height}{replaced})")
+        size = f"{job.width}x{job.height}" if job.pixels else "size not known before it is fetched"
+        there = job.replaces and (not isinstance(job.output, Path) or job.output.exists())
+        console.say(f"{job.input} -> {job.output} ({size}{', replaced' if there else ''})")
     for path, target in plan.finished:
         console.say(f"{path} -> {target} (finished earlier)")
-    pixels = sum(job.pixels for job in plan.jobs)
-    console.note(
-        f"would restore {_count(len(plan.jobs), 'picture')}, {pixels / 1e6:.1f} megapixels"
-    )
+    console.note(f"would restore {_amount(plan)}")
     _say_left_out(plan)
     for _, reason in plan.refused:
         console.complain(reason)
@@ -85,15 +102,17 @@ def summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, qu
         *((result.job.input, result.error) for result in results if result.error),
     ]
     done = len(results) - sum(result.error is not None for result in results)
-    pixels = sum(result.job.pixels for result in results if result.error is None)
+    pixels = sum(result.pixels for result in results if result.error is None)
     if len(failures) == len(results) == 1 and not plan.finished:
         raise ImageError(str(failures[0][1]))
     earlier = f", {len(plan.finished)} were finished earlier" if plan.finished else ""
-    console.note(
+    said = (
         f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
-        f"{console.duration(seconds)} on {how}{earlier}",
-        quiet=quiet,
+        f"{console.duration(seconds)} on {how}"
     )
+    if not results and not failures:
+        said = "nothing is left to restore"
+    console.note(f"{said}{earlier}", quiet=quiet)
     if not quiet:
         _say_left_out(plan)
     for _, reason in failures:
@@ -123,6 +142,14 @@ def _say_left_out(plan: Plan) -> None:
             console.note(
                 f"left out: {_count(count, 'file')} {what} ({', '.join(examples[:5])}{more})"
             )
+
+
+def _amount(plan: Plan) -> str:
+    """Say how much is to be done, as far as that is known."""
+    pixels = sum(job.pixels for job in plan.jobs)
+    count = _count(len(plan.jobs), "picture")
+    known = all(job.pixels for job in plan.jobs)
+    return f"{count}, {pixels / 1e6:.1f} megapixels" if known else count
 
 
 def _count(number: int, what: str) -> str:

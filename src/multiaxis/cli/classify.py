@@ -53,11 +53,9 @@ def classify(
     if top < 1:
         raise ConfigError(f"--top is {top}: accepted is 1 or more")
     from multiaxis.classification.classifier import Classifier
-    from multiaxis.restoration.inputs import find_inputs
 
-    found = find_inputs(inputs, None)
-    failures = [reason for _, reason in found.refused]
-    if not found.paths:
+    paths, failures = _find(inputs)
+    if not paths:
         raise ImageError("\n".join(failures))
     with console.progress("bytes", quiet=quiet) as show:
         classifier = Classifier(
@@ -67,11 +65,11 @@ def classify(
             on_progress=show,
             **asdict(options),
         )
-    for path in found.paths:
+    for path in paths:
         try:
             predictions = classifier.classify(path, top=top)
         except ImageError as error:
-            if len(inputs) == len(found.paths) == 1:
+            if len(inputs) == len(paths) == 1:
                 raise
             failures.append(str(error))
             continue
@@ -79,6 +77,18 @@ def classify(
     for reason in failures:
         console.complain(reason)
     return 1 if failures else 0
+
+
+def _find(inputs: list[str]) -> tuple[list[Path], list[str]]:
+    """Find the files that words stand for, and say why some stand for none."""
+    from multiaxis.restoration.inputs import find_inputs
+    from multiaxis.restoration.remote import is_address
+
+    distant = [word for word in inputs if is_address(word)]
+    found = find_inputs([word for word in inputs if word not in distant], None)
+    failures = [reason for _, reason in found.refused]
+    failures += [f"{word} is an address: fetch the picture, and name the file" for word in distant]
+    return [path for path in found.paths if isinstance(path, Path)], failures
 
 
 def _line(path: Path, predictions: list[Prediction]) -> str:

@@ -42,9 +42,25 @@ class ClipOptions:
     steady: float = 0.0
 
 
-def split(inputs: list[str]) -> tuple[list[str], list[Path]]:
-    """Part the words that name clips from the others."""
+def split(inputs: list[str], output: str | None, engine: str) -> tuple[list[str], list[Path]]:
+    """Part the words that name clips from the others.
+
+    Raises
+    ------
+    ConfigError
+        If a clip lies at an address, is to go to one, or to several machines.
+    """
+    from multiaxis.restoration.remote import is_address
+
     clips = [word for word in inputs if _is_clip(Path(word))]
+    if clips and engine == "ray":
+        raise ConfigError("clips are restored on one machine: leave --engine ray out for them")
+    for word in [*clips, output or ""] if clips else []:
+        if is_address(word):
+            raise ConfigError(
+                f"{word} is an address: clips are restored from files into files; fetch it, and "
+                "name the file"
+            )
     return [word for word in inputs if word not in clips], [Path(word) for word in clips]
 
 

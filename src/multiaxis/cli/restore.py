@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -73,7 +74,11 @@ class BatchOptions:
     report
         A file for the outcome of every input: .json or .csv.
     workers
-        How many processes share the work. Worth it for many small pictures.
+        How many processes share the work: 1 by default. Worth it for many small pictures. With ray,
+        how many pictures are in work at once: by default one for each core or GPU.
+    engine
+        local: this machine; ray: the machines of the Ray cluster that RAY_ADDRESS names, or one
+        that is started here (extra: ray). Files lie in a folder that all share, or at addresses.
     max_megapixels
         Refuse larger pictures before they are decoded.
     """
@@ -81,8 +86,9 @@ class BatchOptions:
     recursive: Annotated[Flag, Parameter(alias="-r")] = False
     resume: Flag = False
     dry_run: Flag = False
-    report: Path | None = None
-    workers: int = 1
+    report: str | None = None
+    workers: int | None = None
+    engine: Literal["local", "ray"] = "local"
     max_megapixels: float = 400.0
 
 
@@ -108,14 +114,14 @@ def restore(
     Parameters
     ----------
     inputs
-        Pictures, folders (the pictures directly in them), patterns such as "*.png"; and clips, each
-        by its name.
+        Pictures, folders (the pictures directly in them), patterns such as "*.png", also at
+        addresses: s3://bucket/in, https://...; and clips, each by its name.
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance (brighten dark pictures) or
         retouch; or several in a row with commas between: denoise,enhance.
     output
-        A folder, made if need be, or a file if there is a single input file. By default each output
-        lies beside its input, with the task appended to its name.
+        A folder, made if need be, or a file if there is a single input file; here or at an address.
+        By default each output lies beside its input, with the task appended to its name.
     quiet
         Print errors only.
     """
@@ -125,13 +131,13 @@ def restore(
 
     tasks = split_tasks(task)
     check_weights(chosen_weights(task, model, quality), tasks)
-    _check(files)
+    _check(files, inputs, output)
     options = Output(**asdict(written))
     settings = _settings(task, model, quality, limits, options)
     digest = settings_digest(settings)
     suffix = "_" + "_".join(tasks)
     arguments = restorer_arguments(task, model, limits, quality)
-    pictures, films = clips.split(inputs)
+    pictures, films = clips.split(inputs, output, files.engine)
     code = OK
     if films:
         how = {"overwrite": written.overwrite, "dry_run": files.dry_run, "quiet": quiet}
@@ -145,7 +151,8 @@ def restore(
         for _, reason in plan.refused:
             console.complain(reason)
         return BAD_INPUT
-    note = digest if files.resume or len(plan.jobs) > 1 else None
+    _try_addresses(plan)
+    note = digest if files.resume or len(plan.jobs) > 1 or files.engine == "ray" else None
     about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     return max(code, _run(plan, options, arguments, files, note, about, quiet=quiet))
 
@@ -176,6 +183,15 @@ def _plan(
     return plan
 
 
+def _try_addresses(plan: Plan) -> None:
+    """Find out before a model is loaded what a store does not take."""
+    from multiaxis.restoration.remote import Remote, try_folder
+
+    outputs = (job.output for job in plan.jobs if isinstance(job.output, Remote))
+    for output in list(outputs)[:1]:  # one tells of the credentials for all
+        try_folder(output.parent)
+
+
 def _run(
     plan: Plan,
     options: Output,
@@ -186,6 +202,7 @@ def _run(
     *,
     quiet: bool,
 ) -> int:
+    from multiaxis.restoration.remote import to_where
     from multiaxis.restoration.report import write_report
 
     start = time.monotonic()
@@ -194,7 +211,7 @@ def _run(
     def report() -> None:
         if files.report:
             whole = {**about, "seconds": round(time.monotonic() - start, 3)}
-            write_report(files.report, plan, results, whole)
+            write_report(to_where(files.report), plan, results, whole)
 
     how = "nothing"
     try:
@@ -223,42 +240,85 @@ def _restore(
     from multiaxis.restoration import run_jobs
     from multiaxis.restoration.workers import run_in_workers
 
-    restorer = load_restorer(arguments, quiet=quiet)  # pulls the weights once, for workers too
-    with console.progress("megapixels", quiet=quiet) as show:
-        reporter = batch.Reporter(plan, show, quiet=quiet)
-        reporter.results = results
-        how: dict[str, Any] = {
-            "options": options,
-            "settings": note,
-            "max_megapixels": files.max_megapixels,
-        }
-        if files.workers > 1 and len(plan.jobs) > 1:
-            run_in_workers(arguments, plan.jobs, files.workers, on_result=reporter, **how)
-        else:
-            run_jobs(
-                restorer,
-                plan.jobs,
-                on_result=reporter,
-                on_progress=reporter.show_fraction,
-                **how,
-            )
-    said = f"{restorer.device.type} in {str(restorer.dtype).removeprefix('torch.')}"
+    on_ray = files.engine == "ray"
+    # Pulls the weights once, for workers too. The machines of a cluster have their own devices.
+    here = {**arguments, "device": "cpu"} if on_ray else arguments
+    restorer = load_restorer(here, quiet=quiet)
+    how: dict[str, Any] = {
+        "options": options,
+        "settings": note,
+        "max_megapixels": files.max_megapixels,
+    }
+    workers = files.workers or 1
+    alone = not on_ray and (workers == 1 or len(plan.jobs) == 1)
+    said = f"in {str(restorer.dtype).removeprefix('torch.')}"
     if restorer.tile:
         said += f", in tiles of {restorer.tile} pixels (not the exact result)"
-    return said
+
+    def reporter(show: console.OnProgress) -> batch.Reporter:
+        made = batch.Reporter(plan, show, quiet=quiet, alone=alone)
+        made.results = results
+        return made
+
+    if on_ray:
+        del restorer  # the workers have theirs
+        return f"{_restore_on_ray(plan, arguments, files, how, reporter, quiet=quiet)} {said}"
+    with _progress(plan, quiet=quiet) as show:
+        if alone:
+            told = reporter(show)
+            run_jobs(restorer, plan.jobs, on_result=told, on_progress=told.show_fraction, **how)
+        else:
+            run_in_workers(arguments, plan.jobs, workers, on_result=reporter(show), **how)
+    return f"{restorer.device.type} {said}"
 
 
-def _check(files: BatchOptions) -> None:
+def _restore_on_ray(
+    plan: Plan,
+    arguments: dict[str, Any],
+    files: BatchOptions,
+    how: dict[str, Any],
+    reporter: Callable[[console.OnProgress], batch.Reporter],
+    *,
+    quiet: bool,
+) -> str:
+    from multiaxis.restoration.on_ray import open_cluster, run_on_ray
+
+    console.note("looking for a Ray cluster ...", quiet=quiet)
+    with open_cluster() as cluster:
+        console.note(f"Ray at {cluster.address}: {cluster}", quiet=quiet)
+        with _progress(plan, quiet=quiet) as show:
+            run_on_ray(
+                cluster, arguments, plan.jobs, files.workers, on_result=reporter(show), **how
+            )
+    return f"a Ray cluster ({cluster})"
+
+
+def _progress(plan: Plan, *, quiet: bool) -> AbstractContextManager[console.OnProgress]:
+    known = all(job.pixels for job in plan.jobs)
+    return console.progress("megapixels" if known else "pictures", quiet=quiet)
+
+
+def _check(files: BatchOptions, inputs: list[str], output: str | None) -> None:
+    from multiaxis.restoration.remote import lives_in_one_process, to_where
     from multiaxis.restoration.report import check_report
 
-    if files.report:
-        check_report(files.report)
+    if files.report is not None:
+        check_report(to_where(files.report))
     if not files.max_megapixels > 0:
         raise ConfigError(
             f"--max-megapixels is {files.max_megapixels:g}: accepted is a positive number"
         )
-    if not 1 <= files.workers <= 256:
-        raise ConfigError(f"--workers is {files.workers}: accepted is 1 to 256")
+    most = 256 if files.engine == "local" else 100_000
+    if files.workers is not None and not 1 <= files.workers <= most:
+        raise ConfigError(f"--workers is {files.workers}: accepted is 1 to {most}")
+    several = files.engine == "ray" or (files.workers or 1) > 1
+    for word in [*inputs, output or ""]:
+        if several and lives_in_one_process(to_where(word)):
+            raise ConfigError(f"{word} lies in the memory of one process: several cannot share it")
+    if files.engine == "ray":
+        from multiaxis.restoration.on_ray import load
+
+        load()
 
 
 def _settings(

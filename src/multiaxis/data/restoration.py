@@ -191,8 +191,8 @@ def match(inputs: list[Path], targets: list[Path]) -> list[tuple[Path, Path]]:
     if alone:
         shown = ", ".join(map(str, alone[:3]))
         raise DataError(
-            f"{len(alone)} pictures have no partner, such as {shown}: inputs and targets must have "
-            "the same names"
+            f"pictures without a partner: {len(alone)}, such as {shown}; give inputs and targets "
+            "the same names, or take these out"
         )
     return [(path, by_name[path.stem]) for path in inputs]
 

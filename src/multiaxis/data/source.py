@@ -82,7 +82,8 @@ class NumberedSamples(Dataset[Sample]):
             try:
                 made, wanted = self.source.sample(index, rng)
             except MultiaxisError as error:
-                complaints.append(f"{self.source.name(index)}: {error}")
+                name, text = self.source.name(index), str(error)
+                complaints.append(text if name in text else f"{name}: {text}")
                 continue
             return to_sample(made, wanted, tuple(complaints))
         raise DataError(

@@ -108,7 +108,7 @@ def read_picture(
     -------
     Picture
         8 and 16 bits and float32 as stored, grey as grey. 1, 2 and 4 bits become 8; a palette
-        becomes RGB; 10 and 12 bits become 16; CMYK becomes sRGB, with a RuntimeWarning.
+        becomes RGB; 10 and 12 bits become 16; CMYK and Lab become sRGB, with a RuntimeWarning.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _check_kind(path: Path, kind: Format, header: Header) -> None:
         found = _OTHER_SAMPLES.get(header.samples, "complex")
         raise ImageError(
             f"cannot read {path}: its samples are {found} numbers; accepted are unsigned 8 and 16 "
-            "bits and 32-bit floats, so convert it first"
+            "bits and 32-bit floats, so save it as TIFF of one of these first"
         )
     if header.bands - _bands(header) not in (0, 1):
         raise ImageError(
@@ -246,6 +246,6 @@ def _many(path: Path, found: str) -> str:
 
 def _damaged(path: Path, kind: Format) -> str:
     return (
-        f"cannot read {path}: its {kind.name} data are damaged, cut short or of a rare kind "
-        "(such as Lab colour); fetch the file again, or convert it to PNG with an image editor"
+        f"cannot read {path}: its {kind.name} data are damaged, cut short or of a rare kind; "
+        "fetch the file again, or convert it to PNG with an image editor"
     )

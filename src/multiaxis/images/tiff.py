@@ -9,6 +9,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from multiaxis.images.exif import collect_exif
 
+PHOTOSHOP = b"Photoshop 3.0\0"
+"""What JPEG files have before IPTC's block, and TIFF files have not."""
+
 _INNER = (0x8769, 0x8825)  # the EXIF and the GPS directory
 _ENTRY = struct.Struct("<HHII")
 

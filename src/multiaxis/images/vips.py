@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from multiaxis.images.exif import exif_resolution, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
+from multiaxis.images.lab import open_lab
 from multiaxis.images.picture import Metadata
-from multiaxis.images.tiff import add_exif
+from multiaxis.images.tiff import PHOTOSHOP, add_exif
 
 # libvips' own remarks on damaged files would reach stderr beside our one sentence.
 logging.getLogger("pyvips").addHandler(logging.NullHandler())
@@ -26,7 +27,6 @@ logging.getLogger("pyvips").addHandler(logging.NullHandler())
 _BLOBS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data", "iptc": "iptc-data"}
 _KEEP = {"exif": 1, "xmp": 2, "iptc": 4, "icc": 8}  # VipsForeignKeep
 _KEEP_OTHER = 16  # TIFF's Photoshop block counts as this
-_PHOTOSHOP = b"Photoshop 3.0\0"  # JPEG has it before the block, TIFF has not
 _SAMPLES = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 _SPACES = {
     "uint8": ("b-w", "srgb"),
@@ -34,6 +34,7 @@ _SPACES = {
     "float32": ("b-w", "scrgb"),
 }
 _EXTRAS = {"heic": open_heic, "raw": open_raw}
+_LAB_NOTE = "its Lab colours were converted to sRGB"
 _MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 _DEFAULT_DENSITY = 72 / 25.4  # pixels per mm, where a format insists on a number
 
@@ -97,9 +98,14 @@ def open_header(data: bytes, codec: str) -> Header:
         if codec in _EXTRAS:
             return _extra_header(_EXTRAS[codec](data))
         # Only "error" notices a cut-off TIFF without compression; "truncated" lets it pass.
-        image = pyvips.Operation.call(
-            f"{codec}load_buffer", data, access="sequential", fail_on="error"
-        )
+        try:
+            image = pyvips.Operation.call(
+                f"{codec}load_buffer", data, access="sequential", fail_on="error"
+            )
+        except pyvips.Error as error:
+            if "labq" not in str(error):
+                raise
+            return replace(_extra_header(open_lab(data)), note=_LAB_NOTE)
         metadata = _metadata(image, tiff_exif(data) if codec == "tiff" else None)
         note = ""
         if image.interpretation == "cmyk" and image.bands == 4:
@@ -109,6 +115,12 @@ def open_header(data: bytes, codec: str) -> Header:
             )
             metadata = replace(metadata, icc=None)
             note = "its CMYK inks were converted to sRGB"
+        elif image.interpretation in ("lab", "labs") and image.bands == 3:
+            # Lab is what profiles connect through; exporting it takes D50, as TIFF's Lab has.
+            image = image.colourspace("lab").icc_export(
+                intent="relative", output_profile="srgb", depth=16
+            )
+            metadata, note = replace(metadata, icc=None), _LAB_NOTE
     except (pyvips.Error, ExtraCodecError) as error:
         raise CodecError from error
     return Header(
@@ -199,7 +211,7 @@ def encode(
         for name, blob in kept.items():
             if name == "iptc" and codec == "tiff":
                 # libvips cuts TIFF's own IPTC tag to a quarter; the Photoshop block is whole.
-                _set(image, "photoshop-data", blob.removeprefix(_PHOTOSHOP))
+                _set(image, "photoshop-data", blob.removeprefix(PHOTOSHOP))
             else:
                 _set(image, _BLOBS[name], blob)
         # Asked to keep EXIF where there is none, libvips makes some up.
@@ -256,8 +268,8 @@ def _metadata(image: Any, exif: bytes | None) -> Metadata:
     found["exif"] = found["exif"] or exif
     photoshop = _get(image, "photoshop-data")
     if photoshop:
-        found["iptc"] = _PHOTOSHOP + photoshop
-    elif found["iptc"] and not found["iptc"].startswith(_PHOTOSHOP):
+        found["iptc"] = PHOTOSHOP + photoshop
+    elif found["iptc"] and not found["iptc"].startswith(PHOTOSHOP):
         found["iptc"] = None  # TIFF's own tag: already cut by libvips
     resolution = (image.xres, image.yres)
     if not all(0 < value < _MOST_DENSE for value in resolution):

@@ -136,7 +136,7 @@ class Run:
     precision : str
         ``no`` (float32), ``bf16`` or ``fp16``.
     ema : float
-        Decay of the averaged weights; 0 for none.
+        Decay of the averaged weights, which rises to this over the first steps; 0 for none.
     seed : int
     log_every, validate_every, save_every : int
         Steps.

@@ -6,11 +6,13 @@ import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
-from multiaxis.errors import ImageError
+from multiaxis.errors import ConfigError, ImageError, MissingExtraError
 from multiaxis.images import READABLE_SUFFIXES, list_pictures
 from multiaxis.images.formats import READABLE_NAMES
+from multiaxis.restoration import remote
+from multiaxis.restoration.remote import Remote, Where
 
 _JUNK = {"desktop.ini", "thumbs.db"}
 
@@ -21,23 +23,23 @@ class Inputs:
 
     Attributes
     ----------
-    paths : tuple of Path
+    paths : tuple of Path or Remote
         Each file once, in order.
-    places : dict of Path to Path
+    places : dict of Path or Remote to PurePath
         Where each lies in the folder that was named; only its own name for a file.
-    refused : tuple of (Path, str)
+    refused : tuple of (Path or Remote, str)
         Words that stand for nothing, and why.
-    others : tuple of Path
+    others : tuple of Path or Remote
         Files in folders that are of no kind that is read.
-    earlier : tuple of Path
+    earlier : tuple of Path or Remote
         Outputs of an earlier run, left out.
     """
 
-    paths: tuple[Path, ...]
-    places: dict[Path, Path]
-    refused: tuple[tuple[Path, str], ...]
-    others: tuple[Path, ...]
-    earlier: tuple[Path, ...]
+    paths: tuple[Where, ...]
+    places: dict[Where, PurePath]
+    refused: tuple[tuple[Where, str], ...]
+    others: tuple[Where, ...]
+    earlier: tuple[Where, ...]
 
 
 def find_inputs(
@@ -45,51 +47,91 @@ def find_inputs(
     suffix: str | None,
     *,
     recursive: bool = False,
-    without: Path | None = None,
+    without: Where | None = None,
 ) -> Inputs:
     """Find the files that words stand for.
 
     Parameters
     ----------
     words : sequence of str
-        Files, folders and shell patterns.
+        Files, folders and shell patterns, here or at addresses.
     suffix : str or None
         What outputs beside their inputs have appended to their names; None where outputs lie
         elsewhere.
     recursive : bool
         Whether folders inside folders count too.
-    without : Path, optional
+    without : Path or Remote, optional
         A folder whose files are left out: the outputs', where it lies among the inputs.
     """
-    paths: dict[Path, Path] = {}
-    outside = None if without is None else os.path.realpath(without)
-    others: dict[Path, None] = {}
-    earlier: dict[Path, None] = {}
-    refused: list[tuple[Path, str]] = []
+    paths: dict[Where, PurePath] = {}
+    others: dict[Where, None] = {}
+    earlier: dict[Where, None] = {}
+    refused: list[tuple[Where, str]] = []
     for word in words:
         try:
-            found, foreign = _expand(word, recursive=recursive)
-        except ImageError as error:
-            refused.append((Path(word), str(error)))
+            places, foreign = _places(word, recursive=recursive)
+        except (ImageError, ConfigError, MissingExtraError) as error:
+            refused.append((remote.to_where(word), str(error)))
             continue
         except (OSError, ValueError) as error:  # ValueError: a null character in the name
             reason = getattr(error, "strerror", None) or str(error)
             refused.append((Path(word), f"cannot look up {word}: {reason}; check the name"))
             continue
-        outputs = _outputs(found, suffix) if suffix and found != [Path(word)] else []
+        root = remote.to_where(word)
+        outputs = _outputs(list(places), suffix) if suffix and root not in places else []
         earlier.update(dict.fromkeys(outputs))
         others.update(dict.fromkeys(foreign))
-        root = Path(word)
-        for path in found:
-            if path in earlier or (path != root and outside and _lies_in(path, outside)):
+        for path, place in places.items():
+            if path in earlier or (path != root and without and _lies_in(path, without)):
                 continue
-            place = path.relative_to(root) if path != root and root.is_dir() else Path(path.name)
             paths.setdefault(path, place)
     return Inputs(tuple(paths), paths, tuple(refused), tuple(others), tuple(earlier))
 
 
-def _lies_in(path: Path, folder: str) -> bool:
-    return os.path.realpath(path).startswith(folder + os.sep)
+def _lies_in(path: Where, folder: Where) -> bool:
+    if isinstance(path, Path) and isinstance(folder, Path):
+        return os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
+    return str(path).startswith(str(folder).rstrip("/") + "/")
+
+
+def _places(word: str, *, recursive: bool) -> tuple[dict[Where, PurePath], list[Where]]:
+    """Return the pictures that a word stands for with their places, and the other files."""
+    if remote.is_address(word):
+        return _at_address(Remote(word), recursive=recursive)
+    root = Path(word)
+    found, others = _expand(word, recursive=recursive)
+    in_folder = root.is_dir()
+    places: dict[Where, PurePath] = {
+        path: path.relative_to(root) if in_folder and path != root else Path(path.name)
+        for path in found
+    }
+    return places, list(others)
+
+
+def _at_address(root: Remote, *, recursive: bool) -> tuple[dict[Where, PurePath], list[Where]]:
+    kind = remote.find_kind(root)
+    if kind == "file":
+        return {root: PurePath(root.name)}, []
+    if kind == "directory":
+        names = [
+            name
+            for name, kind in remote.list_folder(root, recursive=recursive).items()
+            # Hidden ones are left out, and with them keys with "..", which would leave the output.
+            if kind == "file" and not any(part.startswith(".") for part in name.parts)
+        ]
+        readable = [name for name in names if name.suffix.lower() in READABLE_SUFFIXES]
+        others = sorted(name for name in names if name.suffix.lower() not in READABLE_SUFFIXES)
+        places: dict[Where, PurePath] = {root / name: name for name in sorted(readable)}
+    elif remote.is_pattern(root):
+        others = list[PurePosixPath]()
+        places = {path: PurePath(path.name) for path in remote.match(root)}
+    else:
+        raise ImageError(f"{root} is not there: check the address")
+    if not places:
+        hint = "; add --recursive for folders inside it" if kind and not recursive else ""
+        raise ImageError(f"{root} holds no pictures to restore ({READABLE_NAMES}){hint}")
+    kept = [name for name in others if len(name.parts) == 1 and name.name.lower() not in _JUNK]
+    return places, [root / name for name in kept]
 
 
 def _expand(word: str, *, recursive: bool) -> tuple[list[Path], list[Path]]:
@@ -120,11 +162,11 @@ def _others(folder: Path) -> list[Path]:
     )
 
 
-def _outputs(paths: list[Path], suffix: str) -> list[Path]:
+def _outputs(paths: list[Where], suffix: str) -> list[Where]:
     """Pick out what an earlier run wrote beside its input."""
     present = {(path.parent, path.stem) for path in paths}
 
-    def is_output(path: Path) -> bool:
+    def is_output(path: Where) -> bool:
         source = path.parent, path.stem.removesuffix(suffix)
         return path.stem.endswith(suffix) and source in present
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError
 from multiaxis.images import DEFAULT_MEGAPIXELS, check_holds, probe_picture
-from multiaxis.restoration.inputs import find_inputs
-from multiaxis.restoration.ledger import find_state, read_entries
+from multiaxis.images.formats import format_of
+from multiaxis.restoration import remote
+from multiaxis.restoration.inputs import Inputs, find_inputs
+from multiaxis.restoration.look import Look, say_taken
 from multiaxis.restoration.output import Output
+from multiaxis.restoration.remote import Remote, Where
 
 
 @dataclass(frozen=True)
@@ -20,15 +23,15 @@ class Job:
 
     Attributes
     ----------
-    input, output : Path
+    input, output : Path or Remote
     width, height : int
-        Of the input, upright.
+        Of the input, upright; 0 where it lies at an address, until it is fetched.
     replaces : bool
         Whether the output may take the place of a file.
     """
 
-    input: Path
-    output: Path
+    input: Where
+    output: Where
     width: int
     height: int
     replaces: bool = False
@@ -46,21 +49,21 @@ class Plan:
     Attributes
     ----------
     jobs : tuple of Job
-    refused : tuple of (Path, str)
+    refused : tuple of (Path or Remote, str)
         Inputs that cannot be done, and why.
-    others : tuple of Path
+    others : tuple of Path or Remote
         Files in the given folders that are of no kind that is read.
-    earlier : tuple of Path
+    earlier : tuple of Path or Remote
         Files that an earlier run wrote beside their inputs: they are not restored again.
-    finished : tuple of (Path, Path)
+    finished : tuple of (Path or Remote, Path or Remote)
         Inputs, and the outputs that an earlier run with the same settings finished.
     """
 
     jobs: tuple[Job, ...]
-    refused: tuple[tuple[Path, str], ...]
-    others: tuple[Path, ...] = ()
-    earlier: tuple[Path, ...] = ()
-    finished: tuple[tuple[Path, Path], ...] = ()
+    refused: tuple[tuple[Where, str], ...]
+    others: tuple[Where, ...] = ()
+    earlier: tuple[Where, ...] = ()
+    finished: tuple[tuple[Where, Where], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Result:
         Metadata that the output's format could not hold, such as ``"exif"``.
     remarks : tuple of str
         What else a user should know, such as that 16 bits did not do.
+    width, height : int
+        Of the input, upright, where it is known by now.
     """
 
     job: Job
@@ -84,6 +89,13 @@ class Result:
     error: str | None = None
     lost: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    width: int = 0
+    height: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Of the input."""
+        return self.width * self.height or self.job.pixels
 
 
 def plan_jobs(
@@ -98,10 +110,12 @@ def plan_jobs(
 ) -> Plan:
     """Decide which file is restored into which, from names and file headers alone.
 
+    Of inputs at addresses, from names alone: their headers are seen when they are fetched.
+
     Parameters
     ----------
     inputs : sequence of str
-        Files, folders and shell patterns.
+        Files, folders and shell patterns, here or at addresses (``s3://bucket/in``).
     output : str or None
         A folder; or a file, where one file is the only input. None puts each output beside its
         input.
@@ -123,27 +137,26 @@ def plan_jobs(
     ConfigError
         If the output is empty, or names a file where there are several inputs.
     """
-    beside = output is None
+    folder = remote.to_where(output) if output else None
+    if isinstance(folder, Remote):
+        remote.check_address(folder)
     found = find_inputs(
         inputs,
-        suffix if beside else None,
+        suffix if output is None else None,
         recursive=recursive,
-        without=Path(output) if output and _is_folder(Path(output)) else None,
+        without=folder if folder and _is_folder(folder) else None,
     )
-    as_file = output is not None and _is_file_target(output, inputs, found.paths)
-    jobs: list[Job] = []
-    refused = list(found.refused)
-    finished: list[tuple[Path, Path]] = []
-    taken: dict[str, Path] = {}
+    targets = _targets(found, inputs, output, suffix, options)
+    states = (look := Look()).states(targets, resume)
+    jobs, refused = list[Job](), list(found.refused)
+    finished, taken = list[tuple[Where, Where]](), dict[str, Where]()
     originals = {_real(path) for path in found.paths}
-    for path in found.paths:
-        target = _target(path, found.places[path], output, suffix, options, as_file=as_file)
-        state = "" if resume is None else _state(path, target, resume)
-        if state == "finished":
+    for path, target in targets.items():
+        if states[path] == "finished":
             finished.append((path, target))
         else:
-            may_replace = options.overwrite or state == "ours"
-            made = _job(path, target, options, max_megapixels, originals, taken, may_replace)
+            may_replace = options.overwrite or states[path] == "ours"
+            made = _job(path, target, options, max_megapixels, originals, taken, may_replace, look)
             if isinstance(made, str):
                 refused.append((path, made))
                 continue
@@ -152,21 +165,39 @@ def plan_jobs(
     return Plan(tuple(jobs), tuple(refused), found.others, found.earlier, tuple(finished))
 
 
+def _targets(
+    found: Inputs, words: Sequence[str], output: str | None, suffix: str, options: Output
+) -> dict[Where, Where]:
+    as_file = output is not None and _is_file_target(output, words, found.paths)
+    return {
+        path: _target(path, found.places[path], output, suffix, options, as_file=as_file)
+        for path in found.paths
+    }
+
+
 def _job(
-    path: Path,
-    target: Path,
+    path: Where,
+    target: Where,
     options: Output,
     max_megapixels: float,
     originals: set[str],
-    taken: dict[str, Path],
+    taken: dict[str, Where],
     replaces: bool,  # noqa: FBT001 (private)
+    look: Look,
 ) -> Job | str:
     """Give the job, or why there is none."""
     try:
-        _check_target(target, originals, taken, overwrite=replaces)
+        _check_names(target, originals, taken)
+        if isinstance(target, Remote):
+            look.check_free(target, overwrite=replaces)
+        else:
+            _check_target(target, overwrite=replaces)
+        if isinstance(path, Remote):
+            format_of(Path(target.name))
+            return Job(path, target, 0, 0, replaces)
         header = probe_picture(path, max_megapixels=max_megapixels)
         check_holds(
-            target,
+            Path(target.name) if isinstance(target, Remote) else target,
             depth=options.sample_type or header.depth,
             alpha=header.alpha,
             height=header.height,
@@ -179,20 +210,13 @@ def _job(
     return Job(path, target, header.width, header.height, replaces)
 
 
-def _state(path: Path, target: Path, settings: str) -> str:
-    if not os.path.isfile(target):  # noqa: PTH113 (impossible names are no error here)
-        return ""
-    entries = read_entries(target.parent).get(target.name, [])
-    return find_state(entries, path, target, settings)
-
-
-def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Path]) -> bool:
+def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Where]) -> bool:
     if not output:
         raise ConfigError("the output is empty: name a folder or a file, or leave it out")
-    target = Path(output)
+    target = remote.to_where(output)
     if output.endswith(("/", os.sep)) or not target.suffix or _is_folder(target):
         return False
-    is_single_file = len(inputs) == 1 and list(paths) == [Path(inputs[0])]
+    is_single_file = len(inputs) == 1 and list(paths) == [remote.to_where(inputs[0])]
     if paths and not is_single_file:
         raise ConfigError(
             f"the output {output} is named like a file, and a single input file goes into one: "
@@ -201,15 +225,19 @@ def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Path]) -
     return is_single_file
 
 
-def _real(path: Path) -> str:
+def _real(path: Where) -> str:
     """Follow links as far as they lead; unlike `Path.resolve`, without an error."""
+    if isinstance(path, Remote):
+        return remote.identity(path)
     try:
         return os.path.realpath(path)
     except ValueError:  # a null character
         return str(path)
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: Where) -> bool:
+    if isinstance(path, Remote):
+        return remote.find_kind(path) == "directory"
     try:
         return path.is_dir()
     except (OSError, ValueError):  # too long a name, or a null character: found out for each file
@@ -217,28 +245,28 @@ def _is_folder(path: Path) -> bool:
 
 
 def _target(
-    path: Path, place: Path, output: str | None, suffix: str, options: Output, *, as_file: bool
-) -> Path:
+    path: Where, place: PurePath, output: str | None, suffix: str, options: Output, *, as_file: bool
+) -> Where:
+    written = options.suffix(Path(path.name))
     if output is None:
-        return path.with_name(f"{path.stem}{suffix}{options.suffix(path)}")
-    return Path(output) if as_file else Path(output) / place.with_suffix(options.suffix(path))
+        return path.with_name(f"{path.stem}{suffix}{written}")
+    folder = remote.to_where(output)
+    return folder if as_file else folder / place.with_suffix(written)
 
 
-def _check_target(
-    target: Path, originals: set[str], taken: dict[str, Path], *, overwrite: bool
-) -> None:
+def _check_names(target: Where, originals: set[str], taken: dict[str, Where]) -> None:
     resolved = _real(target)
     if resolved in originals:
         raise ImageError(f"the output {target} is an input: originals are never replaced")
     if resolved in taken:
         raise ImageError(f"the output {target} is already that of {taken[resolved]}: rename one")
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
     if target.is_dir():
         raise ImageError(f"the output {target} is a folder: name a file, or end it with a slash")
     if target.exists() and not overwrite:
-        raise ImageError(
-            f"the output {target} exists: pass --overwrite to replace it, --resume to go on with a "
-            "batch, or choose another with -o"
-        )
+        raise ImageError(say_taken(target))
     folder = next(parent for parent in target.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ImageError(f"the folder {folder} cannot be written to: choose another with -o")

@@ -6,17 +6,18 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import ConfigError
 from multiaxis.images.publish import publish, try_folder
+from multiaxis.restoration import remote
 from multiaxis.restoration.jobs import Plan, Result
+from multiaxis.restoration.remote import Remote, Where
 
 COLUMNS = ("input", "output", "state", "width", "height", "seconds", "error", "lost", "remarks")
 
 
-def check_report(path: Path) -> None:
+def check_report(path: Where) -> None:
     """Find out before the work whether a report can be written.
 
     Raises
@@ -27,7 +28,10 @@ def check_report(path: Path) -> None:
     if path.suffix.lower() not in (".json", ".csv"):
         raise ConfigError(f"the report {path}: accepted are names that end in .json or .csv")
     try:
-        try_folder(path.parent)
+        if isinstance(path, Remote):
+            remote.try_folder(path.parent)
+        else:
+            try_folder(path.parent)
     except OSError as error:
         raise ConfigError(
             f"cannot write the report {path}: {error.strerror}; choose another folder"
@@ -35,13 +39,13 @@ def check_report(path: Path) -> None:
 
 
 def write_report(
-    path: Path, plan: Plan, results: Sequence[Result], about: Mapping[str, Any]
+    path: Where, plan: Plan, results: Sequence[Result], about: Mapping[str, Any]
 ) -> None:
     """Write what became of every input.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Remote
         ``.json``: `about` and a list; ``.csv``: the list alone. A file of that name gives way.
     plan : Plan
     results : sequence of Result
@@ -51,8 +55,8 @@ def write_report(
 
     Raises
     ------
-    ConfigError
-        If the system refuses.
+    ConfigError, ImageError
+        If the system or the store refuses.
     """
     rows = list_rows(plan, results)
     if path.suffix.lower() == ".json":
@@ -65,8 +69,12 @@ def write_report(
             cells = {**row, "lost": " ".join(row["lost"]), "remarks": "; ".join(row["remarks"])}
             writer.writerow([cells[name] for name in COLUMNS])
         text = stream.getvalue()
+    data = text.encode("utf-8", "surrogateescape")
     try:
-        publish(path, text.encode("utf-8", "surrogateescape"), overwrite=True)
+        if isinstance(path, Remote):
+            remote.publish(data, path, overwrite=True)
+        else:
+            publish(path, data, overwrite=True)
     except OSError as error:
         raise ConfigError(
             f"cannot write the report {path}: {error.strerror}; the pictures are kept"
@@ -79,8 +87,9 @@ def list_rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
     rows = [_row(path, None, "refused", error=reason) for path, reason in plan.refused]
     rows += [_row(path, target, "finished earlier") for path, target in plan.finished]
     for job in plan.jobs:
-        size = {"width": job.width, "height": job.height}
         result = done.get(job)
+        known = result or job
+        size = {"width": known.width or job.width, "height": known.height or job.height}
         if result is None:
             rows.append(_row(job.input, job.output, "not done", **size))
             continue
@@ -99,7 +108,7 @@ def list_rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(path: Path, target: Path | None, state: str, **more: Any) -> dict[str, Any]:
+def _row(path: Where, target: Where | None, state: str, **more: Any) -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(COLUMNS)
     known = {"input": str(path), "output": target and str(target), "state": state}
     return {**empty, "lost": [], "remarks": [], **known, **more}

@@ -22,9 +22,11 @@ from multiaxis.images import (
     write_picture,
 )
 from multiaxis.restoration.jobs import Job, Result
-from multiaxis.restoration.ledger import Entry, add_entry, digest
+from multiaxis.restoration.ledger import Entry, add_entry, digest, digest_file
 from multiaxis.restoration.output import Output
+from multiaxis.restoration.remote import Remote, publish
 from multiaxis.restoration.restorer import Restorer
+from multiaxis.restoration.scratch import Scratch
 from multiaxis.streaming.streamed import OnFraction
 
 _log = logging.getLogger(__name__)
@@ -38,13 +40,16 @@ class _Work:
 
     job: Job
     picture: Picture | None = None
+    size: tuple[int, int] = (0, 0)
+    source: str = ""
     seconds: float = 0.0
     error: str | None = None
     lost: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def result(self) -> Result:
-        return Result(self.job, self.seconds, self.error, self.lost, self.remarks)
+        size = self.size if any(self.size) else (self.job.width, self.job.height)
+        return Result(self.job, self.seconds, self.error, self.lost, self.remarks, *size)
 
 
 def run_jobs(
@@ -82,8 +87,8 @@ def run_jobs(
         if on_result:
             on_result(results[-1])
 
-    with _remarks() as remarks, ThreadPoolExecutor(2, "files") as files:
-        steps = _Steps(restorer, options, settings, max_megapixels, remarks)
+    with _remarks() as remarks, Scratch() as scratch, ThreadPoolExecutor(2, "files") as files:
+        steps = _Steps(restorer, options, settings, max_megapixels, remarks, scratch)
         behind: Future[_Work] | None = None
         waiting = iter(jobs)
         ahead = _submit(files, steps.read, next(waiting, None))
@@ -115,23 +120,30 @@ class _Steps:
         settings: str | None,
         max_megapixels: float,
         remarks: Callable[[], tuple[str, ...]],
+        scratch: Scratch,
     ) -> None:
         self.restorer, self.options, self.settings = restorer, options, settings
-        self.max_megapixels, self.remarks = max_megapixels, remarks
+        self.max_megapixels, self.remarks, self.scratch = max_megapixels, remarks, scratch
 
     def read(self, job: Job) -> _Work:
         work = _Work(job)
-        with self._recorded(work):
-            picture = read_picture(job.input, max_megapixels=self.max_megapixels)
+        with self._recorded(work), self.scratch.bring(job.input) as path:
+            picture = read_picture(path, max_megapixels=self.max_megapixels)
+            work.size = picture.width, picture.height
             work.picture = self.options.trim(picture)
-            _make_folder(job.output.parent)
-            check_write(
-                job.output,
-                work.picture,
-                overwrite=job.replaces,
-                depth=self.options.sample_type,
-            )
+            if self.settings is not None and isinstance(job.input, Remote):
+                work.source = digest_file(path)
+            self._check(job, work.picture)
         return work
+
+    def _check(self, job: Job, picture: Picture) -> None:
+        depth = self.options.sample_type
+        if isinstance(job.output, Remote):
+            with self.scratch.place(job.output) as path:
+                check_write(path, picture, depth=depth)
+            return
+        _make_folder(job.output.parent)
+        check_write(job.output, picture, overwrite=job.replaces, depth=depth)
 
     def restore(self, work: _Work, on_progress: OnFraction | None) -> None:
         if work.picture is None or work.error:
@@ -146,20 +158,27 @@ class _Steps:
         if picture is None or work.error:
             return work
         with self._recorded(work):
-            work.lost = write_picture(
-                work.job.output,
-                picture,
-                overwrite=work.job.replaces,
-                quality=self.options.quality,
-                before_publishing=lambda data: self._note(work.job, data),
-            )
+            if isinstance(work.job.output, Remote):
+                with self.scratch.place(work.job.output) as path:
+                    work.lost = self._encode(work, path, picture)
+                    publish(path.read_bytes(), work.job.output, overwrite=work.job.replaces)
+            else:
+                work.lost = self._encode(work, work.job.output, picture)
         return work
 
-    def _note(self, job: Job, data: bytes) -> None:
+    def _encode(self, work: _Work, path: Path, picture: Picture) -> tuple[str, ...]:
+        return write_picture(
+            path,
+            picture,
+            overwrite=work.job.replaces,
+            quality=self.options.quality,
+            before_publishing=lambda data: self._note(work, data),
+        )
+
+    def _note(self, work: _Work, data: bytes) -> None:
         if self.settings is not None:
-            source = digest(job.input.read_bytes())
-            entry = Entry(job.output.name, source, self.settings, digest(data))
-            add_entry(job.output.parent, entry)
+            source, output = work.source or digest_file(work.job.input), work.job.output
+            add_entry(output.parent, Entry(output.name, source, self.settings, digest(data)))
 
     @contextmanager
     def _recorded(self, work: _Work) -> Generator[None]:
@@ -168,11 +187,11 @@ class _Steps:
             yield
         except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
             _log.debug("%s failed", work.job.input, exc_info=True)
-            error = explain(failure)
+            error = self.scratch.translate(explain(failure))
             named = str(work.job.input) in error
             work.error = error if named else f"{work.job.input}: {error}"
         work.seconds += time.monotonic() - start
-        work.remarks += self.remarks()
+        work.remarks += tuple(map(self.scratch.translate, self.remarks()))
 
 
 @contextmanager

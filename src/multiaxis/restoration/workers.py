@@ -16,7 +16,7 @@ from multiaxis.restoration.ledger import find_state, read_entries
 from multiaxis.restoration.restorer import Restorer
 from multiaxis.restoration.run import run_jobs
 
-_ATTEMPTS = 2  # a job whose worker died is tried once more: it may not have been its fault
+ATTEMPTS = 2  # a job whose worker died is tried once more: it may not have been its fault
 
 _restorer: Restorer | None = None
 
@@ -86,8 +86,8 @@ def _run(
             job = next(left, None)
             if job is None:
                 break
-            if attempts[job] == _ATTEMPTS:
-                yield Result(job, 0.0, f"{job.input}: its worker died, {_ATTEMPTS} times")
+            if attempts[job] == ATTEMPTS:
+                yield Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times")
                 continue
             attempts[job] += 1
             with _interrupts_held():  # this starts the workers
@@ -132,12 +132,27 @@ def _start(restorer: dict[str, Any], threads: int) -> None:
 
 
 def _do(job: Job, how: dict[str, Any], attempt: int) -> Result:
+    assert _restorer is not None  # noqa: S101
+    return do_once(_restorer, job, how, attempt)
+
+
+def do_once(restorer: Restorer, job: Job, how: dict[str, Any], attempt: int) -> Result:
+    """Do a job; unless an earlier attempt, whose worker died, did it already.
+
+    Parameters
+    ----------
+    restorer : Restorer
+    job : Job
+    how : dict
+        Further arguments of `run_jobs`.
+    attempt : int
+        From 1.
+    """
     settings = how.get("settings")
-    if attempt > 1 and settings is not None and job.output.is_file():
+    if attempt > 1 and settings is not None:
         # The worker may have died between giving the output its name and telling so.
         entries = read_entries(job.output.parent).get(job.output.name, [])
         if find_state(entries, job.input, job.output, settings) == "finished":
-            return Result(job, 0.0)
-    assert _restorer is not None  # noqa: S101
-    (result,) = run_jobs(_restorer, [job], **how)
+            return Result(job, 0.0, width=job.width, height=job.height)
+    (result,) = run_jobs(restorer, [job], **how)
     return result

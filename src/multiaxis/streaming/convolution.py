@@ -1,4 +1,4 @@
-"""Convolutions and channel attention tile by tile, resizes band by band."""
+"""Convolutions, channel attention and resizes, band by band."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
-from torch import Tensor, nn
+from torch import Tensor
 
-from multiaxis.axis.layers import gelu
 from multiaxis.models.maxim.blocks import (
     LRELU_SLOPE,
     ChannelAttention,
@@ -16,13 +15,13 @@ from multiaxis.models.maxim.blocks import (
     DenseAttention,
     SupervisedAttention,
 )
-from multiaxis.streaming.mixing import Dense, Norm
-from multiaxis.streaming.pieces import around, beyond, clear_beyond, size_of
+from multiaxis.streaming.dense import Dense, Norm
+from multiaxis.streaming.pieces import size_of, with_halo
 from multiaxis.streaming.workspace import Workspace
 
 
 class Convolution:
-    """A convolution without padding of its own, its weights laid out for channels-last maps."""
+    """A convolution with zeros around the map, its weights laid out for channels-last maps."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, *, stride: int = 1
@@ -30,32 +29,35 @@ class Convolution:
         laid_out = weight.detach().contiguous(memory_format=torch.channels_last)
         self.weight = laid_out.to(dtype)
         self.bias, self.stride = None if bias is None else bias.detach().to(dtype), stride
+        self.padding = (weight.shape[-1] - 1) // 2
 
     def __call__(self, x: Tensor) -> Tensor:
         """Convolve (height, width, channels)."""
-        y = F.conv2d(x[None].permute(0, 3, 1, 2), self.weight, self.bias, self.stride)
+        y = F.conv2d(x[None].permute(0, 3, 1, 2), self.weight, self.bias, self.stride, self.padding)
         return y.permute(0, 2, 3, 1)[0]
 
 
 def convolve(
     x: Tensor, convolution: Convolution, out: Tensor, work: Workspace, *, add: Tensor | None = None
 ) -> Tensor:
-    """Convolve a map with a 3 x 3 kernel and zeros around it, into `out`; `add` is added."""
-    for tile in work.tiles(max(x, out, key=lambda m: m.shape[2])):
-        y = convolution(around(x, tile, 1, work.compute))
+    """Convolve a map with a 3 x 3 kernel into `out`; `add` is added."""
+    for rows in work.bands(max(x, out, key=lambda m: m.shape[2]), halo=1):
+        near, inner = with_halo(rows, 1, x.shape[0])
+        y = convolution(x[near].to(convolution.weight.dtype))[inner]
         if add is not None:
-            y = y + add[tile.top : tile.bottom, tile.left : tile.right]
-        tile.write(out, y)
+            y = y + add[rows]
+        out[rows] = y
     return out
 
 
 def halve(x: Tensor, convolution: Convolution, work: Workspace) -> Tensor:
-    """Convolve a map with the 4 x 4 kernel of stride 2, one zero around it, into a new map."""
+    """Convolve a map with a 4 x 4 kernel of stride 2 into a new map."""
     height, width, _ = x.shape
     out = work.new(height // 2, width // 2, convolution.weight.shape[0])
-    for tile in work.tiles(x, multiple=2):
-        y = convolution(around(x, tile, 1, work.compute))
-        out[tile.top // 2 : tile.bottom // 2, tile.left // 2 : tile.right // 2] = y
+    for rows in work.bands(x, multiple=2, halo=2):
+        near, inner = with_halo(rows, 2, height)
+        y = convolution(x[near].to(work.compute))
+        out[rows.start // 2 : rows.stop // 2] = y[inner.start // 2 : inner.stop // 2]
     return out
 
 
@@ -77,12 +79,16 @@ class _ChannelGate:
         means = total / (x.shape[0] * x.shape[1])
         gate = torch.sigmoid(self.excite(F.relu(self.squeeze(means)))).to(self.compute)
         for rows in work.bands(x):
-            band = x[rows].to(self.compute)
-            x[rows] = band.addcmul_(refined[rows].to(self.compute), gate)
+            if x.dtype == self.compute:
+                x[rows].addcmul_(refined[rows], gate)
+            else:
+                x[rows] = torch.addcmul(
+                    x[rows].to(self.compute), refined[rows].to(self.compute), gate
+                )
 
 
 class ConvAttended:
-    """A `ConvAttention`, evaluated tile by tile, in place."""
+    """A `ConvAttention`, evaluated in bands, in place."""
 
     def __init__(self, layer: ConvAttention, dtype: torch.dtype) -> None:
         self.norm = Norm(layer.norm, dtype, folded=False)
@@ -93,16 +99,14 @@ class ConvAttended:
     def __call__(self, x: Tensor, work: Workspace) -> None:
         """Refine (height, width, channels); the map is overwritten."""
         out, total = work.like(x), self.gate.no_total(x)
-        for tile in work.tiles(x):
-            missing = beyond(size_of(x), tile, 2)
-            normed = self.norm(around(x, tile, 2, work.compute))
-            # Zero outside, not the norm of zero; and again behind the first convolution.
-            y = self.conv1(clear_beyond(normed, missing))
-            above, below, left, right = (max(m - 1, 0) for m in missing)
-            y = clear_beyond(F.leaky_relu_(y, LRELU_SLOPE), (above, below, left, right))
-            y = self.conv2(y)
-            total += y.sum(dim=(0, 1), dtype=total.dtype)
-            tile.write(out, y)
+        for rows in work.bands(x, halo=2):
+            # A convolution pads the band as if it were the map: wrong beside a cut, by one row each
+            # time, and those are cut off; right at the border, where zeros follow the norm.
+            near, inner = with_halo(rows, 2, x.shape[0])
+            y = self.conv1(self.norm(x[near].to(work.compute)))
+            y = self.conv2(F.leaky_relu_(y, LRELU_SLOPE))[inner]
+            total += _sum(y, total.dtype)
+            out[rows] = y
         self.gate.apply(x, out, total, work)
 
 
@@ -120,8 +124,8 @@ class DenseAttended:
         """Refine (height, width, channels); the map is overwritten."""
         out, total = work.like(x), self.gate.no_total(x)
         for rows in work.bands(x):
-            y = self.dense2(gelu(self.dense1(self.norm(x[rows].to(work.compute)))))
-            total += y.sum(dim=(0, 1), dtype=total.dtype)
+            y = self.dense2(self.dense1.activated(self.norm(x[rows].to(work.compute))))
+            total += _sum(y, total.dtype)
             out[rows] = y
         self.gate.apply(x, out, total, work)
 
@@ -143,17 +147,21 @@ class Supervised:
     def __call__(self, x: Tensor, image: Tensor, work: Workspace) -> Tensor:
         """Attend (height, width, channels) into a new map."""
         out = work.like(x)
-        for tile in work.tiles(x):
-            both = self.both(around(x, tile, 2, work.compute))  # one pixel around the tile
+        for rows in work.bands(x, halo=2):
+            near, inner = with_halo(rows, 2, x.shape[0])
+            both = self.both(x[near].to(work.compute))
             picture = both[:, :, self.width :]
             if self.adds_image:
-                picture = picture + around(image, tile, 1, work.compute)
-            missing = beyond(size_of(x), tile, 1)
-            mask = torch.sigmoid(self.mask(clear_beyond(picture.contiguous(), missing)))
-            inner = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
-            features = both[1:-1, 1:-1, : self.width]
-            out[inner] = torch.addcmul(x[inner].to(work.compute), features, mask)
+                picture = picture + image[near].to(work.compute)
+            mask = torch.sigmoid(self.mask(picture.contiguous())[inner])
+            features = both[inner, :, : self.width]
+            out[rows] = torch.addcmul(x[rows].to(work.compute), features, mask)
         return out
+
+
+def _sum(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Sum over all pixels. Cast first: a sum that casts on the way takes seven times as long."""
+    return x.to(dtype).sum(dim=(0, 1))
 
 
 def add_resized(
@@ -191,10 +199,35 @@ def _resized_band(x: Tensor, rows: slice, size: tuple[int, int], dtype: torch.dt
         start, end = max(top - 1, 0), min(bottom + 1, height)
         first, last = start * ratio, end * ratio
         resized, cut = (end - start, width), top - start
-    # torch shrinks 16-bit maps on no CPU.
-    source = x[None, first:last].to(torch.promote_types(dtype, torch.float32)).permute(0, 3, 1, 2)
-    band = F.interpolate(source, resized, mode="bilinear", antialias=height < x.shape[0])
-    return band.permute(0, 2, 3, 1)[0, cut : cut + bottom - top].to(dtype)
+    if height < x.shape[0]:
+        band = shrink(x[first:last].to(dtype), ratio)
+    else:
+        # Weights that are no halves and quarters: in 16 bits they would be rounded.
+        source = x[None, first:last].to(torch.promote_types(dtype, torch.float32))
+        band = F.interpolate(source.permute(0, 3, 1, 2), resized, mode="bilinear")
+        band = band.permute(0, 2, 3, 1)[0].to(dtype)
+    return band[cut : cut + bottom - top]
+
+
+def shrink(x: Tensor, ratio: int) -> Tensor:
+    """Shrink (height, width, channels) by a whole number, bilinearly with anti-aliasing.
+
+    A triangle of twice the ratio's width, as one convolution of each channel: torch's resize takes
+    five times as long, and has no 16-bit form. At the border the weights that remain sum to one.
+    """
+    channels = x.shape[2]
+    taps = 1 - (torch.arange(2 * ratio, dtype=torch.float64) - ratio + 0.5).abs() / ratio
+    taps /= taps.sum()
+    kernel = torch.outer(taps, taps).to(x.device, x.dtype).expand(channels, 1, -1, -1)
+    y = F.conv2d(
+        x[None].permute(0, 3, 1, 2), kernel, stride=ratio, padding=ratio // 2, groups=channels
+    )
+    missing = float(taps[: ratio // 2].sum())
+    for axis in (2, 3):
+        last = y.shape[axis] - 1
+        for i in {0, last}:
+            y.select(axis, i).div_(1 - missing * ((i == 0) + (i == last)))
+    return y.permute(0, 2, 3, 1)[0]
 
 
 def apply(dense: Dense, x: Tensor, out: Tensor, work: Workspace) -> Tensor:
@@ -208,11 +241,3 @@ def add_applied(dense: Dense, x: Tensor, out: Tensor, work: Workspace) -> None:
     """Add what a dense layer makes of a map to another, in bands."""
     for rows in work.bands(x):
         out[rows] += dense(x[rows].to(work.compute))
-
-
-def columns(
-    layer: nn.Linear, first: int, count: int, dtype: torch.dtype, *, bias: bool = False
-) -> Dense:
-    """Take the part of a dense layer that reads some of the concatenated channels."""
-    weight = layer.weight[:, first : first + count]
-    return Dense(weight, layer.bias if bias else None, dtype)

@@ -10,53 +10,12 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
 from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, TokenMixing
-from multiaxis.axis.layers import gelu
+from multiaxis.streaming.dense import Dense, Norm, after_norm, halves
 from multiaxis.streaming.pieces import Size, gather, scatter, scatter_add, windows_view
 from multiaxis.streaming.workspace import Workspace
-
-
-class Dense:
-    """A dense layer as two tensors, composed in float64 from the model's.
-
-    Parameters
-    ----------
-    weight : Tensor, shape (out, in)
-    bias : Tensor, shape (out,), or None
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        self.weight = weight.to(dtype).contiguous()
-        self.bias = None if bias is None else bias.to(dtype)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Apply to the last axis."""
-        return F.linear(x, self.weight, self.bias)
-
-
-class Norm:
-    """Layer normalisation, without its scale and shift where they are folded into what follows."""
-
-    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype, *, folded: bool = True) -> None:
-        # Ones and zeros: torch's kernel with an affine part is the faster one in float32.
-        weight, bias = norm.weight.detach(), norm.bias.detach()
-        self.shape, self.eps = norm.normalized_shape, norm.eps
-        self.weight = (torch.ones_like(weight) if folded else weight).to(dtype)
-        self.bias = (torch.zeros_like(bias) if folded else bias).to(dtype)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Normalise the last axis; in 16 bits, torch takes mean and variance in 32."""
-        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
-
-
-def after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Fold a norm's scale and shift into the dense layer behind it, in float64."""
-    shift = weight.double() @ norm.bias.double()
-    folded = weight.double() * norm.weight.double()
-    return folded, shift if bias is None else shift + bias.double()
 
 
 class _Half:
@@ -68,32 +27,19 @@ class _Half:
         part = 0 if is_grid else 1  # the grid half comes first
         mlp: GatedMlp = layer.grid_mlp if is_grid else layer.block_mlp
         weight = layer.project_in.weight.chunk(2)[part]
-        bias = _halves(layer.project_in.bias)[part]
-        self.norm_in, self.norm, self.norm_gate = (
-            Norm(layer.norm, dtype),
-            Norm(mlp.norm, dtype),
-            Norm(mlp.gate_norm, dtype),
-        )
+        bias = halves(layer.project_in.bias)[part]
+        self.norm_in, self.norm = (Norm(n, dtype, folded=True) for n in (layer.norm, mlp.norm))
+        self.norm_gate = Norm(mlp.gate_norm, dtype, folded=False)
         self.enter = Dense(*after_norm(layer.norm, weight, bias), dtype)
         weights = mlp.project_in.weight.chunk(2)
-        biases = _halves(mlp.project_in.bias)
+        biases = halves(mlp.project_in.bias)
         self.u, self.v = (
             Dense(*after_norm(mlp.norm, w, b), dtype) for w, b in zip(weights, biases, strict=True)
         )
-        self._fold_mixing(mlp, dtype)
+        self.mix = _Mix(mlp.mix, dtype, constant=1)  # the gate is one and what is mixed
         outer = layer.project_out.weight.double().chunk(2, dim=1)[part]
         self.leave = Dense(outer, self._last_bias(layer, mlp, outer), dtype)
         self.leave_gated = Dense(outer @ mlp.project_out.weight.double(), None, dtype)
-
-    def _fold_mixing(self, mlp: GatedMlp, dtype: torch.dtype) -> None:
-        """Gate = u * (scale * (T @ v) + offset): the norm's shift, the bias and the one in one."""
-        tokens = mlp.mix.weight.double()
-        offset = tokens.sum(1)[:, None] * mlp.gate_norm.bias.double() + 1
-        if mlp.mix.bias is not None:
-            offset = offset + mlp.mix.bias.double()[:, None]
-        self.tokens = mlp.mix.weight.to(dtype)
-        self.scale = mlp.gate_norm.weight.to(dtype)
-        self.offset = offset[:, None].to(dtype)  # (tokens, 1, channels)
 
     def _last_bias(self, layer: MultiAxisGatedMlp, mlp: GatedMlp, outer: Tensor) -> Tensor | None:
         if mlp.mix.bias is None:  # one switch for all biases
@@ -108,25 +54,19 @@ class _Half:
         target = windows_view(out, self.size, is_grid=self.is_grid)
         for rows, columns in work.pieces(x, self.size):
             piece = gather(source, rows, columns, work.compute)
-            mixed = self._mix(piece)
             if self.is_grid:
-                scatter_add(target, rows, columns, mixed)
+                scatter_add(target, rows, columns, self._mix(piece))
             else:
-                scatter(target, rows, columns, mixed.add_(piece))
+                scatter(target, rows, columns, self._mix(piece, shortcut=piece))
 
-    def _mix(self, piece: Tensor) -> Tensor:
-        entered = gelu(self.enter(self.norm_in(piece)))
+    def _mix(self, piece: Tensor, *, shortcut: Tensor | None = None) -> Tensor:
+        entered = self.enter.activated(self.norm_in(piece))
         normed = self.norm(entered)
-        gate = mix_tokens(self.tokens, self.norm_gate(gelu(self.v(normed))))
-        gate = torch.addcmul(self.offset, gate, self.scale).mul_(gelu(self.u(normed)))
-        return self.leave(entered).add_(self.leave_gated(gate))
-
-
-def _halves(bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    if bias is None:
-        return None, None
-    first, second = bias.chunk(2)
-    return first, second
+        gate = self.mix(self.norm_gate(self.v.activated(normed)))
+        gate.mul_(self.u.activated(normed))
+        leave = self.leave_gated
+        gated = leave(gate) if shortcut is None else leave.added(gate, shortcut)
+        return self.leave.added(entered, gated)
 
 
 def _pair(size: tuple[int, ...]) -> Size:
@@ -134,9 +74,18 @@ def _pair(size: tuple[int, ...]) -> Size:
     return rows, columns
 
 
-def mix_tokens(weight: Tensor, piece: Tensor) -> Tensor:
-    """Multiply (tokens, tokens) with (tokens, windows, channels)."""
-    return torch.mm(weight, piece.flatten(1)).view(piece.shape)
+class _Mix:
+    """`TokenMixing` of a gathered piece (tokens, windows, channels): one matrix product."""
+
+    def __init__(self, layer: TokenMixing, dtype: torch.dtype, *, constant: float = 0) -> None:
+        self.weight = layer.weight.to(dtype)
+        bias = torch.full_like(layer.weight[:, :1], constant)
+        if layer.bias is not None:
+            bias = bias + layer.bias[:, None]
+        self.bias = bias.to(dtype)
+
+    def __call__(self, piece: Tensor) -> Tensor:
+        return torch.addmm(self.bias, self.weight, piece.flatten(1)).view(piece.shape)
 
 
 class MixedMap:
@@ -165,9 +114,9 @@ class _Gates:
     """`GatingWeights`: the block part in one walk, the grid part in another."""
 
     def __init__(self, layer: GatingWeights, dtype: torch.dtype) -> None:
-        self.norm = Norm(layer.norm, dtype)
+        self.norm = Norm(layer.norm, dtype, folded=True)
         weights = layer.project_in.weight.chunk(2)
-        biases = _halves(layer.project_in.bias)
+        biases = halves(layer.project_in.bias)
         self.grid_in, self.block_in = (
             Dense(*after_norm(layer.norm, w, b), dtype)
             for w, b in zip(weights, biases, strict=True)
@@ -177,23 +126,15 @@ class _Gates:
         self.grid_out = Dense(outer[0], None, dtype)
         self.block_out = Dense(outer[1], layer.project_out.bias, dtype)
 
-    def block(self, a: Tensor) -> Tensor:
-        return self.block_out(self.block_mix(gelu(self.block_in(self.norm(a)))))
+    def block(self, a: Tensor, gated: Tensor) -> Tensor:
+        """Gate a map by this one's blocks."""
+        mixed = self.block_mix(self.block_in.activated(self.norm(a)))
+        return self.block_out.multiplied(mixed, gated)
 
-    def grid(self, a: Tensor) -> Tensor:
-        return self.grid_out(self.grid_mix(gelu(self.grid_in(self.norm(a)))))
-
-
-class _Mix:
-    """`TokenMixing` of a gathered piece."""
-
-    def __init__(self, layer: TokenMixing, dtype: torch.dtype) -> None:
-        self.weight = layer.weight.to(dtype)
-        self.bias = None if layer.bias is None else layer.bias.to(dtype)[:, None, None]
-
-    def __call__(self, piece: Tensor) -> Tensor:
-        mixed = mix_tokens(self.weight, piece)
-        return mixed if self.bias is None else mixed.add_(self.bias)
+    def grid(self, a: Tensor, gated: Tensor) -> Tensor:
+        """Gate a map by this one's grid."""
+        mixed = self.grid_mix(self.grid_in.activated(self.norm(a)))
+        return self.grid_out.multiplied(mixed, gated)
 
 
 class _Side:
@@ -202,12 +143,12 @@ class _Side:
     def __init__(
         self, norm: nn.LayerNorm, project_in: nn.Linear, gating: GatingWeights, dtype: torch.dtype
     ) -> None:
-        self.norm = Norm(norm, dtype)
+        self.norm = Norm(norm, dtype, folded=True)
         self.project_in = Dense(*after_norm(norm, project_in.weight, project_in.bias), dtype)
         self.gates = _Gates(gating, dtype)
 
     def activate(self, piece: Tensor) -> Tensor:
-        return gelu(self.project_in(self.norm(piece)))
+        return self.project_in.activated(self.norm(piece))
 
 
 class CrossGate:
@@ -252,19 +193,18 @@ class CrossGate:
             for place in work.pieces(x, size):
                 one, other = (gather(source, *place, work.compute) for source in sources)
                 gated, gated_y = self._gate(one, other, is_grid=is_grid)
-                if is_grid:
-                    scatter_add(target, *place, gated.add_(gated_y))
-                else:
-                    gated_y += other
-                    scatter(target, *place, gated.add_(one).add_(gated_y))
+                put = scatter_add if is_grid else scatter
+                put(target, *place, gated)
                 if target_y is not None:
-                    (scatter_add if is_grid else scatter)(target_y, *place, gated_y)
+                    put(target_y, *place, gated_y)
         return out, out_y
 
     def _gate(self, one: Tensor, other: Tensor, *, is_grid: int) -> tuple[Tensor, Tensor]:
+        """Return what a piece gives to both outputs; blocks bring the shortcuts, the grid none."""
         a, b = self.x.activate(one), self.y.activate(other)
-        by_x, by_y = (
-            side.gates.grid(piece) if is_grid else side.gates.block(piece)
-            for side, piece in ((self.x, a), (self.y, b))
-        )
-        return self.out_x[is_grid](by_y.mul_(a)), self.out_y[is_grid](by_x.mul_(b))
+        gates_x, gates_y = self.x.gates, self.y.gates
+        if is_grid:
+            gated_y = self.out_y[1](gates_x.grid(a, b))
+            return self.out_x[1].added(gates_y.grid(b, a), gated_y), gated_y
+        gated_y = self.out_y[0].added(gates_x.block(a, b), other)
+        return self.out_x[0].added(gates_y.block(b, a), one).add_(gated_y), gated_y

@@ -32,11 +32,11 @@ from multiaxis.streaming.convolution import (
     Supervised,
     add_applied,
     apply,
-    columns,
     convolve,
     halve,
 )
-from multiaxis.streaming.mixing import CrossGate, Dense, MixedMap
+from multiaxis.streaming.dense import Dense, columns
+from multiaxis.streaming.mixing import CrossGate, MixedMap
 from multiaxis.streaming.resampling import Doubled, Rescaled
 from multiaxis.streaming.workspace import Workspace
 
@@ -156,7 +156,8 @@ class StreamedStage:
     def __init__(self, stage: Stage, dtype: torch.dtype) -> None:
         self.depth, self.scales = stage.depth, stage.scales
         convs = [cast(Conv2d, conv) for conv in stage.input_convs]
-        self.inputs = [Convolution(conv.weight, conv.bias, dtype) for conv in convs]
+        exact = torch.promote_types(dtype, torch.float32)  # where pictures come in and go out
+        self.inputs = [Convolution(conv.weight, conv.bias, exact) for conv in convs]
         self.fusions = [_Fusion(cast(CrossGatingBlock, f), dtype) for f in stage.input_fusions]
         encoders = [cast(EncoderBlock, encoder) for encoder in stage.encoders]
         self.widths = [encoder.down.out_channels for encoder in encoders]
@@ -170,7 +171,7 @@ class StreamedStage:
         supervisors = [cast(SupervisedAttention, s) for s in stage.supervisors.values()]
         self.supervisors = [Supervised(supervisor, dtype) for supervisor in supervisors]
         head = cast(Conv2d, stage.heads["0"]) if len(stage.heads) else None
-        self.head = None if head is None else Convolution(head.weight, head.bias, dtype)
+        self.head = None if head is None else Convolution(head.weight, head.bias, exact)
 
     def __call__(
         self, images: list[Tensor], earlier: list[Tensor], attended: list[Tensor], work: Workspace

@@ -1,12 +1,10 @@
-"""Parts of a map that can be computed alone: windows for token mixing, tiles for convolutions."""
+"""Parts of a map that can be computed alone: windows for token mixing, bands for convolutions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor
 
 Size = tuple[int, int]
@@ -85,82 +83,13 @@ def scatter_add(view: Tensor, rows: slice, columns: slice, piece: Tensor) -> Non
     part.add_(piece.view(part.shape))
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A rectangle of a map, to be computed with what lies around it.
+def with_halo(rows: slice, halo: int, height: int) -> tuple[slice, slice]:
+    """Add rows on both sides of a band, as far as the map has them.
 
-    Attributes
-    ----------
-    top, bottom, left, right : int
-        Pixels of the map, end exclusive.
+    Returns
+    -------
+    slice, slice
+        Of the map, with the halo; and of those rows, the band.
     """
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    def write(self, target: Tensor, values: Tensor) -> None:
-        """Write (height, width, channels) into its place in a map."""
-        target[self.top : self.bottom, self.left : self.right] = values
-
-
-def tiles(spatial: Size, pixels: int, *, width: int, multiple: int = 1) -> Iterator[Tile]:
-    """Cut a map into tiles of about `pixels` pixels, wide rather than high.
-
-    Parameters
-    ----------
-    spatial : (height, width)
-    pixels : int
-        Of a tile.
-    width : int
-        Pixels of a tile's longer side, at most.
-    multiple : int
-        Tiles begin at multiples of this.
-    """
-    rows, columns = spatial
-    wide = min(columns, width)
-    high = max(pixels // wide // multiple, 1) * multiple
-    wide = max(wide // multiple, 1) * multiple
-    for top in range(0, rows, high):
-        for left in range(0, columns, wide):
-            yield Tile(top, min(top + high, rows), left, min(left + wide, columns))
-
-
-def around(x: Tensor, tile: Tile, halo: int, dtype: torch.dtype) -> Tensor:
-    """Copy a tile with `halo` pixels around it, zeros where the map ends.
-
-    Parameters
-    ----------
-    x : Tensor, shape (height, width, channels)
-    """
-    missing = beyond(size_of(x), tile, halo)
-    rows = slice(tile.top - halo + missing[0], tile.bottom + halo - missing[1])
-    columns = slice(tile.left - halo + missing[2], tile.right + halo - missing[3])
-    part = x[rows, columns].to(dtype)
-    return F.pad(part, (0, 0, missing[2], missing[3], missing[0], missing[1]))
-
-
-def beyond(spatial: Size, tile: Tile, halo: int) -> tuple[int, int, int, int]:
-    """Count the pixels of a halo that lie outside the map: above, below, left, right."""
-    height, width = spatial
-    return (
-        max(halo - tile.top, 0),
-        max(tile.bottom + halo - height, 0),
-        max(halo - tile.left, 0),
-        max(tile.right + halo - width, 0),
-    )
-
-
-def clear_beyond(x: Tensor, missing: tuple[int, int, int, int]) -> Tensor:
-    """Set the pixels outside the map to zero, in place (height, width, channels)."""
-    above, below, left, right = missing
-    if above:
-        x[:above] = 0
-    if below:
-        x[-below:] = 0
-    if left:
-        x[:, :left] = 0
-    if right:
-        x[:, -right:] = 0
-    return x
+    top, bottom = max(rows.start - halo, 0), min(rows.stop + halo, height)
+    return slice(top, bottom), slice(rows.start - top, rows.stop - top)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from multiaxis.models.maxim import MaximConfig
 
-WORKSPACE = 160 << 20
-"""Bytes for pieces and tiles, whatever the picture: measured (docs/speed.md), rounded up."""
-
 PLAIN_BYTES_PER_PIXEL = 7_000
 """Peak of a plain float32 pass at 32 features: 6500 to 6860 measured (docs/results.md)."""
 
@@ -41,7 +38,7 @@ def maps_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
     return int(pixels * live_units(config) * config.features * item_size)
 
 
-def peak_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
+def peak_memory(config: MaximConfig, pixels: int, item_size: int, workspace: int) -> int:
     """Estimate the bytes that a streamed pass takes beside the process and its weights.
 
     Parameters
@@ -51,9 +48,11 @@ def peak_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
         Of the picture, padded; batches are run picture by picture.
     item_size : int
         Bytes of one stored value.
+    workspace : int
+        Bytes for pieces and bands, whatever the picture: `Sizes.workspace`.
     """
     maps = maps_memory(config, pixels, item_size)
-    return maps + pictures_memory(config, pixels) + WORKSPACE
+    return maps + pictures_memory(config, pixels) + workspace
 
 
 def plain_memory(config: MaximConfig, pixels: int, item_size: int) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from multiaxis.models.maxim.blocks import Rescale, Upsample
 from multiaxis.streaming.convolution import add_applied, add_resized, apply
-from multiaxis.streaming.mixing import Dense
+from multiaxis.streaming.dense import Dense
 from multiaxis.streaming.workspace import Workspace
 
 

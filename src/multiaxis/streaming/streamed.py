@@ -15,7 +15,7 @@ from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes, 
 from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.models.maxim.network import Stage, pyramid
 from multiaxis.streaming.network import StreamedStage
-from multiaxis.streaming.plan import WORKSPACE, peak_memory, pictures_memory
+from multiaxis.streaming.plan import peak_memory, pictures_memory
 from multiaxis.streaming.workspace import Sizes, Workspace, find_sizes
 
 OnFraction = Callable[[float], None]
@@ -107,10 +107,11 @@ class Streamed:
         room = self._room()
         if room is None:
             return
-        needed = peak_memory(self.config, pixels, self.dtype.itemsize)
+        workspace = find_sizes(self.device).workspace
+        needed = peak_memory(self.config, pixels, self.dtype.itemsize, workspace)
         if needed <= room:
             return
-        least = WORKSPACE + pictures_memory(self.config, pixels)
+        least = workspace + pictures_memory(self.config, pixels)
         if self.spill is not None and least <= room:
             self._check_disk(needed - room)
             return
@@ -175,7 +176,7 @@ class Streamed:
     def _run(self, image: Tensor, sizes: Sizes, on_work: Callable[[int], None] | None) -> Tensor:
         room = self._room()
         pixels = image.shape[1] * image.shape[2]
-        others = WORKSPACE + pictures_memory(self.config, pixels)
+        others = sizes.workspace + pictures_memory(self.config, pixels)
         work = Workspace(
             device=self.device,
             storage=self.dtype,

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from multiaxis.memory import level2_cache
-from multiaxis.streaming.pieces import Size, Tile, size_of, tiles, window_pieces
+from multiaxis.streaming.pieces import Size, size_of, window_pieces
 from multiaxis.streaming.spill import file_backed
 
 _LEAST_PIECE = 1 << 20  # below 256 KiB the calls cost more than the work; flat from there to 2 MiB
+_LARGEST_PIECE = 16 << 20
+_TEMPORARIES = 96  # pieces that a pass holds at once or has not given back: 80 measured
+_LEAST_ROWS = 16  # of a band for each row of a halo
 _GPU_PIECE = 64 << 20  # fills thousands of cores, and is little beside their memory
 
 
@@ -27,27 +30,28 @@ class Sizes:
     ----------
     piece : int
         Bytes of one gathered piece.
-    tile : int
-        Bytes of one tile for convolutions, which compute long enough on it to hide the memory.
-    width : int
-        Pixels of a tile's longer side: rows of a halo cost less than columns.
+    band : int
+        Bytes of one band for convolutions, which compute long enough on it to hide the memory.
+    workspace : int
+        Bytes that all pieces and bands may take together, whatever the picture.
     """
 
     piece: int = _LEAST_PIECE
-    tile: int = 4 * _LEAST_PIECE
-    width: int = 1024
+    band: int = 4 * _LEAST_PIECE
+    workspace: int = _TEMPORARIES * _LEAST_PIECE
 
     def smaller(self) -> Sizes:
         """Give the sizes to try again with, where a device ran out of memory."""
-        return Sizes(self.piece // 4, self.tile // 4, self.width)
+        return Sizes(self.piece // 4, self.band // 4, self.workspace // 4)
 
 
 def find_sizes(device: torch.device) -> Sizes:
-    """Choose sizes from the cache: a piece fills a quarter of all threads' level 2 together."""
+    """Choose sizes from the cache: a piece fills half of the level 2 of all threads together."""
     if device.type != "cpu":
-        return Sizes(_GPU_PIECE, 2 * _GPU_PIECE, 4096)
-    piece = max(torch.get_num_threads() * (level2_cache() or 0) // 4, _LEAST_PIECE)
-    return Sizes(piece, 4 * piece)
+        return Sizes(_GPU_PIECE, 2 * _GPU_PIECE, 16 * _GPU_PIECE)
+    cache = torch.get_num_threads() * (level2_cache() or 0)
+    piece = min(max(cache // 2, _LEAST_PIECE), _LARGEST_PIECE)
+    return Sizes(piece, max(piece, 4 * _LEAST_PIECE), _TEMPORARIES * piece)
 
 
 class Workspace:
@@ -83,9 +87,13 @@ class Workspace:
         self.device, self.storage, self.compute = device, storage, compute
         self.sizes, self.spill, self._on_work = sizes, spill, on_work
         self._left = memory
+        self._idle: dict[int, list[Tensor]] = {}  # memory of maps that died, by bytes
 
     def new(self, height: int, width: int, channels: int) -> Tensor:
         """Make a map; its content is undefined.
+
+        Memory of a map that died is used again: fresh memory costs the kernel's page faults. What
+        no map of the size asked for can use is freed first, so the peak is that of living maps.
 
         Raises
         ------
@@ -94,18 +102,29 @@ class Workspace:
         """
         shape = (height, width, channels)
         size = prod(shape) * self.storage.itemsize
-        if self.spill is not None and self._left is not None:
-            if size > self._left:
+        if not self._idle.get(size):
+            self._free_idle()
+            if self.spill is not None and self._left is not None and size > self._left:
                 return file_backed(self.spill, shape, self.storage)
-            self._left -= size
-            made = torch.empty(shape, dtype=self.storage, device=self.device)
-            weakref.finalize(made, self._give_back, size)
-            return made
-        return torch.empty(shape, dtype=self.storage, device=self.device)
+            self._take(size)
+            self._idle[size] = [torch.empty(prod(shape), dtype=self.storage, device=self.device)]
+        memory = self._idle[size].pop()
+        made = memory.view(shape)
+        weakref.finalize(made, self.give_back, memory).atexit = False
+        return made
 
-    def _give_back(self, size: int) -> None:
+    def give_back(self, memory: Tensor) -> None:
+        """Take the memory of a map that died."""
+        self._idle.setdefault(memory.nbytes, []).append(memory)
+
+    def _free_idle(self) -> None:
+        for size, idle in self._idle.items():
+            self._take(-size * len(idle))
+            idle.clear()
+
+    def _take(self, size: int) -> None:
         if self._left is not None:
-            self._left += size
+            self._left -= size
 
     def like(self, x: Tensor) -> Tensor:
         """Make a map of the size of another."""
@@ -121,19 +140,18 @@ class Workspace:
             windows = (rows.stop - rows.start) * (columns.stop - columns.start)
             self._tell(windows * size[0] * size[1] * channels)
 
-    def tiles(self, x: Tensor, *, multiple: int = 1) -> Iterator[Tile]:
-        """Walk the tiles of a map, as `multiaxis.streaming.pieces.tiles`."""
-        channels = x.shape[2]
-        pixels = self.sizes.tile // (channels * self.compute.itemsize)
-        for tile in tiles(size_of(x), pixels, width=self.sizes.width, multiple=multiple):
-            yield tile
-            self._tell((tile.bottom - tile.top) * (tile.right - tile.left) * channels)
+    def bands(self, x: Tensor, *, multiple: int = 1, halo: int = 0) -> Iterator[slice]:
+        """Walk a map in bands of rows, beginning at multiples.
 
-    def bands(self, x: Tensor, *, multiple: int = 1) -> Iterator[slice]:
-        """Walk a map in bands of rows of about a piece's size, beginning at multiples."""
+        They have about a piece's size; with a halo, which is computed twice, that of `Sizes.band`
+        and some rows at least.
+        """
         height, width, channels = x.shape
-        rows = self.sizes.piece // (width * channels * self.compute.itemsize) // multiple
-        step = max(rows, 1) * multiple
+        row = width * channels * self.compute.itemsize
+        rows = self.sizes.piece // row
+        if halo:
+            rows = max(self.sizes.band // row, min(_LEAST_ROWS * halo, 8 * self.sizes.band // row))
+        step = max(rows // multiple, 1) * multiple
         for top in range(0, height, step):
             yield slice(top, min(top + step, height))
             self._tell((min(top + step, height) - top) * width * channels)

@@ -19,6 +19,7 @@ from multiaxis.recipes.recipe import Recipe
 
 _PREFIX, _PART = "step_", ".part"
 _RECIPE = "recipe.json"
+_FULL = 1 << 20  # bytes left of a disk that has no room for a checkpoint
 # What may change between a stop and going on, without changing what is computed.
 _FREE = ("log_every", "validate_every", "save_every", "keep", "workers", "tracker", "patience")
 
@@ -129,14 +130,21 @@ def save(accelerator: Accelerator, recipe: Recipe, folder: Path, step: int) -> N
             part.rename(whole)
             _rotate(folder, recipe.run.keep)
     except (OSError, RuntimeError, SafetensorError) as error:
+        reason = _reason(error, folder)
         shutil.rmtree(part, ignore_errors=True)
         last = newest(folder)
         rest = f"the last whole one is {last}" if last else "there is none yet"
         raise TrainingError(
-            f"cannot save the checkpoint of step {step} in {folder} ({error}); {rest}. Make room, "
+            f"cannot save the checkpoint of step {step} in {folder} ({reason}); {rest}. Make room, "
             "and run the same command again to go on from it"
         ) from error
     accelerator.wait_for_everyone()
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    # torch's own writer reports a full disk as an unexpected position in a file.
+    full = shutil.disk_usage(folder).free < _FULL
+    return "the disk is full" if full else str(error)
 
 
 def clear_parts(folder: Path) -> None:

@@ -17,7 +17,7 @@ from multiaxis.data.source import Sample
 from multiaxis.train.session import Session
 
 _log = logging.getLogger(__name__)
-_NAMED = 20  # unreadable items that are named before they are only counted
+_NAMED = 20  # unreadable items that are named, once each; more are only counted
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Report:
     skipped, unreadable : int
         As in `Position`.
     complaints : tuple of str
-        Items that could not be read since the last report.
+        Items that could not be read since the last report and had not been named before.
     """
 
     step: int
@@ -65,6 +65,7 @@ class Log:
         self._path = session.folder / "log.jsonl"
         self._losses: list[Tensor] = []
         self._complaints: list[str] = []
+        self._named: set[str] = set()
         self._since = time.monotonic()
         self._last: Report | None = None
         self._tracks = session.recipe.run.tracker != "none"
@@ -93,7 +94,8 @@ class Log:
         self._losses.append(loss)
         for complaint in (c for sample in passes for c in sample.complaints):
             position.unreadable += 1
-            if position.unreadable <= _NAMED:
+            if complaint not in self._named and len(self._named) < _NAMED:
+                self._named.add(complaint)
                 self._complaints.append(complaint)
         if position.step % run.log_every and position.step != run.steps:
             return

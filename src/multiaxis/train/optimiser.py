@@ -1,11 +1,13 @@
-"""The optimiser, and which parameters decay."""
+"""The optimiser, which parameters decay, and how weights are averaged."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from multiaxis.models.maxvit import MaxViT, parameter_groups
 from multiaxis.recipes.recipe import Optim
@@ -31,6 +33,20 @@ def set_rate(optimiser: torch.optim.Optimizer, share: float) -> float:
     for group in optimiser.param_groups:
         group["lr"] = group["peak_lr"] * share
     return optimiser.param_groups[0]["lr"]
+
+
+def averaging(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
+    """Give what AveragedModel updates with: a decay that rises to `decay` over the first updates.
+
+    With the whole decay from the start, an average of 0.999 would still hold a third of the random
+    weights after 1,000 steps, and score nothing.
+    """
+
+    def update(averages: Any, current: Any, count: Tensor | int) -> None:
+        done = float(count)
+        get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averages, current, count)
+
+    return update
 
 
 def _groups(model: nn.Module, optim: Optim) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, ProjectConfiguration, set_seed
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from multiaxis.data.classes import ClassSource
 from multiaxis.data.load import Share, passes
@@ -29,7 +29,7 @@ from multiaxis.models.maxvit import MaxViT
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
 from multiaxis.train.checkpoint import Position, check_recipe, newest
 from multiaxis.train.objective import Classification, Objective, Restoration
-from multiaxis.train.optimiser import make_optimiser
+from multiaxis.train.optimiser import averaging, make_optimiser
 from multiaxis.weights.store import write_safetensors
 from multiaxis.zoo import create_model, open_model
 
@@ -127,7 +127,7 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     model.to(accelerator.device)
     average = None
     if run.ema:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(run.ema), use_buffers=True)
+        average = AveragedModel(model, multi_avg_fn=averaging(run.ema), use_buffers=True)
         average.eval()
     optimiser = make_optimiser(model, recipe.optim)
     trained, optimiser = accelerator.prepare(objective.wrap(model), optimiser)
@@ -316,8 +316,9 @@ def validate(session: Session) -> float:
     model.eval()
     mine = range(accelerator.process_index, recipe.valid_samples, accelerator.num_processes)
     total = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
-    for number in mine:
-        sample = _to(collate([session.held_out[number]]), accelerator.device)
+    for first in range(0, len(mine), recipe.run.batch):
+        numbers = mine[first : first + recipe.run.batch]
+        sample = _to(collate([session.held_out[n] for n in numbers]), accelerator.device)
         scores = session.objective.scores(model, sample.input, sample.target)
         total += torch.tensor([scores.sum(), len(scores)], device=total.device)
     model.train(was_training)

@@ -20,6 +20,7 @@ SUFFIXES = frozenset(f".{name}" for name in _KNOWN.split())
 
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 _BT709, _UNSPECIFIED = 1, 2
+_REST = "with --end the part before it can be restored"
 _HD = 720  # rows from which untagged video is BT.709
 
 
@@ -134,13 +135,12 @@ def decode(container: Any, path: Path) -> Generator[Any]:
             if frame.pts is None:
                 raise ImageError(f"cannot read {path}: frame {count + 1} has no time")
             if frame.is_corrupt:
-                raise ImageError(f"cannot read {path}: frame {count + 1} is damaged")
+                raise ImageError(f"cannot read {path}: frame {count + 1} is damaged; {_REST}")
             count += 1
             yield frame
     except av.error.FFmpegError as error:
         raise ImageError(
-            f"cannot read {path}: what follows frame {count} is damaged ({_why(error)}); with "
-            "--end the part before it can be restored"
+            f"cannot read {path}: what follows frame {count} is damaged ({_why(error)}); {_REST}"
         ) from error
 
 

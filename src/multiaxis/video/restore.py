@@ -21,6 +21,8 @@ from multiaxis.video.join import join
 from multiaxis.video.segments import Encoding, Segments, Writer
 from multiaxis.video.steady import Steady
 
+_GAP = 0.5  # seconds without frames at the end of a clip that are worth a remark
+
 Values = NDArray[np.float32]
 
 
@@ -101,10 +103,11 @@ def restore_clip(  # noqa: PLR0913 (as many as its users need)
     folder = target.with_name(f".{target.name[:80]}.segments")
     segments = Segments(folder, json.dumps(key))
     writer = Writer(segments, plan, clip, restore, Steady(steady) if steady else None)
-    _write(writer, source, clip, start, end, on_progress)
+    last = _write(writer, source, clip, start, end, on_progress)
     join(source, target, segments, clip, start, end, overwrite=overwrite)
     shutil.rmtree(folder, ignore_errors=True)
-    return ClipResult(writer.count, writer.resumed, plan.remarks)
+    remarks = plan.remarks + _remarks_on_end(clip, last, end)
+    return ClipResult(writer.count, writer.resumed, remarks)
 
 
 def _write(
@@ -114,11 +117,14 @@ def _write(
     start: float,
     end: float | None,
     on_progress: OnProgress | None,
-) -> None:
+) -> float:
+    """Write all frames; give the time of the last one."""
+    last = 0.0
     total = _frames_between(clip, start, end)
     with contextlib.closing(open_clip(source)) as container:
         for frame in _between(decode(container, source), start, end):
             writer.add(frame)
+            last = float(frame.pts * frame.time_base)
             if on_progress:
                 on_progress(Progress(source.name, writer.count, total, "frames"))
         writer.finish()
@@ -127,6 +133,15 @@ def _write(
         raise ImageError(
             f"no frame of {source} lies between {start:g} and {end} s: widen the range"
         )
+    return last
+
+
+def _remarks_on_end(clip: Clip, last: float, end: float | None) -> tuple[str, ...]:
+    """Say where frames end long before the clip does: some containers hide that they were cut."""
+    if clip.seconds - last < _GAP or (end is not None and end - last < _GAP):
+        return ()
+    said = f"the last frame comes at {last:.2f} of the {clip.seconds:.2f} s that the clip states"
+    return (f"{said}: it was cut short, or its sound goes on",)
 
 
 def _check(

@@ -95,6 +95,8 @@ class Encoding:
         stream.pix_fmt = self.pixel_format
         context = stream.codec_context
         context.time_base = like.time_base
+        if self.encoder == "libx264":
+            context.thread_count = 1  # on a busy machine, several give other bytes now and then
         context.max_b_frames = 0  # so that segments can be joined whatever the frame times are
         context.colorspace, context.color_range = like.colorspace, like.color_range
         context.color_primaries, context.color_trc = like.color_primaries, like.color_trc

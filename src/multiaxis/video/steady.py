@@ -5,19 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_STILL = 6 / 255  # differences between frames that count as standing still: noise, compression
+_STILL = 3 / 255  # RMS difference that counts as standing still, in a clip without noise
+_NOISE = 2.25  # of the noise's variance: two still frames differ by 2, and windows scatter
+_SLACK = 0.15  # of the noise's variance: what noise leaves uncertain counts as still, too
 _CUT = 0.12  # mean difference of two frames that no longer show the same scene
 
 Frame = NDArray[np.float32]
 
 
 class Steady:
-    """A recursive mean over time, as far as the input does not move.
+    """A recursive mean over time, as far as nothing moves.
 
     Each frame is restored by itself, so noise that differs from frame to frame is restored
-    differently: still walls shimmer. Where the input hardly changes, the output is drawn to the one
-    before: ``y[t] = r[t] + strength * stillness * (y[t-1] - r[t])`` with ``stillness`` falling from
-    1 to 0 as the smoothed difference of the inputs grows. A cut starts anew, so nothing bleeds.
+    differently: still walls shimmer. Where the input changes by no more than its noise, the output
+    is drawn to the one before: ``y[t] = r[t] + strength * stillness * (y[t-1] - r[t])``.
+    ``stillness`` falls from 1 to 0 as the inputs' difference grows beyond the noise, and again as
+    the drawn picture's local mean departs from the frame's own: it bounds what lags behind a slow
+    fade. A cut starts anew, so nothing bleeds.
 
     Parameters
     ----------
@@ -39,37 +43,64 @@ class Steady:
         """
         steady: Frame = restored
         if self._before is not None and self._before[0].shape == given.shape:
-            difference = np.abs(given - self._before[0]).mean(axis=-1)
-            if difference.mean() < _CUT:
-                still = np.exp(-np.square(_smooth(difference) / _STILL))[..., None]
-                weight = np.asarray(self.strength * still, np.float32)
-                steady = np.add(restored, weight * (self._before[1] - restored), dtype=np.float32)
+            # What the restoration left in is texture; what it took out may be its own gain.
+            noise = min(_noise(given), _noise(given - restored))
+            moved = _smooth(np.square(given - self._before[0]).mean(axis=-1, keepdims=True))
+            moved = np.maximum(moved - _NOISE * noise, 0)
+            if np.sqrt(moved).mean() < _CUT:
+                back = self._before[1] - restored
+                lag = np.square(_smooth(back)).mean(axis=-1, keepdims=True)
+                still = np.exp(-(moved + lag) / (_STILL**2 + _SLACK * noise))
+                steady = np.add(restored, self.strength * still * back, dtype=np.float32)
         self._before = given, steady
         return steady
+
+
+def _noise(frame: Frame) -> float:
+    """Estimate the variance of white noise by the median diagonal detail of green."""
+    even = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2, 1]
+    detail = even[::2, ::2] - even[1::2, ::2] - even[::2, 1::2] + even[1::2, 1::2]
+    return float(np.median(np.abs(detail)) / 2 / 0.6745) ** 2 if detail.size else 0.0
 
 
 def _smooth(values: Frame, radius: int = 3) -> Frame:
     """Average over squares, so that single noisy pixels do not count as movement."""
     size = 2 * radius + 1
-    padded = np.pad(values.astype(np.float64), radius, mode="edge")
-    total = np.pad(padded, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    around = ((radius + 1, radius), (radius + 1, radius), (0, 0))
+    total = np.pad(values.astype(np.float64), around, mode="edge")
+    total[0], total[:, 0] = 0, 0
+    total = total.cumsum(axis=0).cumsum(axis=1)
     sums = total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
     return (sums / size**2).astype(np.float32)
 
 
-def flicker(inputs: list[Frame], outputs: list[Frame], threshold: float = 0.02) -> float:
+def flicker(
+    inputs: list[Frame],
+    outputs: list[Frame],
+    scene: list[Frame] | None = None,
+    threshold: float = 0.02,
+) -> float:
     """Measure what a restoration adds to what stands still.
+
+    Parameters
+    ----------
+    inputs, outputs : list of arrays
+        Frames before and after.
+    scene : list of arrays, optional
+        The frames without noise, which tell what stands still better than the inputs do.
+    threshold : float
+        Pixels that change less, in every channel, stand still.
 
     Returns
     -------
     float
-        RMS of the outputs' changes from frame to frame where the inputs' stay below `threshold`,
-        over the same of the inputs: above 1, restoring flickers more than the clip did.
+        RMS of the outputs' changes from frame to frame there, over the same of the inputs: above
+        1, restoring flickers more than the clip did.
     """
     before = after = 0.0
+    scene = scene or inputs
     for i in range(1, len(inputs)):
-        change = np.abs(inputs[i] - inputs[i - 1]).max(axis=-1)
-        still = change < threshold
+        still = np.abs(scene[i] - scene[i - 1]).max(axis=-1) < threshold
         before += float(np.square(inputs[i] - inputs[i - 1])[still].sum())
         after += float(np.square(outputs[i] - outputs[i - 1])[still].sum())
     return float(np.sqrt(after / before)) if before else float("nan")

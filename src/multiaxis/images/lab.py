@@ -1,0 +1,64 @@
+"""TIFF files of 8-bit Lab colours, which libvips does not open; Pillow and its ImageCms do."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from multiaxis.images.exif import tiff_exif
+from multiaxis.images.extras import ExtraCodecError, Stored
+from multiaxis.images.picture import Metadata
+from multiaxis.images.tiff import PHOTOSHOP
+
+_XMP, _PHOTOSHOP_TAG, _INCHES = 700, 34377, 25.4
+
+
+def open_lab(data: bytes) -> Stored:
+    """Open a TIFF of 8-bit Lab (white point D50): its samples come as sRGB of 8 bits, upright.
+
+    Raises
+    ------
+    ExtraCodecError
+        If it is no such file, or damaged.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=["TIFF"])
+        width, height = image.size
+        tags = dict[int, Any](getattr(image, "tag_v2", {}))
+        dpi = image.info.get("dpi")
+        pages = int(getattr(image, "n_frames", 1))
+    except Exception as error:
+        raise ExtraCodecError from error
+    if image.mode != "LAB":
+        raise ExtraCodecError
+
+    def decode() -> NDArray[Any]:
+        try:
+            # A file without white point and profile means D50, as the profile made here does.
+            source, target = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+            made = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        except Exception as error:
+            raise ExtraCodecError from error
+        if made is None:
+            raise ExtraCodecError
+        return np.asarray(made)
+
+    block = tags.get(_PHOTOSHOP_TAG)
+    return Stored(
+        width=width,
+        height=height,
+        bands=3,
+        depth="uint8",
+        pages=pages,
+        metadata=Metadata(
+            exif=tiff_exif(data),
+            xmp=tags.get(_XMP),
+            iptc=PHOTOSHOP + block if block else None,
+            resolution=(dpi[0] / _INCHES, dpi[1] / _INCHES) if dpi else None,
+        ),
+        decode=decode,
+    )

@@ -1,0 +1,90 @@
+"""What lies where the outputs go: each folder is listed and its ledger read once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from multiaxis.errors import ImageError
+from multiaxis.restoration import remote
+from multiaxis.restoration.ledger import Entry, find_state, read_entries
+from multiaxis.restoration.remote import Remote, Where
+
+_AT_ONCE = 16  # files that are compared at once where some come through a network
+
+
+class Look:
+    """What a plan has seen so far."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Where, dict[str, list[Entry]]] = {}
+        self._kinds: dict[Remote, dict[str, str]] = {}
+
+    def states(self, targets: Mapping[Where, Where], settings: str | None) -> dict[Where, str]:
+        """Tell of each input's output what `ledger.find_state` tells; ``""`` of a new one.
+
+        Parameters
+        ----------
+        targets : mapping of Path or Remote to Path or Remote
+            From inputs to outputs.
+        settings : str or None
+            Their digest; None where nothing earlier counts.
+        """
+        if settings is None:
+            return dict.fromkeys(targets, "")
+        held = {path: target for path, target in targets.items() if self._is_file(target)}
+        found = dict.fromkeys(targets, "")
+        entries = [self._entries_of(target) for target in held.values()]
+        distant = any(isinstance(where, Remote) for pair in held.items() for where in pair)
+        with ThreadPoolExecutor(_AT_ONCE if distant else 1) as pool:
+            told = pool.map(partial(find_state, settings=settings), entries, held, held.values())
+            found.update(zip(held, told, strict=True))
+        return found
+
+    def check_free(self, target: Remote, *, overwrite: bool) -> None:
+        """Refuse an output that exists, or that cannot be written.
+
+        Raises
+        ------
+        ImageError
+            Says which it is.
+        """
+        if remote.is_read_only(target):
+            raise ImageError(
+                f"cannot write {target}: the web is only read; choose a folder with -o"
+            )
+        kind = self._kind(target)
+        if kind == "directory":
+            raise ImageError(
+                f"the output {target} is a folder: name a file, or end it with a slash"
+            )
+        if kind and not overwrite:
+            raise ImageError(say_taken(target))
+
+    def _is_file(self, target: Where) -> bool:
+        if isinstance(target, Remote):
+            return not remote.is_read_only(target) and self._kind(target) == "file"
+        return os.path.isfile(target)  # noqa: PTH113 (impossible names are no error here)
+
+    def _kind(self, target: Remote) -> str | None:
+        folder = target.parent
+        if folder not in self._kinds:
+            listed = remote.list_folder(folder)
+            self._kinds[folder] = {name.name: kind for name, kind in listed.items()}
+        return self._kinds[folder].get(target.name)
+
+    def _entries_of(self, target: Where) -> list[Entry]:
+        folder = target.parent
+        if folder not in self._entries:
+            self._entries[folder] = read_entries(folder)
+        return self._entries[folder].get(target.name, [])
+
+
+def say_taken(target: Where) -> str:
+    """Say what to do about an output that exists."""
+    return (
+        f"the output {target} exists: pass --overwrite to replace it, --resume to go on with a "
+        "batch, or choose another with -o"
+    )

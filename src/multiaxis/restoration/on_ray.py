@@ -1,0 +1,330 @@
+"""The same jobs over the machines of a Ray cluster: only this file knows Ray."""
+
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import secrets
+import socket
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
+from multiaxis.restoration.jobs import Job, Result
+from multiaxis.restoration.restorer import Restorer
+from multiaxis.restoration.workers import ATTEMPTS, do_once
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a cluster has, as it is told to the user.
+
+    Attributes
+    ----------
+    address : str
+    machines, cores, gpus : int
+    largest : int
+        Cores of the largest machine.
+    """
+
+    address: str
+    machines: int
+    cores: int
+    gpus: int
+    largest: int
+
+    def __str__(self) -> str:
+        parts = [f"{_count(self.machines, 'machine')}, {_count(self.cores, 'core')}"]
+        if self.gpus:
+            parts.append(_count(self.gpus, "GPU"))
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What every task gets: how to restore, and what tells that the machines see the same."""
+
+    restorer: dict[str, Any]
+    how: dict[str, Any]
+    threads: int
+    weights: Any  # a reference to the bytes of a file of weights, fetched once by each worker
+    folder: str
+    marker: Path | None
+    version: str
+
+
+def load() -> Any:
+    """Import Ray.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    # It counts its users unless told otherwise; a tool that restores pictures reports to nobody.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it prints a warning
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError(
+            "--engine ray needs the optional package ray: pip install 'multiaxis[ray]'"
+        ) from error
+    return ray
+
+
+@contextmanager
+def open_cluster() -> Generator[Cluster]:
+    """Join the cluster of RAY_ADDRESS, or one that runs on this machine, or start one here.
+
+    Raises
+    ------
+    ConfigError
+        If the cluster does not answer, or cannot be started.
+    """
+    ray = load()
+    with contextlib.redirect_stdout(_Log()):  # Ray prints there that a worker died
+        try:
+            yield _describe(ray, _join(ray))
+        finally:
+            ray.shutdown()
+
+
+def _join(ray: Any) -> Any:
+    where = os.environ.get("RAY_ADDRESS")
+    try:
+        _knock(where or "")
+        return ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"the Ray cluster at {where} does not answer: {reason}; check RAY_ADDRESS"
+            if where
+            else f"Ray does not start here: {reason}; name a running cluster in RAY_ADDRESS"
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """Ask whether anything is there at all: Ray itself tries for minutes, and prints meanwhile."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def run_on_ray(
+    cluster: Cluster,
+    restorer: dict[str, Any],
+    jobs: Sequence[Job],
+    workers: int | None = None,
+    *,
+    on_result: Callable[[Result], None] | None = None,
+    **how: Any,
+) -> list[Result]:
+    """Restore files on the machines of a cluster, each task on its share of the cores.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        From `open_cluster`.
+    restorer : dict
+        Arguments of `Restorer`. A file of weights is sent along.
+    jobs : sequence of Job
+    workers : int, optional
+        How many tasks are in flight at most; by default one for each core, or each GPU.
+    on_result : callable, optional
+        Receives each `Result` at once, in the order of finishing.
+    **how
+        Further arguments of `run_jobs`.
+
+    Returns
+    -------
+    list of Result
+        In the order of finishing. What a worker that dies had in work is tried once more;
+        everything else goes on.
+
+    Raises
+    ------
+    ConfigError
+        If the device is none that a cluster has.
+    """
+    ray = load()
+    slots, needs = _share(cluster, str(restorer.get("device", "auto")), len(jobs), workers)
+    at_once = workers or 2 * slots  # the second half waits in the cluster, so that none is idle
+    results: list[Result] = []
+    with _marker(jobs) as marker:
+        weights = _weights(restorer)
+        shared = ray.put(
+            _Shared(
+                restorer=restorer,
+                how=how,
+                threads=needs["num_cpus"],
+                weights=None if weights is None else ray.put(weights),
+                folder=str(Path.cwd()),
+                marker=marker,
+                version=version("multiaxis"),
+            )
+        )
+        task = ray.remote(max_retries=0, **needs)(_do)
+        for result in _run(ray, task, shared, jobs, at_once):
+            results.append(result)
+            if on_result:
+                on_result(result)
+    return results
+
+
+def _run(ray: Any, task: Any, shared: Any, jobs: Sequence[Job], at_once: int) -> Generator[Result]:
+    waiting = deque((job, 1) for job in jobs)
+    running: dict[Any, tuple[Job, int]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                job, attempt = waiting.popleft()
+                running[task.remote(shared, job, attempt)] = job, attempt
+            done, _ = ray.wait(list(running), timeout=1.0)
+            for reference in done:
+                job, attempt = running.pop(reference)
+                result = _result(ray, reference, job, last=attempt == ATTEMPTS)
+                if result is None:
+                    waiting.appendleft((job, attempt + 1))
+                else:
+                    yield result
+    finally:
+        for reference in running:
+            with contextlib.suppress(Exception):
+                ray.cancel(reference, force=True)
+
+
+def _result(ray: Any, reference: Any, job: Job, *, last: bool) -> Result | None:
+    """Give what became of a job; None where its worker died and it may be tried once more."""
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        reason = explain(error.cause) if isinstance(error.cause, Exception) else str(error)
+        return Result(job, 0.0, f"{job.input}: {reason}")
+    except ray.exceptions.RayError as error:
+        _log.debug("the worker of %s died", job.input, exc_info=True)
+        if not last:
+            return None
+        memory = isinstance(error, ray.exceptions.OutOfMemoryError)
+        why = " of too little memory; allow fewer at once with --workers" if memory else ""
+        return Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times{why}")
+
+
+def _share(
+    cluster: Cluster, device: str, jobs: int, workers: int | None
+) -> tuple[int, dict[str, int]]:
+    """Give how many tasks fit at once, and what each asks the cluster for."""
+    if device.startswith("cuda:"):
+        raise ConfigError(
+            f"the device is {device}: on a cluster Ray gives out the GPUs; say --device cuda"
+        )
+    if device == "cuda" and not cluster.gpus:
+        raise ConfigError("the device is cuda, and the Ray cluster has no GPU: say --device cpu")
+    on_gpus = device == "cuda" or (device == "auto" and cluster.gpus > 0)
+    most = cluster.gpus if on_gpus else max(1, cluster.cores)
+    slots = max(1, min(workers or most, most, jobs))
+    cores = max(1, min(cluster.cores // slots, cluster.largest))
+    if on_gpus:
+        return slots, {"num_cpus": 1, "num_gpus": 1}
+    return slots, {"num_cpus": cores}
+
+
+def _describe(ray: Any, context: Any) -> Cluster:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    has = ray.cluster_resources()
+    return Cluster(
+        address=str(getattr(context, "address_info", {}).get("address", "")),
+        machines=len(nodes),
+        cores=int(has.get("CPU", 0)),
+        gpus=int(has.get("GPU", 0)),
+        largest=int(max((node.get("CPU", 0) for node in nodes), default=1)),
+    )
+
+
+@contextmanager
+def _marker(jobs: Sequence[Job]) -> Generator[Path | None]:
+    """Put a file where local outputs go: a machine that does not see it has another folder."""
+    outputs = [job.output for job in jobs if isinstance(job.output, Path)]
+    if not outputs:
+        yield None
+        return
+    parents = outputs[0].absolute().parents
+    folder = next(parent for parent in parents if parent.exists())
+    marker = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        marker.touch()
+    except OSError as error:
+        raise ImageError(
+            f"the folder {folder} cannot be written to: {error.strerror}; choose another with -o"
+        ) from error
+    try:
+        yield marker
+    finally:
+        marker.unlink(missing_ok=True)
+
+
+def _weights(restorer: dict[str, Any]) -> bytes | None:
+    path = Path(str(restorer.get("weights") or ""))
+    return path.read_bytes() if path.is_file() else None
+
+
+class _Log(io.TextIOBase):
+    def write(self, text: str, /) -> int:
+        if text.strip():
+            _log.debug("%s", text.strip())
+        return len(text)
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+# What runs on the cluster
+
+_restorer: Restorer | None = None
+
+
+def _do(shared: _Shared, job: Job, attempt: int) -> Result:
+    global _restorer  # noqa: PLW0603 (one for each process, and a process serves one run)
+    if _restorer is None:
+        _restorer = _start(shared)
+    return do_once(_restorer, job, shared.how, attempt)
+
+
+def _start(shared: _Shared) -> Restorer:
+    import torch
+
+    machine = socket.gethostname()
+    if version("multiaxis") != shared.version:
+        raise ConfigError(
+            f"{machine} has multiaxis {version('multiaxis')}, and {shared.version} runs the "
+            "batch: install the same on every machine"
+        )
+    if shared.marker is not None and not shared.marker.exists():
+        raise ConfigError(
+            f"{machine} does not see the folder {shared.marker.parent}: outputs of many machines "
+            "go to a folder that all of them share, or to an address such as s3://bucket/out"
+        )
+    with contextlib.suppress(OSError):
+        os.chdir(shared.folder)  # for relative paths
+    torch.set_num_threads(shared.threads)
+    if shared.weights is None:
+        return Restorer(**shared.restorer)
+    content: bytes = load().get(shared.weights)
+    with tempfile.TemporaryDirectory(prefix="multiaxis-") as folder:
+        path = Path(folder) / Path(shared.restorer["weights"]).name
+        path.write_bytes(content)
+        arguments: dict[str, Any] = {**shared.restorer, "weights": path}
+        return Restorer(**arguments)

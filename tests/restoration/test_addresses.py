@@ -1,0 +1,234 @@
+"""Inputs and outputs at addresses: what fsspec reaches is restored like what lies here."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from multiaxis.cli.app import main
+from multiaxis.restoration import ledger, remote
+from multiaxis.restoration.remote import Remote
+
+fsspec = pytest.importorskip("fsspec", reason="addresses need fsspec (extra: ray)")
+
+FILES = ["a.png", "b.jpg", "inner/c.png"]
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    return int(caught.value.code or 0)
+
+
+def make(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, 255, (14, 18, 3), dtype=np.uint8)
+    Image.fromarray(values).save(path)
+
+
+@pytest.fixture
+def store() -> Generator[object]:
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    yield store
+    store.store.clear()
+
+
+@pytest.fixture
+def tree(tmp_path: Path, store: object) -> Path:
+    """The same files in a folder and at memory://in."""
+    folder = tmp_path / "in"
+    for k, name in enumerate(FILES):
+        make(folder / name, k)
+        store.pipe_file(f"/in/{name}", (folder / name).read_bytes())
+    return folder
+
+
+@pytest.fixture
+def settings(weights: Path) -> list[object]:
+    return ["--task", "derain", "--weights", weights]
+
+
+def outputs(store: object) -> dict[str, bytes]:
+    return {
+        name.removeprefix("/out/"): store.cat_file(name)
+        for name in store.find("/out")
+        if ".multiaxis/" not in name
+    }
+
+
+def test_a_tree_in_a_store_gives_the_same_bytes(
+    tree: Path, store: object, settings: list[object], tmp_path: Path
+) -> None:
+    assert run("restore", tree, *settings, "-r", "-q", "-o", tmp_path / "out") == 0
+    assert run("restore", "memory://in", *settings, "-r", "-q", "-o", "memory://out") == 0
+    found = outputs(store)
+    assert sorted(found) == FILES
+    assert all(data == (tmp_path / "out" / name).read_bytes() for name, data in found.items())
+
+
+def test_from_a_store_into_a_folder_and_back(
+    tree: Path, store: object, settings: list[object], tmp_path: Path
+) -> None:
+    assert run("restore", "memory://in/*.png", *settings, "-q", "-o", tmp_path / "out") == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert run("restore", tree / "a.png", *settings, "-q", "-o", "memory://out/x.png") == 0
+    assert outputs(store) == {"x.png": (tmp_path / "out" / "a.png").read_bytes()}
+    assert run("restore", "memory://in/a.png", *settings, "-q") == 0
+    assert store.cat_file("/in/a_derain.png") == outputs(store)["x.png"]
+
+
+def test_resume_report_and_dry_run(
+    tree: Path,
+    store: object,
+    settings: list[object],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["restore", "memory://in", *settings, "-r", "-o", "memory://out"]
+    assert run(*words, "--dry-run") == 0
+    assert not outputs(store)
+    assert "memory://in/a.png -> memory://out/a.png (size not known" in capsys.readouterr().out
+    assert run(*words, "--report", tmp_path / "first.json") == 0
+    assert "3 pictures ..." in capsys.readouterr().err
+    rows = json.loads((tmp_path / "first.json").read_text())["pictures"]
+    assert {(row["state"], row["width"], row["height"]) for row in rows} == {("restored", 18, 14)}
+
+    make(tree / "b.jpg", 99)  # another picture under the old name
+    store.pipe_file("/in/b.jpg", (tree / "b.jpg").read_bytes())
+    store.rm("/out/a.png")
+    store.pipe_file("/out/inner/c.png", b"somebody's own")
+    assert run(*words, "--resume", "--report", "memory://out/report.csv") == 1
+    lines = store.cat_file("/out/report.csv").decode().splitlines()
+    states = {line.split(",")[0]: line.split(",")[2] for line in lines[1:]}
+    assert states == {
+        "memory://in/a.png": "restored",
+        "memory://in/b.jpg": "restored",
+        "memory://in/inner/c.png": "refused",
+    }
+    store.rm("/out/inner/c.png")
+    assert run(*words, "--resume") == 0
+    assert "2 were finished earlier" in capsys.readouterr().err
+
+
+def test_what_fails_names_the_address(
+    tree: Path,
+    store: object,
+    settings: list[object],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    store.pipe_file("/in/bad.png", b"nonsense")
+    words = [*settings, "-q", "-o", "memory://out"]
+    assert run("restore", "memory://in", *words) == 1
+    told = capsys.readouterr().err
+    assert "memory://in/bad.png" in told
+    assert "multiaxis-" not in told, "the copy's name says nothing to the user"
+    for word, reason in [
+        ("memory://none/a.png", "is not there"),
+        ("s4://bucket/a.png", "unknown kind of address s4://"),
+        ("simplecache::memory://in/a.png", "chain of addresses"),
+        ("memory://in/*.gif", "holds no pictures"),
+        ("memory://in/clip.mp4", "clips are restored from files"),
+    ]:
+        assert run("restore", word, *words) == 2, word
+        assert reason in capsys.readouterr().err
+    assert run("restore", "memory://in", *words, "--workers", "2") == 2
+    assert "several cannot share it" in capsys.readouterr().err
+    assert run("restore", tree, *settings, "-o", "https://localhost/out/") == 2
+    assert "the web is only read" in capsys.readouterr().err
+    assert run("restore", "memory://in/a.png", *words) == 2
+    assert "exists: pass --overwrite" in capsys.readouterr().err
+
+
+def test_originals_are_never_replaced(
+    tree: Path, settings: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (tree / "a.png").read_bytes()
+    for source, target in [(tree, f"file://{tree}"), (f"file://{tree}", tree)]:
+        assert run("restore", source, *settings, "--overwrite", "-o", target) == 2
+        assert "originals are never replaced" in capsys.readouterr().err
+    assert (tree / "a.png").read_bytes() == before
+
+
+def test_keys_that_climb_out_are_left_out(
+    store: object,
+    tree: Path,
+    settings: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pathlib import PurePosixPath
+
+    names = {PurePosixPath("../up.png"): "file", PurePosixPath("a.png"): "file"}
+    monkeypatch.setattr(remote, "list_folder", lambda *a, **k: names)
+    assert run("restore", "memory://in", *settings, "-r", "-q", "-o", tmp_path / "o" / "p") == 0
+    assert not (tmp_path / "o" / "up.png").exists()
+
+
+def test_a_file_store_is_written_in_one_step(
+    tree: Path, settings: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.local import LocalFileSystem
+
+    moved = []
+    real = LocalFileSystem.mv
+    monkeypatch.setattr(
+        LocalFileSystem, "mv", lambda self, a, b, **k: (moved.append(b), real(self, a, b, **k))
+    )
+    out = tmp_path / "new" / "out"
+    words = ["restore", f"file://{tree}", *settings, "-r", "-q", "-o", f"file://{out}"]
+    assert run(*words) == 0
+    assert len([name for name in moved if not name.endswith(".json")]) == 3
+    assert not list(out.rglob("*.part"))
+    assert run(*words, "--resume") == 0
+    assert len(list(ledger.read_entries(Remote(f"file://{out}")))) == 2
+
+
+def test_the_web_is_read(
+    tree: Path, settings: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("aiohttp", reason="https:// needs aiohttp")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(tree))
+    ) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}"
+        out = tmp_path / "out"
+        assert run("restore", f"{root}/a.png?token=1", *settings, "-q", "-o", out) == 0
+        assert run("restore", f"{root}/", *settings, "-r", "-q", "-o", out, "--overwrite") == 0
+        assert run("restore", f"{root}/a.png", *settings) == 2
+        assert "the web is only read" in capsys.readouterr().err
+        assert run("restore", f"{root}/none.png", *settings, "-o", out) == 2
+        assert "is not there" in capsys.readouterr().err
+        server.shutdown()
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.???"))
+    assert files == FILES
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "parent"),
+    [
+        ("s3://bucket/in/a.b.png", "a.b.png", "s3://bucket/in"),
+        ("https://host/x/a%20b.png?key=1/2", "a b.png", "https://host/x"),
+        ("memory://a.png", "a.png", "memory://"),
+    ],
+)
+def test_names_of_addresses(url: str, name: str, parent: str) -> None:
+    assert remote.is_address(url)
+    assert Remote(url).name == name
+    assert str(Remote(url).parent) == parent
+    assert not remote.is_address("C:/a.png")
+    assert str(Remote("memory://") / "a.png") == "memory:///a.png"
