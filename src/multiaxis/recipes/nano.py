@@ -119,14 +119,15 @@ units for it. Expect: on Rain100H's luma 31.36 dB where the published weights ha
 
 
 def small_maxvit() -> Recipe:
-    """Classify small pictures: MaxViT for 32 x 32 pixels, an hour on two cores."""
+    """Classify small pictures: MaxViT for 32 x 32 pixels, 20 minutes on a core."""
     return Recipe(
         name="maxvit-cifar",
         about="""A small MaxViT for pictures of 32 pixels, such as CIFAR-10's
 
 multiaxis train maxvit-cifar --set data.folder=TRAIN --set valid.folder=TEST
 
-Data: a folder for each class. Cost: an hour on two cores. Expect: docs/results.md.""",
+Data: a folder for each class. Cost: 20 minutes of one core. Expect: 71 % of the test pictures,
+learnt from 10,000 (docs/results.md).""",
         model=ModelChoice(name="maxvit_pico", config=CIFAR),
         data=ClassFolders(
             folder="data/cifar/train", size=32, crop="pad", layers=1, magnitude=5, keep=True
