@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("logs", nargs="+", help="NAME=FILE")
     parser.add_argument("--score", default="PSNR of held-out crops, dB")
+    parser.add_argument("--start", type=float, help="the score before the first step")
     options = parser.parse_args()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     for word in options.logs:
@@ -31,7 +32,10 @@ def main() -> None:
         steps = [row for row in rows if row["score"] is None]
         scored = [row for row in rows if row["score"] is not None]
         left.plot([r["step"] for r in steps], [r["loss"] for r in steps], label=name, linewidth=0.8)
-        right.plot([r["step"] for r in scored], [r["score"] for r in scored], "o-", label=name)
+        points = [(r["step"], r["score"]) for r in scored]
+        if options.start is not None:
+            points.insert(0, (0, options.start))
+        right.plot(*zip(*points, strict=True), "o-", label=name, markersize=3)
     left.set(xlabel="step", ylabel="loss", yscale="log")
     right.set(xlabel="step", ylabel=options.score)
     for axes in (left, right):

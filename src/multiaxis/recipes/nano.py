@@ -86,7 +86,9 @@ def rain_fine_tune() -> Recipe:
 multiaxis train rain-fine-tune --set data.folder=CLEAN --set valid.inputs=RAINY \\
     --set valid.targets=CLEAN_OF_THOSE
 
-Cost: about 20 s a step on two cores. Expect: docs/results.md.""",
+Cost: 3.7 s a step on two cores, 2.1 s with --set run.precision=bf16 where the processor has
+units for it. Expect: on Rain100H's luma 31.36 dB where the published weights have 30.31
+(docs/results.md).""",
         model=ModelChoice(name="maxim_s2", weights="derain"),
         data=CleanPhotographs(
             folder="data/rain-fine-tune/clean",
@@ -97,25 +99,35 @@ Cost: about 20 s a step on two cores. Expect: docs/results.md.""",
         valid=PairedFolders(
             inputs="data/rain-fine-tune/valid/input",
             targets="data/rain-fine-tune/valid/target",
-            crop=256,
+            crop=128,
             mixup=0.0,
         ),
         valid_samples=16,
         loss=RestorationLoss(frequency=0.1),
-        optim=Optim(lr=1e-5, final_lr=1e-7, warmup=20),
-        run=Run(steps=300, batch=1, accumulate=2, ema=0.99, workers=0, validate_every=100),
+        optim=Optim(lr=1e-5, final_lr=1e-7, warmup=10),
+        run=Run(
+            steps=64,
+            batch=1,
+            accumulate=2,
+            ema=0.9,
+            workers=0,
+            log_every=4,
+            validate_every=16,
+            save_every=16,
+        ),
     )
 
 
 def small_maxvit() -> Recipe:
-    """Classify small pictures: MaxViT for 32 x 32 pixels, an hour on two cores."""
+    """Classify small pictures: MaxViT for 32 x 32 pixels, 20 minutes on a core."""
     return Recipe(
         name="maxvit-cifar",
         about="""A small MaxViT for pictures of 32 pixels, such as CIFAR-10's
 
 multiaxis train maxvit-cifar --set data.folder=TRAIN --set valid.folder=TEST
 
-Data: a folder for each class. Cost: an hour on two cores. Expect: docs/results.md.""",
+Data: a folder for each class. Cost: 20 minutes of one core. Expect: 71 % of the test pictures,
+learnt from 10,000 (docs/results.md).""",
         model=ModelChoice(name="maxvit_pico", config=CIFAR),
         data=ClassFolders(
             folder="data/cifar/train", size=32, crop="pad", layers=1, magnitude=5, keep=True
@@ -124,7 +136,7 @@ Data: a folder for each class. Cost: an hour on two cores. Expect: docs/results.
         valid_samples=2000,
         loss=ClassificationLoss(smoothing=0.1, mixup=0.2),
         optim=Optim(kind="adamw", lr=1e-3, final_lr=1e-5, warmup=200, weight_decay=0.05, clip=1.0),
-        run=Run(steps=15_000, batch=64, ema=0.999, workers=0, validate_every=500),
+        run=Run(steps=8000, batch=64, ema=0.999, workers=0, validate_every=400),
     )
 
 
