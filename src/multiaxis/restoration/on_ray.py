@@ -232,6 +232,11 @@ def _share(
         )
     if device == "cuda" and not cluster.gpus:
         raise ConfigError("the device is cuda, and the Ray cluster has no GPU: say --device cpu")
+    if cluster.cores < 1:
+        raise ConfigError(
+            "the Ray cluster offers no processor cores, and every task needs one: start its "
+            "machines with --num-cpus"
+        )
     on_gpus = device == "cuda" or (device == "auto" and cluster.gpus > 0)
     most = cluster.gpus if on_gpus else max(1, cluster.cores)
     slots = max(1, min(workers or most, most, jobs))
@@ -262,7 +267,7 @@ def _marker(jobs: Sequence[Job]) -> Generator[Path | None]:
         return
     parents = outputs[0].absolute().parents
     folder = next(parent for parent in parents if parent.exists())
-    marker = folder / f".{secrets.token_hex(8)}.part"
+    marker = folder / f".{secrets.token_hex(8)}.marker"
     try:
         marker.touch()
     except OSError as error:

@@ -8,9 +8,10 @@ import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from multiaxis.errors import ImageError
 from multiaxis.restoration.jobs import Job, Result
 from multiaxis.restoration.ledger import find_state, read_entries
 from multiaxis.restoration.restorer import Restorer
@@ -151,8 +152,9 @@ def do_once(restorer: Restorer, job: Job, how: dict[str, Any], attempt: int) -> 
     settings = how.get("settings")
     if attempt > 1 and settings is not None:
         # The worker may have died between giving the output its name and telling so.
-        entries = read_entries(job.output.parent).get(job.output.name, [])
-        if find_state(entries, job.input, job.output, settings) == "finished":
-            return Result(job, 0.0, width=job.width, height=job.height)
+        with suppress(OSError, ImageError):  # not to be known: done again
+            entries = read_entries(job.output.parent).get(job.output.name, [])
+            if find_state(entries, job.input, job.output, settings) == "finished":
+                return Result(job, 0.0, width=job.width, height=job.height)
     (result,) = run_jobs(restorer, [job], **how)
     return result

@@ -13,7 +13,7 @@ from multiaxis.axis.layers import gelu
 
 
 class Dense:
-    """A dense layer as two tensors, composed in float64 from the model's.
+    """A dense layer as two tensors, composed from the model's.
 
     Parameters
     ----------
@@ -64,11 +64,16 @@ class Norm:
         return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
 
 
+def precise(weight: Tensor) -> Tensor:
+    """Give a weight in float64, to fold it; in float32 on Apple's GPUs, which have no float64."""
+    return weight.float() if weight.device.type == "mps" else weight.double()
+
+
 def after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Fold a norm's scale and shift into the dense layer behind it, in float64."""
-    shift = weight.double() @ norm.bias.double()
-    folded = weight.double() * norm.weight.double()
-    return folded, shift if bias is None else shift + bias.double()
+    """Fold a norm's scale and shift into the dense layer behind it."""
+    shift = precise(weight) @ precise(norm.bias)
+    folded = precise(weight) * precise(norm.weight)
+    return folded, shift if bias is None else shift + precise(bias)
 
 
 def halves(bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

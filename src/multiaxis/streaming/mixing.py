@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, TokenMixing
-from multiaxis.streaming.dense import Dense, Norm, after_norm, halves
+from multiaxis.streaming.dense import Dense, Norm, after_norm, halves, precise
 from multiaxis.streaming.pieces import Size, gather, scatter, scatter_add, windows_view
 from multiaxis.streaming.workspace import Workspace
 
@@ -37,15 +37,15 @@ class _Half:
             Dense(*after_norm(mlp.norm, w, b), dtype) for w, b in zip(weights, biases, strict=True)
         )
         self.mix = _Mix(mlp.mix, dtype, constant=1)  # the gate is one and what is mixed
-        outer = layer.project_out.weight.double().chunk(2, dim=1)[part]
+        outer = precise(layer.project_out.weight).chunk(2, dim=1)[part]
         self.leave = Dense(outer, self._last_bias(layer, mlp, outer), dtype)
-        self.leave_gated = Dense(outer @ mlp.project_out.weight.double(), None, dtype)
+        self.leave_gated = Dense(outer @ precise(mlp.project_out.weight), None, dtype)
 
     def _last_bias(self, layer: MultiAxisGatedMlp, mlp: GatedMlp, outer: Tensor) -> Tensor | None:
         if mlp.mix.bias is None:  # one switch for all biases
             return None
-        through = outer @ mlp.project_out.bias.double()
-        own = layer.project_out.bias.double()
+        through = outer @ precise(mlp.project_out.bias)
+        own = precise(layer.project_out.bias)
         return through if self.is_grid else through + own  # once for both halves
 
     def __call__(self, x: Tensor, out: Tensor, work: Workspace) -> None:

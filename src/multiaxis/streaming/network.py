@@ -35,7 +35,7 @@ from multiaxis.streaming.convolution import (
     convolve,
     halve,
 )
-from multiaxis.streaming.dense import Dense, columns
+from multiaxis.streaming.dense import Dense, columns, precise
 from multiaxis.streaming.mixing import CrossGate, MixedMap
 from multiaxis.streaming.resampling import Doubled, Rescaled
 from multiaxis.streaming.workspace import Workspace
@@ -116,7 +116,7 @@ class _Encoder:
         # At full resolution the picture's map meets itself: the authors do the same.
         self.both = None
         if skip is not None and skip_channels == x_channels:
-            halves = project.weight.double().chunk(2, dim=1)
+            halves = precise(project.weight).chunk(2, dim=1)
             self.both = Dense(halves[0] + halves[1], project.bias, dtype)
         self.groups = _Groups(block.body.groups, dtype)
         self.cross = None if block.cross is None else _Fusion(block.cross, dtype)
@@ -266,7 +266,7 @@ class _Bridge:
         self.gate, self.up, self.conv = None, None, None
         if isinstance(block, CrossGatingBlock):
             inner = block.project_y
-            dense = Dense(inner.weight, None, torch.float64)
+            dense = Dense(inner.weight, None, precise(inner.weight).dtype)
             self.up = Doubled(cast(Upsample, block.up_y), dense, dtype, bias=inner.bias)
             self.gate = CrossGate(block.gate, dtype)
         else:
@@ -306,7 +306,7 @@ class _Decoder:
         firsts = [width * (stage.depth - j) for j in range(stage.depth)]
         rescales = cast(nn.ModuleList, stage.skip_rescales[level])
         self.maps = Rescaled(rescales, project, firsts, dtype)
-        doubled = columns(project, 0, width, torch.float64)
+        doubled = columns(project, 0, width, precise(project.weight).dtype)
         self.up = Doubled(block.up, doubled, dtype, bias=self.maps.bias)
         self.groups = _Groups(block.body.groups, dtype)
 

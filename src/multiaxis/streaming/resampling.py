@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from multiaxis.models.maxim.blocks import Rescale, Upsample
 from multiaxis.streaming.convolution import add_applied, add_resized, apply
-from multiaxis.streaming.dense import Dense
+from multiaxis.streaming.dense import Dense, precise
 from multiaxis.streaming.workspace import Workspace
 
 
 def _double(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias.double()
+    return None if bias is None else precise(bias)
 
 
 class Rescaled:
@@ -43,7 +43,7 @@ class Rescaled:
             rescale = cast(Rescale, module)
             inner = rescale.project
             outer = project.weight[:, first : first + inner.weight.shape[0]].double()
-            self.parts.append(Dense(outer @ inner.weight.double(), None, dtype))
+            self.parts.append(Dense(outer @ precise(inner.weight), None, dtype))
             self.ratios.append(rescale.ratio)
             if (own := _double(inner.bias)) is not None:
                 # Weights of a resize sum to one: a bias passes through it.
@@ -86,13 +86,13 @@ class Doubled:
     def __init__(
         self, up: Upsample, project: Dense, dtype: torch.dtype, *, bias: Tensor | None
     ) -> None:
-        outer = project.weight.double()
+        outer = precise(project.weight)
         self.width = outer.shape[0]
-        corners = up.weight.double().permute(2, 3, 1, 0)  # (2, 2, out, in)
+        corners = precise(up.weight).permute(2, 3, 1, 0)  # (2, 2, out, in)
         self.dense = Dense((outer @ corners).flatten(0, 2), None, dtype)
         total = _double(bias)
         if up.bias is not None:
-            total = (0 if total is None else total) + outer @ up.bias.double()
+            total = (0 if total is None else total) + outer @ precise(up.bias)
         self.bias = None if total is None else total.to(dtype)
 
     def __call__(self, maps: list[Tensor], work: Workspace, add: Tensor | None = None) -> Tensor:

@@ -15,8 +15,8 @@ from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes, 
 from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.models.maxim.network import Stage, pyramid
 from multiaxis.streaming.network import StreamedStage
-from multiaxis.streaming.plan import peak_memory, pictures_memory
-from multiaxis.streaming.workspace import Sizes, Workspace, find_sizes
+from multiaxis.streaming.plan import maps_memory, peak_memory, pictures_memory
+from multiaxis.streaming.workspace import LEAST_PIECE, Sizes, Workspace, find_sizes
 
 OnFraction = Callable[[float], None]
 """Receives how much of a picture is done, from 0 to 1; must return quickly."""
@@ -107,7 +107,7 @@ class Streamed:
         room = self._room()
         if room is None:
             return
-        workspace = find_sizes(self.device).workspace
+        workspace = self._sizes(pixels).workspace
         needed = peak_memory(self.config, pixels, self.dtype.itemsize, workspace)
         if needed <= room:
             return
@@ -129,6 +129,16 @@ class Streamed:
             f"{_gigabytes(self.memory)} are allowed: the least that works is "
             f"{_gigabytes(needed + taken)}, or {with_spill}"
         )
+
+    def _sizes(self, pixels: int) -> Sizes:
+        """Choose sizes from the cache, and smaller ones where memory is short."""
+        sizes, room = find_sizes(self.device), self._room()
+        rest = pictures_memory(self.config, pixels)
+        if self.spill is None:
+            rest += maps_memory(self.config, pixels, self.dtype.itemsize)
+        while room is not None and rest + sizes.workspace > room and sizes.piece > LEAST_PIECE:
+            sizes = sizes.smaller()
+        return sizes
 
     def _room(self) -> int | None:
         """Return the bytes that a pass may take beside what the process holds already."""
@@ -154,7 +164,7 @@ class Streamed:
             )
 
     def _restore(self, image: Tensor, on_progress: OnFraction | None) -> Tensor:
-        sizes = find_sizes(self.device)
+        sizes = self._sizes(image.shape[1] * image.shape[2])
         try:
             return self._run(image, sizes, self._counter(image, on_progress))
         except RuntimeError as error:
@@ -250,7 +260,7 @@ def streamed(
     Raises
     ------
     ConfigError
-        If the model is another, the amount none, or the folder not there.
+        If the model is another, the amount none, or the folder not there or not for the device.
 
     Examples
     --------
@@ -262,6 +272,12 @@ def streamed(
     if not isinstance(model, Maxim):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"cannot stream a {type(model).__name__}: accepted is a Maxim")
     limit, folder = check_limits(memory, spill)
+    device = next(model.parameters()).device
+    if folder is not None and device.type != "cpu":
+        raise ConfigError(
+            f"spilling is for processors, and the model is on {device}: leave the spill "
+            "folder out, or compute on the cpu"
+        )
     return Streamed(model, memory=limit, dtype=dtype, spill=folder)
 
 

@@ -15,7 +15,7 @@ from multiaxis.memory import level2_cache
 from multiaxis.streaming.pieces import Size, size_of, window_pieces
 from multiaxis.streaming.spill import file_backed
 
-_LEAST_PIECE = 1 << 20  # below 256 KiB the calls cost more than the work; flat from there to 2 MiB
+LEAST_PIECE = 1 << 20  # below 256 KiB the calls cost more than the work; flat from there to 2 MiB
 _LARGEST_PIECE = 16 << 20
 _TEMPORARIES = 96  # pieces that a pass holds at once or has not given back: 80 measured
 _LEAST_ROWS = 16  # of a band for each row of a halo
@@ -36,9 +36,9 @@ class Sizes:
         Bytes that all pieces and bands may take together, whatever the picture.
     """
 
-    piece: int = _LEAST_PIECE
-    band: int = 4 * _LEAST_PIECE
-    workspace: int = _TEMPORARIES * _LEAST_PIECE
+    piece: int = LEAST_PIECE
+    band: int = 4 * LEAST_PIECE
+    workspace: int = _TEMPORARIES * LEAST_PIECE
 
     def smaller(self) -> Sizes:
         """Give the sizes to try again with, where a device ran out of memory."""
@@ -50,8 +50,8 @@ def find_sizes(device: torch.device) -> Sizes:
     if device.type != "cpu":
         return Sizes(_GPU_PIECE, 2 * _GPU_PIECE, 16 * _GPU_PIECE)
     cache = torch.get_num_threads() * (level2_cache() or 0)
-    piece = min(max(cache // 2, _LEAST_PIECE), _LARGEST_PIECE)
-    return Sizes(piece, max(piece, 4 * _LEAST_PIECE), _TEMPORARIES * piece)
+    piece = min(max(cache // 2, LEAST_PIECE), _LARGEST_PIECE)
+    return Sizes(piece, max(piece, 4 * LEAST_PIECE), _TEMPORARIES * piece)
 
 
 class Workspace:

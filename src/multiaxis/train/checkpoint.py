@@ -143,7 +143,10 @@ def save(accelerator: Accelerator, recipe: Recipe, folder: Path, step: int) -> N
 
 def _reason(error: Exception, folder: Path) -> str:
     # torch's own writer reports a full disk as an unexpected position in a file.
-    full = shutil.disk_usage(folder).free < _FULL
+    try:
+        full = shutil.disk_usage(folder).free < _FULL
+    except OSError:  # the folder is gone
+        full = False
     return "the disk is full" if full else str(error)
 
 
