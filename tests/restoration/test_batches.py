@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -279,14 +278,6 @@ def test_a_hundred_pictures_survive_kill_and_resume(
     (out / "00.png").unlink()
     assert run(*words, "--resume", "-q") == 0
     assert not list(out.glob(".*.part"))
-
-
-@pytest.fixture
-def hears_ctrl_c() -> Iterator[None]:
-    """Shells start what runs in the background deaf to Ctrl-C, and its children inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -119,6 +119,7 @@ def test_a_killed_worker_costs_nothing(
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_then_resume_at_an_address(
     words: list[object], whole: dict[str, bytes], tmp_path: Path
 ) -> None:
