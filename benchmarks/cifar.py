@@ -1,13 +1,14 @@
-"""Train a small MaxViT and a ResNet of equal cost on small pictures, in one run and alike.
+"""Train a small MaxViT and two ResNets of equal cost on small pictures, in one run and alike.
 
     python tools/prepare_cifar.py DATA/cifar10 cifar
     python benchmarks/cifar.py cifar OUTPUT [--set FIELD=VALUE ...] [--seconds 3600]
 
-Both train by the recipe maxvit-cifar with the same changes, samples, augmentation, schedule,
-optimiser and steps, at the same time, with one thread each. The ResNet has the width that brings
-its multiply-adds nearest to MaxViT's. With --seconds, the steps are as many as the slower of the
-two does in that time. Each folder OUTPUT/NAME gets the training's log, and curve.jsonl: step, CPU
-seconds of the training's thread so far, and the score in %. --only trains one of the two.
+All train by the recipe maxvit-cifar with the same changes, samples, augmentation, schedule,
+optimiser and steps, with one thread each: MaxViT on one core, the ResNets one after the other on
+another. "resnet" has the width that brings its multiply-adds nearest to MaxViT's, "resnet-wide"
+the one whose steps take as long. With --seconds, the steps are as many as MaxViT does in that
+time. Each folder OUTPUT/NAME gets the training's log, and curve.jsonl: step, CPU seconds of the
+training's thread so far, and the score in %. --only trains one of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from multiaxis.train import train
 from multiaxis.train.log import Report
 from multiaxis.train.session import build_model
 
-REHEARSED = 60  # steps, of which the second half is timed
+REHEARSED = 400  # steps, of which the second half is timed: by then all pictures are decoded
 
 
 @dataclass(frozen=True)
@@ -102,20 +103,23 @@ def main() -> None:
     options = _options()
     recipe = _recipe(options)
     side = recipe.data.size  # type: ignore[union-attr]
-    config = _of_equal_cost(multiply_adds(build_model(recipe.model), side), side, options.depth)
-    names = [options.only] if options.only else ["maxvit", "resnet"]
-    for name in names:
-        model = _model(name, recipe, config)
-        count = sum(p.numel() for p in model.parameters())
-        print(
-            f"{name}: {count:,} parameters, {multiply_adds(model, side) / 1e6:.2f} MMAC a picture"
-        )
+    wanted = [options.only] if options.only else ["maxvit", "resnet", "resnet-wide"]
+    maxvit = build_model(recipe.model)
+    models: dict[str, ResNetConfig | None] = {"maxvit": None}
+    models["resnet"] = _of_equal_work(multiply_adds(maxvit, side), side, options.depth)
+    pace = _together({"maxvit": None}, recipe, None)[0]
     if options.seconds:
-        pace = max(_together(names, recipe, config, None))
-        steps = int(options.seconds / pace)
-        recipe = override(recipe, [f"run.steps={steps}"])
-        print(f"{pace:.4f} CPU seconds a step: {steps} steps", flush=True)
-    _together(names, recipe, config, options.output)
+        recipe = override(recipe, [f"run.steps={int(options.seconds / pace)}"])
+    print(f"MaxViT takes {pace:.4f} CPU seconds a step: {recipe.run.steps} steps", flush=True)
+    if "resnet-wide" in wanted:
+        models["resnet-wide"] = _of_equal_time(pace, recipe, options.depth)
+    models = {name: models[name] for name in wanted}
+    for name, config in models.items():
+        model = _model(config, recipe)
+        count = sum(p.numel() for p in model.parameters())
+        cost = multiply_adds(model, side) / 1e6
+        print(f"{name}: {count:,} parameters, {cost:.2f} MMAC a picture", flush=True)
+    _together(models, recipe, options.output)
 
 
 def multiply_adds(model: nn.Module, side: int) -> float:
@@ -132,9 +136,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="with train and test")
     parser.add_argument("output", type=Path)
     parser.add_argument("--set", nargs="*", default=[], help="fields of the recipe")
-    parser.add_argument("--seconds", type=float, help="of each training; sets run.steps")
-    parser.add_argument("--depth", type=int, default=2, help="the ResNet's blocks in a stage")
-    parser.add_argument("--only", choices=("maxvit", "resnet"))
+    parser.add_argument("--seconds", type=float, help="of MaxViT's training; sets run.steps")
+    parser.add_argument("--depth", type=int, default=2, help="the ResNets' blocks in a stage")
+    parser.add_argument("--only", choices=("maxvit", "resnet", "resnet-wide"))
     return parser.parse_args()
 
 
@@ -143,27 +147,39 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     return override(get_recipe("maxvit-cifar"), [*words, "run.tracker=none", *options.set])
 
 
-def _of_equal_cost(goal: float, side: int, depth: int) -> ResNetConfig:
+def _of_equal_work(goal: float, side: int, depth: int) -> ResNetConfig:
     known = [ResNetConfig(depth=depth, width=width) for width in range(4, 49)]
     return min(known, key=lambda config: abs(multiply_adds(ResNet(config), side) - goal))
 
 
-def _model(name: str, recipe: Recipe, config: ResNetConfig) -> nn.Module:
+def _of_equal_time(goal: float, recipe: Recipe, depth: int) -> ResNetConfig:
+    # Steps of 8: between them the time of a convolution jumps about with its channels.
+    known = [ResNetConfig(depth=depth, width=width) for width in (24, 32, 40)]
+    paces = [_together({"resnet": config}, recipe, None)[0] for config in known]
+    for config, pace in zip(known, paces, strict=True):
+        print(f"ResNet of width {config.width}: {pace:.4f} CPU seconds a step", flush=True)
+    return known[min(range(len(known)), key=lambda k: abs(paces[k] - goal))]
+
+
+def _model(config: ResNetConfig | None, recipe: Recipe) -> nn.Module:
     torch.manual_seed(recipe.run.seed)
-    return build_model(recipe.model) if name == "maxvit" else ResNet(config)
+    return ResNet(config) if config else build_model(recipe.model)
 
 
 def _together(
-    names: list[str], recipe: Recipe, config: ResNetConfig, output: Path | None
+    models: dict[str, ResNetConfig | None], recipe: Recipe, output: Path | None
 ) -> list[float]:
-    """Train in processes, at the same time; returns each one's CPU seconds a step."""
+    """Train in two processes at most, at the same time; returns each one's CPU seconds a step."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(len(names)) as pool:
-        works = [pool.apply_async(_train, (n, recipe, config, output)) for n in names]
+    with context.Pool(min(len(models), 2), maxtasksperchild=1) as pool:
+        works = [
+            pool.apply_async(_train, (name, config, recipe, output))
+            for name, config in models.items()
+        ]
         return [work.get() for work in works]
 
 
-def _train(name: str, recipe: Recipe, config: ResNetConfig, output: Path | None) -> float:
+def _train(name: str, config: ResNetConfig | None, recipe: Recipe, output: Path | None) -> float:
     torch.set_num_threads(1)
     marks: list[tuple[int, float]] = []
     start = time.process_time()
@@ -184,7 +200,7 @@ def _train(name: str, recipe: Recipe, config: ResNetConfig, output: Path | None)
         recipe = replace(recipe, run=short, optim=optim, valid=None)
     with tempfile.TemporaryDirectory() as rehearsal:
         folder = Path(rehearsal) if output is None else output / name
-        train(recipe, folder, model=_model(name, recipe, config), on_report=note)
+        train(recipe, folder, model=_model(config, recipe), on_report=note)
     (before, early), (after, late) = marks[-2:]
     return (late - early) / (after - before) if after > before else 0.0
 

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from multiaxis.cli.app import main
+from multiaxis.errors import ImageError
 from multiaxis.restoration import ledger, remote
-from multiaxis.restoration.remote import Remote
+from multiaxis.restoration.address import Remote, is_address
 
 fsspec = pytest.importorskip("fsspec", reason="addresses need fsspec (extra: ray)")
 
@@ -224,11 +225,92 @@ def test_the_web_is_read(
         ("s3://bucket/in/a.b.png", "a.b.png", "s3://bucket/in"),
         ("https://host/x/a%20b.png?key=1/2", "a b.png", "https://host/x"),
         ("memory://a.png", "a.png", "memory://"),
+        ("file:///a.png", "a.png", "file:///"),
+        ("file:///in/a.png", "a.png", "file:///in"),
     ],
 )
 def test_names_of_addresses(url: str, name: str, parent: str) -> None:
-    assert remote.is_address(url)
+    assert is_address(url)
     assert Remote(url).name == name
     assert str(Remote(url).parent) == parent
-    assert not remote.is_address("C:/a.png")
+    assert not is_address("C:/a.png")
     assert str(Remote("memory://") / "a.png") == "memory:///a.png"
+    assert str(Remote("file:///") / "a.png") == "file:///a.png"
+    assert str(Remote("s3://bucket/") / "a.png") == "s3://bucket/a.png"
+
+
+def test_what_a_silent_store_holds_is_not_foreign(
+    tree: Path,
+    store: object,
+    settings: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["restore", "memory://in", *settings, "-r", "-q", "-o", "memory://out", "--resume"]
+    assert run(*words) == 0
+    real = type(store).open
+
+    def lame(self: object, path: str, *rest: object, **more: object) -> object:
+        if path == "/out/a.png":
+            raise TimeoutError("no answer")
+        return real(self, path, *rest, **more)
+
+    monkeypatch.setattr(type(store), "open", lame)
+    assert run(*words) == 1, "the other two are finished"
+    told = capsys.readouterr().err
+    assert "cannot read memory://out/a.png: no answer" in told
+    assert "overwrite" not in told
+
+    def silent(*_: object, **__: object) -> object:
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(type(store), "cat", silent)
+    assert run(*words) == 2, "nothing is known of any"
+    assert "cannot read memory://out/.multiaxis: no answer" in capsys.readouterr().err
+
+
+def test_a_store_that_never_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.implementations.local import LocalFileSystem
+
+    real = LocalFileSystem.mv
+
+    def strict(self: object, source: str, target: str, **how: object) -> None:
+        if Path(target).exists():
+            raise OSError("the name is taken")
+        real(self, source, target, **how)
+
+    monkeypatch.setattr(LocalFileSystem, "mv", strict)
+    target = tmp_path / "a.png"
+    address = Remote(f"file://{target}")
+    remote.publish(b"one", address, overwrite=False)
+    remote.publish(b"two", address, overwrite=True)
+    assert target.read_bytes() == b"two"
+
+    def flaky(self: object, source: str, target: str, **how: object) -> None:
+        if target == str(tmp_path / "a.png") and Path(source).read_bytes() == b"three":
+            raise OSError("no answer")
+        real(self, source, target, **how)
+
+    monkeypatch.setattr(LocalFileSystem, "mv", flaky)
+    with pytest.raises(ImageError, match="no answer"):
+        remote.publish(b"three", address, overwrite=True)
+    assert target.read_bytes() == b"two", "the old one came back"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("word", ["file://", "s3://", "s3:///"])
+def test_an_address_of_nothing(
+    word: str, tree: Path, settings: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in [(tree, "-o", word), (word, "-o", tree / "out")]:
+        assert run("restore", *words, *settings, "-q") == 2
+        assert "names nothing behind ://" in capsys.readouterr().err
+
+
+def test_a_dry_run_makes_no_folder_for_the_report(
+    tree: Path, settings: list[object], tmp_path: Path
+) -> None:
+    report = tmp_path / "new" / "report.csv"
+    for word in [report, f"file://{report}"]:
+        assert run("restore", tree, *settings, "-q", "--dry-run", "--report", word) == 0
+        assert not report.parent.exists()

@@ -22,8 +22,8 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 import small_maxim
-from multiaxis import create_model, list_models
-from multiaxis.errors import ConfigError, WeightsError, WeightsUnavailableError
+from multiaxis import create_model
+from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.progress import Progress
 from multiaxis.weights.cache import cached_path
 from multiaxis.weights.index import (
@@ -33,8 +33,6 @@ from multiaxis.weights.index import (
     PackagedSource,
     UrlSource,
     find_checkpoint,
-    list_checkpoints,
-    list_tasks,
 )
 from multiaxis.weights.pull import matches_index, pull
 from multiaxis.weights.sources import _size
@@ -77,27 +75,6 @@ def checkpoint(*sources: UrlSource | HubSource | NpmSource) -> Checkpoint:
     return replace(find_checkpoint("derain"), sources=sources, digest=None)
 
 
-def test_the_index_lists_what_is_published() -> None:
-    rows = [row for row in list_checkpoints() if row.task != "classify" and not row.packaged]
-    assert len(rows) == 11
-    assert list_tasks() == [
-        "denoise", "deblur", "derain", "dehaze-indoor", "dehaze-outdoor", "enhance", "retouch",
-    ]  # fmt: skip
-    assert [row.name for row in list_checkpoints("deblur")] == [
-        "deblur", "deblur-reds", "deblur-realblur-r", "deblur-realblur-j",
-    ]  # fmt: skip
-    packaged = [row for row in rows if any(isinstance(s, NpmSource) for s in row.sources)]
-    assert {row.name for row in packaged} == set(list_tasks())
-    assert all(row.digest for row in packaged)
-    for row in rows:
-        assert isinstance(row.sources[0], UrlSource)
-        assert row.model == ("maxim_s3" if row.task in {"denoise", "deblur"} else "maxim_s2")
-        assert row.results
-        assert "Apache-2.0" in row.licence
-    with pytest.raises(ConfigError, match="did you mean derain"):
-        find_checkpoint("deran")
-
-
 def test_the_small_denoiser_comes_with_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,20 +96,6 @@ def test_a_damaged_package_is_told(tmp_path: Path) -> None:
     broken = replace(row, sources=(PackagedSource("nothing.safetensors"),))
     with pytest.raises(WeightsError, match="install the package again"):
         pull(broken)
-
-
-def test_the_index_lists_the_classifiers() -> None:
-    rows = [row for row in list_checkpoints() if row.task == "classify"]
-    assert len(rows) == 22
-    for row in rows:
-        assert (row.task, row.model in list_models("maxvit*")) == ("classify", True)
-        assert str(row.config["image_size"]) in row.name or "torchvision" in row.name
-        assert row.results or "in21k" in row.name
-    row = find_checkpoint("maxvit_xlarge_tf_512.in21k_ft_in1k")  # timm's name
-    assert (row.name, str(row.results[0])) == (
-        "maxvit_xlarge_512_in21k_in1k",
-        "ImageNet-1K top-1 88.7 %",
-    )
 
 
 class Hub(http.server.SimpleHTTPRequestHandler):

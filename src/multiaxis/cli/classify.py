@@ -81,8 +81,8 @@ def classify(
 
 def _find(inputs: list[str]) -> tuple[list[Path], list[str]]:
     """Find the files that words stand for, and say why some stand for none."""
+    from multiaxis.restoration.address import is_address
     from multiaxis.restoration.inputs import find_inputs
-    from multiaxis.restoration.remote import is_address
 
     distant = [word for word in inputs if is_address(word)]
     found = find_inputs([word for word in inputs if word not in distant], None)

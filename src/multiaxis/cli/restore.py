@@ -185,7 +185,8 @@ def _plan(
 
 def _try_addresses(plan: Plan) -> None:
     """Find out before a model is loaded what a store does not take."""
-    from multiaxis.restoration.remote import Remote, try_folder
+    from multiaxis.restoration.address import Remote
+    from multiaxis.restoration.remote import try_folder
 
     outputs = (job.output for job in plan.jobs if isinstance(job.output, Remote))
     for output in list(outputs)[:1]:  # one tells of the credentials for all
@@ -202,7 +203,7 @@ def _run(
     *,
     quiet: bool,
 ) -> int:
-    from multiaxis.restoration.remote import to_where
+    from multiaxis.restoration.address import to_where
     from multiaxis.restoration.report import write_report
 
     start = time.monotonic()
@@ -252,6 +253,8 @@ def _restore(
     workers = files.workers or 1
     alone = not on_ray and (workers == 1 or len(plan.jobs) == 1)
     said = f"in {str(restorer.dtype).removeprefix('torch.')}"
+    if on_ray and arguments["dtype"] == "auto":
+        said = "in each machine's own precision"
     if restorer.tile:
         said += f", in tiles of {restorer.tile} pixels (not the exact result)"
 
@@ -299,11 +302,11 @@ def _progress(plan: Plan, *, quiet: bool) -> AbstractContextManager[console.OnPr
 
 
 def _check(files: BatchOptions, inputs: list[str], output: str | None) -> None:
-    from multiaxis.restoration.remote import lives_in_one_process, to_where
+    from multiaxis.restoration.address import lives_in_one_process, to_where
     from multiaxis.restoration.report import check_report
 
     if files.report is not None:
-        check_report(to_where(files.report))
+        check_report(to_where(files.report), dry_run=files.dry_run)
     if not files.max_megapixels > 0:
         raise ConfigError(
             f"--max-megapixels is {files.max_megapixels:g}: accepted is a positive number"

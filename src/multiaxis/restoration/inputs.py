@@ -12,7 +12,7 @@ from multiaxis.errors import ConfigError, ImageError, MissingExtraError
 from multiaxis.images import READABLE_SUFFIXES, list_pictures
 from multiaxis.images.formats import READABLE_NAMES
 from multiaxis.restoration import remote
-from multiaxis.restoration.remote import Remote, Where
+from multiaxis.restoration.address import Remote, Where, is_address, to_where
 
 _JUNK = {"desktop.ini", "thumbs.db"}
 
@@ -71,13 +71,13 @@ def find_inputs(
         try:
             places, foreign = _places(word, recursive=recursive)
         except (ImageError, ConfigError, MissingExtraError) as error:
-            refused.append((remote.to_where(word), str(error)))
+            refused.append((to_where(word), str(error)))
             continue
         except (OSError, ValueError) as error:  # ValueError: a null character in the name
             reason = getattr(error, "strerror", None) or str(error)
             refused.append((Path(word), f"cannot look up {word}: {reason}; check the name"))
             continue
-        root = remote.to_where(word)
+        root = to_where(word)
         outputs = _outputs(list(places), suffix) if suffix and root not in places else []
         earlier.update(dict.fromkeys(outputs))
         others.update(dict.fromkeys(foreign))
@@ -96,7 +96,7 @@ def _lies_in(path: Where, folder: Where) -> bool:
 
 def _places(word: str, *, recursive: bool) -> tuple[dict[Where, PurePath], list[Where]]:
     """Return the pictures that a word stands for with their places, and the other files."""
-    if remote.is_address(word):
+    if is_address(word):
         return _at_address(Remote(word), recursive=recursive)
     root = Path(word)
     found, others = _expand(word, recursive=recursive)

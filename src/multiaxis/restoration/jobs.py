@@ -11,10 +11,10 @@ from multiaxis.errors import ConfigError, ImageError, MissingExtraError
 from multiaxis.images import DEFAULT_MEGAPIXELS, check_holds, probe_picture
 from multiaxis.images.formats import format_of
 from multiaxis.restoration import remote
+from multiaxis.restoration.address import Remote, Where, to_where
 from multiaxis.restoration.inputs import Inputs, find_inputs
 from multiaxis.restoration.look import Look, say_taken
 from multiaxis.restoration.output import Output
-from multiaxis.restoration.remote import Remote, Where
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def plan_jobs(
     ConfigError
         If the output is empty, or names a file where there are several inputs.
     """
-    folder = remote.to_where(output) if output else None
+    folder = to_where(output) if output else None
     if isinstance(folder, Remote):
         remote.check_address(folder)
     found = find_inputs(
@@ -152,11 +152,10 @@ def plan_jobs(
     finished, taken = list[tuple[Where, Where]](), dict[str, Where]()
     originals = {_real(path) for path in found.paths}
     for path, target in targets.items():
-        if states[path] == "finished":
+        if (state := states[path]) == "finished":
             finished.append((path, target))
         else:
-            may_replace = options.overwrite or states[path] == "ours"
-            made = _job(path, target, options, max_megapixels, originals, taken, may_replace, look)
+            made = _job(path, target, options, max_megapixels, originals, taken, state, look)
             if isinstance(made, str):
                 refused.append((path, made))
                 continue
@@ -182,10 +181,13 @@ def _job(
     max_megapixels: float,
     originals: set[str],
     taken: dict[str, Where],
-    replaces: bool,  # noqa: FBT001 (private)
+    state: str | ImageError,
     look: Look,
 ) -> Job | str:
     """Give the job, or why there is none."""
+    if isinstance(state, ImageError):
+        return str(state)
+    replaces = options.overwrite or state == "ours"
     try:
         _check_names(target, originals, taken)
         if isinstance(target, Remote):
@@ -213,10 +215,10 @@ def _job(
 def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Where]) -> bool:
     if not output:
         raise ConfigError("the output is empty: name a folder or a file, or leave it out")
-    target = remote.to_where(output)
+    target = to_where(output)
     if output.endswith(("/", os.sep)) or not target.suffix or _is_folder(target):
         return False
-    is_single_file = len(inputs) == 1 and list(paths) == [remote.to_where(inputs[0])]
+    is_single_file = len(inputs) == 1 and list(paths) == [to_where(inputs[0])]
     if paths and not is_single_file:
         raise ConfigError(
             f"the output {output} is named like a file, and a single input file goes into one: "
@@ -250,7 +252,7 @@ def _target(
     written = options.suffix(Path(path.name))
     if output is None:
         return path.with_name(f"{path.stem}{suffix}{written}")
-    folder = remote.to_where(output)
+    folder = to_where(output)
     return folder if as_file else folder / place.with_suffix(written)
 
 

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multiaxis.errors import ImageError
 from multiaxis.restoration import remote
-from multiaxis.restoration.remote import Remote, Where
+from multiaxis.restoration.address import Remote, Where
 
 NAME = ".multiaxis.jsonl"
 FOLDER = ".multiaxis"
@@ -73,7 +72,13 @@ def add_entry(folder: Where, entry: Entry) -> None:
 
 
 def read_entries(folder: Where) -> dict[str, list[Entry]]:
-    """Read a folder's lines by the output's name; what is damaged or cut short is left out."""
+    """Read a folder's lines by the output's name; what is damaged or cut short is left out.
+
+    Raises
+    ------
+    ImageError
+        If they lie at an address and do not come.
+    """
     found: dict[str, list[Entry]] = {}
     for line in _lines(folder):
         try:
@@ -102,6 +107,11 @@ def find_state(entries: list[Entry], source: Where, target: Where, settings: str
     str
         ``"finished"``: of this input and these settings; ``"ours"``: of an earlier run with other
         ones, and unchanged since; ``"foreign"``: anything else.
+
+    Raises
+    ------
+    ImageError
+        If one of them lies at an address and does not come: what it is is not known then.
     """
     if not entries:
         return "foreign"
@@ -111,7 +121,7 @@ def find_state(entries: list[Entry], source: Where, target: Where, settings: str
         if not mine:
             return "foreign"
         wanted = digest_file(source)
-    except (OSError, ImageError):
+    except OSError:
         return "foreign"
     done = any((entry.input, entry.settings) == (wanted, settings) for entry in mine)
     return "finished" if done else "ours"

@@ -9,8 +9,8 @@ from functools import partial
 
 from multiaxis.errors import ImageError
 from multiaxis.restoration import remote
+from multiaxis.restoration.address import Remote, Where, is_read_only
 from multiaxis.restoration.ledger import Entry, find_state, read_entries
-from multiaxis.restoration.remote import Remote, Where
 
 _AT_ONCE = 16  # files that are compared at once where some come through a network
 
@@ -22,8 +22,12 @@ class Look:
         self._entries: dict[Where, dict[str, list[Entry]]] = {}
         self._kinds: dict[Remote, dict[str, str]] = {}
 
-    def states(self, targets: Mapping[Where, Where], settings: str | None) -> dict[Where, str]:
+    def states(
+        self, targets: Mapping[Where, Where], settings: str | None
+    ) -> dict[Where, str | ImageError]:
         """Tell of each input's output what `ledger.find_state` tells; ``""`` of a new one.
+
+        Where an address does not answer, the state is the error.
 
         Parameters
         ----------
@@ -32,14 +36,14 @@ class Look:
         settings : str or None
             Their digest; None where nothing earlier counts.
         """
+        found: dict[Where, str | ImageError] = {path: "" for path in targets}  # noqa: C420 (typed)
         if settings is None:
-            return dict.fromkeys(targets, "")
+            return found
         held = {path: target for path, target in targets.items() if self._is_file(target)}
-        found = dict.fromkeys(targets, "")
         entries = [self._entries_of(target) for target in held.values()]
         distant = any(isinstance(where, Remote) for pair in held.items() for where in pair)
         with ThreadPoolExecutor(_AT_ONCE if distant else 1) as pool:
-            told = pool.map(partial(find_state, settings=settings), entries, held, held.values())
+            told = pool.map(partial(_state, settings), entries, held, held.values())
             found.update(zip(held, told, strict=True))
         return found
 
@@ -51,7 +55,7 @@ class Look:
         ImageError
             Says which it is.
         """
-        if remote.is_read_only(target):
+        if is_read_only(target):
             raise ImageError(
                 f"cannot write {target}: the web is only read; choose a folder with -o"
             )
@@ -65,7 +69,7 @@ class Look:
 
     def _is_file(self, target: Where) -> bool:
         if isinstance(target, Remote):
-            return not remote.is_read_only(target) and self._kind(target) == "file"
+            return not is_read_only(target) and self._kind(target) == "file"
         return os.path.isfile(target)  # noqa: PTH113 (impossible names are no error here)
 
     def _kind(self, target: Remote) -> str | None:
@@ -80,6 +84,13 @@ class Look:
         if folder not in self._entries:
             self._entries[folder] = read_entries(folder)
         return self._entries[folder].get(target.name, [])
+
+
+def _state(settings: str, entries: list[Entry], source: Where, target: Where) -> str | ImageError:
+    try:
+        return find_state(entries, source, target, settings)
+    except ImageError as error:
+        return error
 
 
 def say_taken(target: Where) -> str:

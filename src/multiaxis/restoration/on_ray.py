@@ -10,7 +10,6 @@ import logging
 import os
 import secrets
 import socket
-import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import Any
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
 from multiaxis.restoration.jobs import Job, Result
 from multiaxis.restoration.restorer import Restorer
+from multiaxis.restoration.scratch import open_folder
 from multiaxis.restoration.workers import ATTEMPTS, do_once
 
 _log = logging.getLogger(__name__)
@@ -328,8 +328,8 @@ def _start(shared: _Shared) -> Restorer:
     if shared.weights is None:
         return Restorer(**shared.restorer)
     content: bytes = load().get(shared.weights)
-    with tempfile.TemporaryDirectory(prefix="multiaxis-") as folder:
-        path = Path(folder) / Path(shared.restorer["weights"]).name
+    with open_folder() as folder:
+        path = folder / Path(shared.restorer["weights"]).name
         path.write_bytes(content)
         arguments: dict[str, Any] = {**shared.restorer, "weights": path}
         return Restorer(**arguments)

@@ -12,93 +12,16 @@ import secrets
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError, MultiaxisError
+from multiaxis.restoration.address import Remote, is_on_web, is_read_only
 
-_ADDRESS = re.compile(r"[A-Za-z][\w+.-]+(::[A-Za-z][\w+.-]+)*://")  # C:// is a drive
-_WEB = ("http", "https")
 # What is put there appears whole or not at all; elsewhere a second name is needed.
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "memory"}
 _PIECE = 1 << 20
 _STALE = 600  # seconds after which a part of a file is nobody's any more
-
-
-@dataclass(frozen=True, order=True)
-class Remote:
-    """A file or folder at an address, with what `Path` has for taking names apart.
-
-    Attributes
-    ----------
-    url : str
-        As the user wrote it, or a name appended to that.
-    """
-
-    url: str
-
-    def __str__(self) -> str:
-        return self.url
-
-    def __truediv__(self, other: str | PurePath) -> Remote:
-        part = other if isinstance(other, str) else other.as_posix()
-        return Remote(f"{self.url if self.url.endswith('://') else self.url.rstrip('/')}/{part}")
-
-    @property
-    def scheme(self) -> str:
-        """What stands before ``://``."""
-        return self.url.partition("://")[0].lower()
-
-    @property
-    def name(self) -> str:
-        """The last part; of a web address without its query."""
-        return self._path.name
-
-    @property
-    def stem(self) -> str:
-        """The name without its suffix."""
-        return self._path.stem
-
-    @property
-    def suffix(self) -> str:
-        """The last suffix of the name, with its dot."""
-        return self._path.suffix
-
-    @property
-    def parent(self) -> Remote:
-        """The folder that holds it."""
-        folder = self._bare.rstrip("/").rpartition("/")[0]
-        return Remote(f"{folder}/" if folder.endswith(":/") else folder)
-
-    def with_name(self, name: str) -> Remote:
-        """Give the address of a neighbour."""
-        return self.parent / name
-
-    @property
-    def _bare(self) -> str:
-        return re.split(r"[?#]", self.url)[0] if self.scheme in _WEB else self.url
-
-    @property
-    def _path(self) -> PurePosixPath:
-        if self.scheme in _WEB:
-            return PurePosixPath(PurePosixPath(unquote(urlsplit(self.url).path)).name)
-        return PurePosixPath(self.url)
-
-
-Where: TypeAlias = Path | Remote
-"""A place for a file: on this machine, or at an address."""
-
-
-def is_address(word: str) -> bool:
-    """Tell whether a word is an address rather than a path."""
-    return _ADDRESS.match(word) is not None
-
-
-def to_where(word: str) -> Where:
-    """Give the path or the address that a word is."""
-    return Remote(word) if is_address(word) else Path(word)
 
 
 def check_address(remote: Remote) -> None:
@@ -112,16 +35,6 @@ def check_address(remote: Remote) -> None:
         If the package for its kind is not installed.
     """
     _store(remote)
-
-
-def is_read_only(remote: Remote) -> bool:
-    """Tell whether nothing can ever be written there."""
-    return remote.scheme in _WEB
-
-
-def lives_in_one_process(where: Where) -> bool:
-    """Tell whether another process sees another content there."""
-    return isinstance(where, Remote) and where.scheme == "memory"
 
 
 def identity(remote: Remote) -> str:
@@ -141,7 +54,7 @@ def find_kind(remote: Remote) -> str | None:
     ImageError
         If that cannot be found out.
     """
-    if remote.scheme in _WEB and remote.url.endswith("/"):
+    if is_on_web(remote) and remote.url.endswith("/"):
         return "directory"  # fsspec would call every page one that holds links
     with _told("look up", remote):
         store, path = _store(remote)
@@ -175,7 +88,7 @@ def list_folder(remote: Remote, *, recursive: bool = False) -> dict[PurePosixPat
 
 def is_pattern(remote: Remote) -> bool:
     """Tell whether an address stands for several; a web address keeps its query."""
-    return any(sign in remote.url for sign in ("*[" if remote.scheme in _WEB else "*?["))
+    return any(sign in remote.url for sign in ("*[" if is_on_web(remote) else "*?["))
 
 
 def match(remote: Remote) -> list[Remote]:
@@ -186,7 +99,7 @@ def match(remote: Remote) -> list[Remote]:
     ImageError
         If they cannot be listed.
     """
-    literal = re.split(r"[*\[]" if remote.scheme in _WEB else r"[*?\[]", remote.url)[0]
+    literal = re.split(r"[*\[]" if is_on_web(remote) else r"[*?\[]", remote.url)[0]
     head = Remote(literal[: literal.rindex("/") + 1])
     with _told("list", remote):
         store, path = _store(remote)
@@ -233,7 +146,7 @@ def read_all(folder: Remote, suffix: str) -> list[bytes]:
     Raises
     ------
     ImageError
-        If the folder cannot be listed. A file that does not come is left out.
+        If the folder cannot be listed, or one of them does not come.
     """
     names = [name for name in list_folder(folder) if name.suffix == suffix]
     if not names:
@@ -241,7 +154,8 @@ def read_all(folder: Remote, suffix: str) -> list[bytes]:
     with _told("read", folder):
         store, path = _store(folder)
         paths = [f"{path.rstrip('/')}/{name}" for name in names]
-        return list(store.cat(paths, on_error="omit").values())
+        found: dict[str, bytes] = store.cat(paths)
+        return list(found.values())
 
 
 def digest(remote: Remote) -> str:
@@ -300,11 +214,29 @@ def publish(data: bytes, remote: Remote, *, overwrite: bool) -> None:
         temporary = f"{folder}/.{secrets.token_hex(8)}.part"
         try:
             store.pipe_file(temporary, data)
-            store.mv(temporary, path)
+            _move(store, temporary, path)
         except BaseException:
             with contextlib.suppress(Exception):
                 store.rm_file(temporary)
             raise
+
+
+def _move(store: Any, temporary: str, path: str) -> None:
+    try:
+        store.mv(temporary, path)
+    except Exception:
+        if not store.exists(path):
+            raise
+        # Some stores (SMB, for one) refuse to move onto a name that is taken: the file that has it
+        # steps aside until the new one is there.
+        aside = f"{path.rpartition('/')[0]}/.{secrets.token_hex(8)}.part"
+        store.mv(path, aside)
+        try:
+            store.mv(temporary, path)
+        except BaseException:
+            store.mv(aside, path)
+            raise
+        store.rm_file(aside)
 
 
 def try_folder(folder: Remote) -> None:
@@ -341,6 +273,12 @@ def _store(remote: Remote) -> tuple[Any, str]:
     """Give the file system of an address, and the path in it."""
     if "::" in remote.url.partition("://")[0]:
         raise ConfigError(f"{remote} is a chain of addresses: give the last of them alone")
+    behind = remote.url.partition("://")[2]
+    if remote.scheme != "memory" and not (behind if remote.scheme == "file" else behind.strip("/")):
+        raise ConfigError(
+            f"{remote} names nothing behind ://: wanted is an address such as "
+            f"{remote.scheme}://{'/folder' if remote.scheme == 'file' else 'bucket/folder'}"
+        )
     try:
         from fsspec.core import url_to_fs
         from fsspec.registry import known_implementations

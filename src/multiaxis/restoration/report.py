@@ -11,14 +11,20 @@ from typing import Any
 from multiaxis.errors import ConfigError
 from multiaxis.images.publish import publish, try_folder
 from multiaxis.restoration import remote
+from multiaxis.restoration.address import Remote, Where
 from multiaxis.restoration.jobs import Plan, Result
-from multiaxis.restoration.remote import Remote, Where
 
 COLUMNS = ("input", "output", "state", "width", "height", "seconds", "error", "lost", "remarks")
 
 
-def check_report(path: Where) -> None:
+def check_report(path: Where, *, dry_run: bool = False) -> None:
     """Find out before the work whether a report can be written.
+
+    Parameters
+    ----------
+    path : Path or Remote
+    dry_run : bool
+        Look at the name alone: the trial makes the folder where it is missing.
 
     Raises
     ------
@@ -27,6 +33,8 @@ def check_report(path: Where) -> None:
     """
     if path.suffix.lower() not in (".json", ".csv"):
         raise ConfigError(f"the report {path}: accepted are names that end in .json or .csv")
+    if dry_run:
+        return
     try:
         if isinstance(path, Remote):
             remote.try_folder(path.parent)

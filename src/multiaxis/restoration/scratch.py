@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from multiaxis.restoration import remote
-from multiaxis.restoration.remote import Remote, Where
+from multiaxis.restoration.address import Remote, Where
+
+_PREFIX = "multiaxis-"
+_LOCK = ".lock"
+_FRESH = 60  # seconds in which a folder may not have got its lock yet
+
+
+@contextmanager
+def open_folder() -> Generator[Path]:
+    """Make a temporary folder; remove it at the end, and those of processes that were killed.
+
+    A folder belongs to the process that holds its lock, which the system frees when that dies.
+    """
+    _clear_left()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with FileLock(folder / _LOCK, thread_local=False):  # closed by another thread, perhaps
+            yield folder
+
+
+def _clear_left() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError, Timeout):  # another user's, or still in use
+            if time.time() - folder.stat().st_mtime < _FRESH or not (folder / _LOCK).exists():
+                continue
+            with FileLock(folder / _LOCK, timeout=0):
+                shutil.rmtree(folder)
 
 
 class Scratch:
@@ -20,7 +50,8 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
+        self._opened = ExitStack()
         self._names: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -28,8 +59,7 @@ class Scratch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._opened.close()
 
     @contextmanager
     def bring(self, where: Where) -> Generator[Path]:
@@ -52,8 +82,8 @@ class Scratch:
         """Give a free path with the suffix of an address; what is there is removed at the end."""
         with self._lock:  # one file is read while another is written
             if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="multiaxis-")
-        path = Path(self._folder.name) / f"{secrets.token_hex(8)}{where.suffix}"
+                self._folder = self._opened.enter_context(open_folder())
+        path = self._folder / f"{secrets.token_hex(8)}{where.suffix}"
         self._names[str(path)] = str(where)
         try:
             yield path
