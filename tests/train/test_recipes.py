@@ -74,6 +74,7 @@ def test_full_size_dry_runs(name: str) -> None:
         ("optim.kind=sgd", "known are adam, adamw"),
         ("optim.betas=0.9", "2 values"),
         ("optim=adam", "has fields of its own"),
+        ("model.config={}", "has fields of its own"),
         ("name.first=x", "has no fields"),
         ("data.degrade=snow", "unknown degradation 'snow'"),
     ],
@@ -101,6 +102,15 @@ def test_settings() -> None:
     assert recipe.model.weights == "derain"
     assert len(recipe.data.degrade) == 2
     assert recipe.data.shrink == (1, 2, 3)
+
+
+def test_the_order_of_settings_does_not_matter() -> None:
+    for words in [["run.steps=10", "optim.warmup=2"], ["optim.warmup=2", "run.steps=10"]]:
+        recipe = override(get_recipe("nano-denoise"), words)
+        assert (recipe.run.steps, recipe.optim.warmup) == (10, 2)
+    assert override(recipe, ["run.steps=20", "run.steps=30"]).run.steps == 30
+    with pytest.raises(ConfigError, match="warmup is 200: accepted is less than run.steps = 10"):
+        override(get_recipe("nano-denoise"), ["run.batch=4", "run.steps=10"])
 
 
 @pytest.mark.parametrize(

@@ -26,20 +26,32 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
     words : sequence of str
         Each ``FIELD=VALUE``: ``run.steps=1000``, ``model.weights=derain``, ``optim.clip=none``,
         ``data.degrade=rain,jpeg:quality=60``, ``model.config.features=16``. ``data.urls=...`` puts
-        shards in the place of folders.
+        shards in the place of folders. Their order does not matter; of two for one field the
+        later counts.
 
     Raises
     ------
     ConfigError
         If a field is unknown, or a value is not of its type.
     """
+    left: dict[str, str] = {}
     for word in words:
         path, equals, text = word.partition("=")
         if not equals:
             raise ConfigError(f"{word!r} sets nothing: accepted is FIELD=VALUE")
-        if path.strip() == "data.urls":
-            recipe = replace(recipe, data=in_shards(recipe))
-        recipe = _set(recipe, path.strip().split("."), text.strip(), path)
+        left[path.strip()] = text.strip()
+    if "data.urls" in left:
+        recipe = replace(recipe, data=in_shards(recipe))
+    while left:  # some values fit only once others are set: run.steps=10, optim.warmup=2
+        failures: dict[str, ConfigError] = {}
+        for path, text in left.items():
+            try:
+                recipe = _set(recipe, path.split("."), text, path)
+            except ConfigError as error:
+                failures[path] = error
+        if len(failures) == len(left):
+            raise next(iter(failures.values()))
+        left = {path: left[path] for path in failures}
     return recipe
 
 
@@ -78,7 +90,7 @@ def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
     if name == "degrade":
         return replace(node, degrade=parse_chain(text))
     hint = get_type_hints(type(node))[name]
-    if is_dataclass(value) or is_dataclass(hint):
+    if isinstance(value, dict) or is_dataclass(value) or is_dataclass(hint):
         raise ConfigError(f"{whole} has fields of its own: set one of them, {whole}.FIELD=VALUE")
     return replace(node, **{name: _convert(hint, text, whole)})
 
