@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import itertools
 import tarfile
@@ -101,6 +102,34 @@ def test_bad_shards(tmp_path: Path) -> None:
         next(passes(about(str(tmp_path / "a.tar")).open(), 0, Share(1, 0, 2), first=0, end=1))
     with pytest.raises(DataError, match=r"shards in a row hold no samples.*a.tar"):
         next(passes(about(str(tmp_path / "a.tar")).open(), 0, Share(1), first=0, end=1))
+    for workers in (0, 1):  # in a worker, too, it is one sentence
+        share = Share(4, workers=workers)
+        with pytest.raises(DataError, match=r"^\d shards in a row hold no samples") as caught:
+            next(passes(about(str(tmp_path / "a.tar")).open(), 0, share, first=0, end=1))
+        assert "Traceback" not in str(caught.value)
+    with pytest.raises(DataError, match="shards in a row hold no samples"):
+        next(passes(about("pipe:false").open(), 0, Share(1), first=0, end=1))
+
+
+def test_compressed_shards_are_whole(shards: str, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.tar.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "train-0.tar").read_bytes()))
+    made = list(passes(about(str(packed)).open(), 0, Share(2), first=0, end=4))
+    assert not any(sample.complaints for sample in made)
+
+
+def test_damaged_pictures_cost_only_themselves(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    files = {}
+    for k in range(60):
+        data = bytearray(png(k))
+        if k % 4 == 0:
+            for place in rng.integers(8, len(data), 3):
+                data[place] = rng.integers(256)
+        files |= {f"{k:03}.png": bytes(data), f"{k:03}.cls": b"1"}
+    write(tmp_path / "a.tar", files)
+    made = list(passes(about(str(tmp_path / "a.tar")).open(), 0, Share(8), first=0, end=15))
+    assert all(sample.input.shape[0] == 8 for sample in made)
 
 
 def test_a_recipe_takes_shards_in_the_place_of_folders() -> None:

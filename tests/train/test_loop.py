@@ -171,8 +171,9 @@ def test_an_unreadable_picture_is_named_once_and_counted(
     recipe: Recipe, photographs: Path, tmp_path: Path
 ) -> None:
     (photographs / "1.png").write_bytes(b"nothing")
+    words = ["data.mixup=0", "valid.mixup=0"]
     told: list[Report] = []
-    train(override(recipe, ["data.mixup=0"]), tmp_path / "run", on_report=told.append)
+    train(override(recipe, words), tmp_path / "run", on_report=told.append)
     named = [complaint for report in told for complaint in report.complaints]
     assert len(named) == 1
     assert named[0].count("1.png") == 1

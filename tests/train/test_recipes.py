@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from multiaxis.data.classes import ClassFolders
+from multiaxis.data.restoration import PairedFolders
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import MaximConfig
 from multiaxis.models.maxvit import MaxViTConfig
@@ -102,6 +103,20 @@ def test_settings() -> None:
     assert recipe.model.weights == "derain"
     assert len(recipe.data.degrade) == 2
     assert recipe.data.shrink == (1, 2, 3)
+
+
+def test_what_a_recipe_is_scored_on_can_be_set() -> None:
+    assert override(get_recipe("nano-denoise"), ["valid=none"]).valid is None
+    recipe = get_recipe("maxim-derain-rain13k")
+    assert recipe.valid is None
+    words = ["valid.inputs=a", "valid.targets=b", "valid.crop=128"]
+    scored = override(recipe, words).valid
+    assert scored == PairedFolders(inputs="a", targets="b", crop=128, mixup=0.0)
+    shards = override(recipe, ["data.urls=x.tar", *words])
+    assert shards.valid == scored
+    classes = override(get_recipe("maxvit-tiny-in1k"), ["valid=none"])
+    again = override(classes, ["valid.folder=c"]).valid
+    assert again == ClassFolders(folder="c", size=224, train=False)
 
 
 def test_the_order_of_settings_does_not_matter() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from multiaxis.data.shards import ShardBatches, Shards
 from multiaxis.data.source import NumberedSamples, Sample, Source, collate
+from multiaxis.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,11 @@ def passes(
     together what one with twice the batch sees. Shards are divided among the processes instead.
     """
     # A loader draws a seed: from a generator of its own, so that the training's is not shifted.
-    common: dict[str, Any] = {"num_workers": share.workers, "generator": torch.Generator()}
+    common: dict[str, Any] = {
+        "num_workers": share.workers,
+        "generator": torch.Generator(),
+        "worker_init_fn": _leave_group,
+    }
     if isinstance(source, Shards):
         stream = ShardBatches(
             source,
@@ -52,8 +59,9 @@ def passes(
             processes=share.processes,
         )
         loader = DataLoader(stream, batch_size=None, **common)
-        for _, sample in zip(range(first, end), loader, strict=False):
-            yield sample
+        with _in_one_sentence():
+            for _, sample in zip(range(first, end), loader, strict=False):
+                yield sample
         return
 
     def numbers() -> Iterator[list[int]]:
@@ -63,4 +71,25 @@ def passes(
 
     samples = NumberedSamples(source, seed)
     batches = numbers()
-    yield from DataLoader(samples, batch_sampler=batches, collate_fn=collate, **common)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    loader = DataLoader(samples, batch_sampler=batches, collate_fn=collate, **common)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with _in_one_sentence():
+        yield from loader
+
+
+def _leave_group(_: int) -> None:
+    """Keep signals to the process group from a worker: launchers send SIGTERM to the whole group.
+
+    The training's own process finishes the step and saves; a worker that died would spoil that.
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+
+
+@contextmanager
+def _in_one_sentence() -> Generator[None]:
+    """Take the traceback away that torch puts around an error from a worker."""
+    try:
+        yield
+    except DataError as error:
+        said = str(error).rpartition(f".{DataError.__name__}: ")[2].strip()
+        raise DataError(said) from error

@@ -11,7 +11,7 @@ import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,7 @@ class ClassShards:
     shuffle: int = 2048
     size: int = 224
     train: bool = True
+    crop: Literal["inception", "pad"] = "inception"
     flip: bool = True
     layers: int = 0
     magnitude: int = 0
@@ -97,7 +98,7 @@ class ClassShards:
     @property
     def look(self) -> ClassFolders:
         """How a picture is cut and changed."""
-        kept = ("size", "train", "flip", "layers", "magnitude", "erase")
+        kept = ("size", "train", "crop", "flip", "layers", "magnitude", "erase")
         return ClassFolders(folder="", **{name: getattr(self, name) for name in kept})
 
     def open(self) -> Shards:
@@ -171,12 +172,14 @@ class ShardBatches(IterableDataset[Sample]):
         raws = self._shuffled(reader, readers, complaints)
         for _ in range(done):
             next(raws)
+        complaints.clear()  # of what was skipped: they were told before the stop
         for start in itertools.count(done, self.batch):
             made: list[Sample] = []
             for number in range(start, start + self.batch):
                 rng = np.random.default_rng((self.seed, reader, number))
+                raw = next(raws)
                 try:
-                    made.append(to_sample(*self.shards.about.decode(next(raws), rng)))
+                    made.append(to_sample(*self.shards.about.decode(raw, rng)))
                 except DataError as error:
                     complaints.append(str(error))
             if not made:
@@ -221,33 +224,35 @@ def _samples(url: str, complaints: list[str]) -> Iterator[Raw]:
     from webdataset.gopen import gopen
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
+    faults: list[Exception] = []
+
     def note(error: Exception) -> bool:
-        complaints.append(f"{url}: {type(error).__name__}: {str(error.args[0])[:200]}")
+        faults.append(error)
+        complaints.append(f"{url}: {type(error).__name__}: {str(error)[:200]}")
         return True
 
     try:
-        stream = gopen(url)
-    except Exception as error:  # noqa: BLE001 (whatever the address' kind answers)
+        with contextlib.closing(gopen(url)) as stream:
+            watched = _Watched(stream)
+            files = tar_file_expander([{"url": url, "stream": watched}], handler=note)
+            yield from group_by_keys(files, handler=note)
+            # tarfile takes a missing end for the end: a whole archive closes with empty blocks.
+            if not (faults or watched.is_compressed) and watched.tail.strip(b"\0"):
+                complaints.append(f"{url} ends early: fetch it again")
+    except Exception as error:  # noqa: BLE001 (whatever the address' kind answers, also at the end)
         note(error)
-        return
-    with contextlib.closing(stream):
-        watched = _Watched(stream)
-        found = len(complaints)
-        files = tar_file_expander([{"url": url, "stream": watched}], handler=note)
-        yield from group_by_keys(files, handler=note)
-        # tarfile takes a missing end for the end: a whole archive closes with empty blocks.
-        if len(complaints) == found and watched.tail.strip(b"\0"):
-            complaints.append(f"{url} ends early: fetch it again")
 
 
 class _Watched:
     """A stream that remembers how it ended."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self.tail = stream, b"-"
+        self._stream, self.tail, self.is_compressed = stream, b"-", False
 
     def read(self, size: int = -1) -> bytes:
         data: bytes = self._stream.read(size)
+        if self.tail == b"-":
+            self.is_compressed = data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
         self.tail = (self.tail + data)[-512:] if data else self.tail
         return data
 
@@ -274,5 +279,5 @@ def _picture(raw: Raw, prefix: str) -> NDArray[np.uint8]:
             return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
     except UnidentifiedImageError as error:
         raise DataError(f"{raw['__key__']}.{name} is no picture") from error
-    except (OSError, Image.DecompressionBombError) as error:
+    except Exception as error:
         raise DataError(f"{raw['__key__']}.{name} cannot be decoded: {error}") from error

@@ -26,8 +26,9 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
     words : sequence of str
         Each ``FIELD=VALUE``: ``run.steps=1000``, ``model.weights=derain``, ``optim.clip=none``,
         ``data.degrade=rain,jpeg:quality=60``, ``model.config.features=16``. ``data.urls=...`` puts
-        shards in the place of folders. Their order does not matter; of two for one field the
-        later counts.
+        shards in the place of folders. ``valid=none`` scores nothing; ``valid.inputs=...`` and the
+        like give a recipe without `valid` one that is like its data. The order of words does not
+        matter; of two for one field the later counts.
 
     Raises
     ------
@@ -42,6 +43,11 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
         left[path.strip()] = text.strip()
     if "data.urls" in left:
         recipe = replace(recipe, data=in_shards(recipe))
+    if left.get("valid", "").lower() == "none":
+        recipe = replace(recipe, valid=None)
+        del left["valid"]
+    if recipe.valid is None and any(path.startswith("valid.") for path in left):
+        recipe = replace(recipe, valid=_held_out(recipe.data))
     while left:  # some values fit only once others are set: run.steps=10, optim.warmup=2
         failures: dict[str, ConfigError] = {}
         for path, text in left.items():
@@ -66,13 +72,22 @@ def in_shards(recipe: Recipe) -> Data:
     data = recipe.data
     if isinstance(data, ClassFolders):
         classes = recipe.model.config.get("num_classes", 1000)
-        kept = ("size", "train", "flip", "layers", "magnitude", "erase")
+        kept = ("size", "train", "crop", "flip", "layers", "magnitude", "erase")
         return ClassShards(urls="", classes=classes, **{name: getattr(data, name) for name in kept})
     if isinstance(data, PairedFolders):
         return PairShards(urls="", crop=data.crop)
     if isinstance(data, CleanPhotographs):
         raise ConfigError(f"{recipe.name} degrades photographs on the fly: give it data.folder")
     return data
+
+
+def _held_out(data: Data) -> Data:
+    """Give folders to score on, of the kind of some data, yet without names."""
+    if isinstance(data, ClassFolders | ClassShards):
+        return ClassFolders(folder="", size=data.size, train=False)
+    if isinstance(data, CleanPhotographs):
+        return replace(data, folder="", mixup=0.0)
+    return PairedFolders(inputs="", targets="", crop=data.crop, mixup=0.0)
 
 
 def _set(node: Any, path: list[str], text: str, whole: str) -> Any:

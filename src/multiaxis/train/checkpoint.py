@@ -6,22 +6,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from safetensors import SafetensorError
+from torch import Tensor
 
 from multiaxis.degrade import spell
 from multiaxis.errors import TrainingError
 from multiaxis.recipes.recipe import Recipe
 
 _PREFIX, _PART = "step_", ".part"
-_RECIPE = "recipe.json"
+_RECIPE, _PROCESSES = "recipe.json", "processes"
 _FULL = 1 << 20  # bytes left of a disk that has no room for a checkpoint
 # What may change between a stop and going on, without changing what is computed.
-_FREE = ("log_every", "validate_every", "save_every", "keep", "workers", "tracker", "patience")
+_FREE = ("log_every", "validate_every", "save_every", "keep", "tracker", "patience")
 
 
 @dataclass
@@ -35,21 +36,23 @@ class Position:
     skipped : int
         Steps whose gradients were infinite or undefined, and which moved nothing.
     unreadable : int
-        Items that could not be read.
+        Items that could not be read, by all processes.
+    losses : list of Tensor
+        Of the steps since the last report, by this process.
     """
 
     step: int = 0
     skipped: int = 0
     unreadable: int = 0
+    losses: list[Tensor] = field(default_factory=list[Tensor])
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """For Accelerate."""
-        return asdict(self)
+        return {**self.__dict__, "losses": [loss.cpu() for loss in self.losses]}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """For Accelerate."""
-        self.step, self.skipped = state["step"], state["skipped"]
-        self.unreadable = state["unreadable"]
+        self.__dict__.update(state)
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
@@ -76,21 +79,21 @@ def newest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def check_recipe(checkpoint: Path, recipe: Recipe) -> None:
+def check_recipe(checkpoint: Path, recipe: Recipe, processes: int) -> None:
     """Refuse to go on with another recipe.
+
+    Another number of processes is accepted where a step sees the same samples: with the same
+    batch * accumulate * processes, unless they come from shards, which processes share out.
 
     Raises
     ------
     TrainingError
         If anything differs that changes what is computed.
     """
-    try:
-        before = json.loads((checkpoint / _RECIPE).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"{checkpoint} states no recipe ({error}): remove it, or train into another folder"
-        ) from error
-    changed = sorted(_differences(before, describe(recipe), ""))
+    before = _read(checkpoint)
+    at_work = before.pop(_PROCESSES, processes)
+    now = _comparable(describe(recipe), processes)
+    changed = sorted(_differences(_comparable(before, at_work), now, ""))
     if changed:
         raise TrainingError(
             f"{checkpoint} is of another recipe, which differs in {'; '.join(changed[:4])}: train "
@@ -98,15 +101,40 @@ def check_recipe(checkpoint: Path, recipe: Recipe) -> None:
         )
 
 
+def processes_of(checkpoint: Path) -> int:
+    """Tell how many processes made a checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        If that cannot be read.
+    """
+    return int(_read(checkpoint).get(_PROCESSES, 1))
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        return json.loads((checkpoint / _RECIPE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{checkpoint} states no recipe ({error}): remove it, or train into another folder"
+        ) from error
+
+
+def _comparable(recipe: dict[str, Any], processes: int) -> dict[str, Any]:
+    run = {name: value for name, value in recipe["run"].items() if name not in _FREE}
+    if "urls" in recipe["data"]:
+        run[_PROCESSES] = processes
+    else:
+        run["batch * accumulate * processes"] = run.pop("batch") * run.pop("accumulate") * processes
+        del run["workers"]
+    return {**recipe, "run": run, "about": ""}
+
+
 def _differences(before: Any, now: Any, path: str) -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [k for k in {**before, **now} if k not in _FREE or path != "run."]
-        return [
-            d
-            for k in keys
-            if k != "about"
-            for d in _differences(before.get(k), now.get(k), f"{path}{k}.")
-        ]
+        keys = {**before, **now}
+        return [d for k in keys for d in _differences(before.get(k), now.get(k), f"{path}{k}.")]
     return [] if before == now else [f"{path.rstrip('.')} ({before} then, {now} now)"]
 
 
@@ -124,7 +152,8 @@ def save(accelerator: Accelerator, recipe: Recipe, folder: Path, step: int) -> N
         accelerator.save_state(str(part))
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            (part / _RECIPE).write_text(json.dumps(describe(recipe), indent=1), "utf-8")
+            about = {**describe(recipe), _PROCESSES: accelerator.num_processes}
+            (part / _RECIPE).write_text(json.dumps(about, indent=1), "utf-8")
             if whole.exists():  # the same step once more: a stop right after a save
                 shutil.rmtree(whole)
             part.rename(whole)

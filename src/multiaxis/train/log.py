@@ -1,19 +1,25 @@
 """What a training says: to its caller, to a file, to a tracker."""
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from multiaxis.data.source import Sample
+from multiaxis.errors import TrainingError
 from multiaxis.train.session import Session
 
 _log = logging.getLogger(__name__)
@@ -63,7 +69,7 @@ class Log:
     def __init__(self, session: Session, on_report: Callable[[Report], None] | None) -> None:
         self._session, self._on_report = session, on_report
         self._path = session.folder / "log.jsonl"
-        self._losses: list[Tensor] = []
+        self._steps = 0  # since the last report, in this process: for the rate
         self._complaints: list[str] = []
         self._named: set[str] = set()
         self._since = time.monotonic()
@@ -74,7 +80,8 @@ class Log:
         """Drop lines of steps that a stopped training did after its last checkpoint."""
         session = self._session
         if session.accelerator.is_main_process:
-            _cut(self._path, session.position.step)
+            with _told(self._path):
+                _cut(self._path, session.position.step)
         if self._tracks:
             session.accelerator.init_trackers(session.recipe.name)
         return self
@@ -88,23 +95,24 @@ class Log:
         if self._tracks:
             self._session.accelerator.end_training()
 
-    def step(self, loss: Tensor, norm: float, rate: float, passes: list[Sample]) -> None:
-        """Take note of a step; report now and then."""
+    def step(
+        self, loss: Tensor, norm: float, rate: float, passes: list[Sample], *, report: bool
+    ) -> None:
+        """Take note of a step; report every so many steps, at the end, and where asked to."""
         run, position = self._session.recipe.run, self._session.position
-        self._losses.append(loss)
-        for complaint in (c for sample in passes for c in sample.complaints):
-            position.unreadable += 1
-            if complaint not in self._named and len(self._named) < _NAMED:
-                self._named.add(complaint)
-                self._complaints.append(complaint)
-        if position.step % run.log_every and position.step != run.steps:
-            return
         accelerator = self._session.accelerator
-        loss = torch.stack(self._losses).mean()
+        position.losses.append(loss)
+        self._steps += 1
+        complaints = [c for sample in passes for c in sample.complaints]
+        self.complain(complaints)
+        position.unreadable += self._everywhere(len(complaints))
+        if position.step % run.log_every and position.step != run.steps and not report:
+            return
+        loss = torch.stack([value.to(loss.device) for value in position.losses]).mean()
         mean = float(accelerator.reduce(loss, "mean"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        seconds = (time.monotonic() - self._since) / len(self._losses)
+        seconds = (time.monotonic() - self._since) / self._steps
         samples = run.batch * run.accumulate * accelerator.num_processes
-        report = Report(
+        state = Report(
             step=position.step,
             steps=run.steps,
             loss=mean,
@@ -114,27 +122,63 @@ class Log:
             seconds_left=(run.steps - position.step) * seconds,
             skipped=position.skipped,
             unreadable=position.unreadable,
-            complaints=tuple(self._complaints),
+            complaints=self._new_complaints(),
         )
-        self._losses, self._complaints, self._since = [], [], time.monotonic()
-        self._tell(report, {"loss": mean, "norm": norm, "rate": rate})
+        position.losses, self._steps, self._since = [], 0, time.monotonic()
+        self._tell(state, {"loss": mean, "norm": norm, "rate": rate})
+
+    def complain(self, complaints: Sequence[str]) -> None:
+        """Take note of items that could not be read; the next report names new ones."""
+        for complaint in complaints:
+            if complaint not in self._complaints and len(self._complaints) < _NAMED:
+                self._complaints.append(complaint)
 
     def validated(self, score: float, name: str) -> None:
-        """Take note of a validation."""
-        if self._last is not None:
-            self._tell(replace(self._last, score=score, complaints=()), {name: score})
+        """Take note of a validation, for which the step was just reported."""
+        assert self._last is not None  # noqa: S101
+        state = replace(self._last, score=score, complaints=self._new_complaints())
+        self._tell(state, {name: score})
         self._since = time.monotonic()
+
+    def _everywhere(self, count: int) -> int:
+        """Add a number up over the processes."""
+        accelerator = self._session.accelerator
+        if accelerator.num_processes == 1:
+            return count
+        total: Any = accelerator.reduce(torch.tensor(float(count), device=accelerator.device))
+        return int(total)
+
+    def _new_complaints(self) -> tuple[str, ...]:
+        found: list[str] = self._complaints
+        if self._session.accelerator.num_processes > 1:
+            found = gather_object(found)
+        new = [c for c in dict.fromkeys(found) if c not in self._named]
+        new = new[: max(_NAMED - len(self._named), 0)]
+        self._named.update(new)
+        self._complaints = []
+        return tuple(new)
 
     def _tell(self, report: Report, values: dict[str, float]) -> None:
         self._last = report
         if not self._session.accelerator.is_main_process:
             return
-        with self._path.open("a", encoding="utf-8") as file:
+        with _told(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(report)) + "\n")
         if self._tracks:
             self._session.accelerator.log(values, step=report.step)
         if self._on_report:
             self._on_report(report)
+
+
+@contextmanager
+def _told(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write {path} ({error.strerror}): make room, and run the same command again to "
+            "go on from the last checkpoint"
+        ) from error
 
 
 def _cut(path: Path, step: int) -> None:

@@ -105,10 +105,13 @@ def _run(session: Session, log: Log, signals: list[int]) -> float | None:
             position.skipped += 1
             bad_in_row += 1
             _check_patience(session, bad_in_row)
-        log.step(loss, norm, rate, passes)
         is_last = position.step == run.steps
-        if session.held_out is not None and (is_last or position.step % run.validate_every == 0):
-            score = validate(session)
+        is_scored = session.held_out is not None and (
+            is_last or position.step % run.validate_every == 0
+        )
+        log.step(loss, norm, rate, passes, report=is_scored)
+        if is_scored:
+            score = validate(session, log.complain)
             log.validated(score, session.objective.score)
         stops = _asked_to_stop(session, signals)
         if is_last or stops or position.step % run.save_every == 0:
@@ -129,6 +132,7 @@ def step(session: Session, passes: list[Sample]) -> tuple[Tensor, float]:
     norm : float
         Of all gradients before clipping. Where it is not finite, nothing was moved.
     """
+    session.statistics.keep()
     accelerator, trained, optimiser = session.accelerator, session.trained, session.optimiser
     total = torch.zeros((), device=accelerator.device)
     for k, batch in enumerate(passes):
@@ -146,6 +150,8 @@ def step(session: Session, passes: list[Sample]) -> tuple[Tensor, float]:
         optimiser.step()
         if session.average is not None and math.isfinite(norm):
             session.average.update_parameters(session.model)
+    if not math.isfinite(norm):
+        session.statistics.put_back()
     optimiser.zero_grad()
     return total, norm
 

@@ -49,6 +49,31 @@ def averaging(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     return update
 
 
+class Statistics:
+    """Running means and variances of batch norms: a forward pass moves them before it is judged.
+
+    Parameters
+    ----------
+    model : Module
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+        norms = [module for module in model.modules() if isinstance(module, kinds)]
+        self._live = [buffer for norm in norms for buffer in norm.buffers()]
+        self._kept = [buffer.clone() for buffer in self._live]
+
+    def keep(self) -> None:
+        """Remember them."""
+        for kept, live in zip(self._kept, self._live, strict=True):
+            kept.copy_(live)
+
+    def put_back(self) -> None:
+        """Give them the remembered values."""
+        for kept, live in zip(self._kept, self._live, strict=True):
+            live.copy_(kept)
+
+
 def _groups(model: nn.Module, optim: Optim) -> list[dict[str, Any]]:
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trained if p.ndim > 1]

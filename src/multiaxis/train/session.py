@@ -7,14 +7,15 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, ProjectConfiguration, set_seed
+from accelerate.utils import DistributedType, ProjectConfiguration, load, set_seed
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -27,9 +28,9 @@ from multiaxis.errors import ConfigError, TrainingError
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxvit import MaxViT
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
-from multiaxis.train.checkpoint import Position, check_recipe, newest
+from multiaxis.train.checkpoint import Position, check_recipe, newest, processes_of
 from multiaxis.train.objective import Classification, Objective, Restoration
-from multiaxis.train.optimiser import averaging, make_optimiser
+from multiaxis.train.optimiser import Statistics, averaging, make_optimiser
 from multiaxis.weights.store import write_safetensors
 from multiaxis.zoo import create_model, open_model
 
@@ -57,6 +58,8 @@ class Session:
     source : Source or Shards
     held_out : NumberedSamples or None
     position : Position
+    statistics : Statistics
+        Of the model's batch norms.
     """
 
     recipe: Recipe
@@ -70,6 +73,7 @@ class Session:
     source: Source | Shards
     held_out: NumberedSamples | None
     position: Position
+    statistics: Statistics
 
     @property
     def best_model(self) -> nn.Module:
@@ -111,17 +115,17 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
         If the recipe cannot work: before anything was trained.
     """
     run = recipe.run
+    accelerator = make_accelerator(recipe, folder)
     last = newest(folder)
     if last:
-        check_recipe(last, recipe)
+        check_recipe(last, recipe, accelerator.num_processes)
     source = recipe.data.open()
-    held_out = open_held_out(recipe)
+    held_out = open_held_out(recipe, source)
     set_seed(run.seed)
     model = build_model(recipe.model) if model is None else model
     model.train()
     prepare_blocks(model, recompute=run.recompute, compile_=run.compile)
     check_crops(model, recipe)
-    accelerator = make_accelerator(recipe, folder)
     objective = make_objective(recipe, source)
     check_classes(model, source)
     model.to(accelerator.device)
@@ -135,10 +139,9 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     accelerator.register_for_checkpointing(position)
     if average is not None:
         accelerator.register_for_checkpointing(average)
+    set_seed(run.seed + accelerator.process_index + 1)
     if last:
         go_on(accelerator, last)
-    else:
-        set_seed(run.seed + accelerator.process_index + 1)
     return Session(
         recipe=recipe,
         folder=folder,
@@ -151,6 +154,7 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
         source=source,
         held_out=held_out,
         position=position,
+        statistics=Statistics(model),
     )
 
 
@@ -175,6 +179,8 @@ def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
         ) from error
     if recipe.run.ema and accelerator.distributed_type == DistributedType.FSDP:
         raise ConfigError("averaged weights need whole parameters, which FSDP splits: run.ema=0")
+    if recipe.valid is not None and accelerator.distributed_type == DistributedType.FSDP:
+        raise ConfigError("scoring needs whole parameters, which FSDP splits: valid=none")
     return accelerator
 
 
@@ -186,9 +192,13 @@ def go_on(accelerator: Accelerator, checkpoint: Path) -> None:
     TrainingError
         If it cannot be read.
     """
+    damage = (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError)
     try:
+        if accelerator.process_index < processes_of(checkpoint):
+            # Without these Accelerate would go on in silence, and not to the bit.
+            load(checkpoint / f"random_states_{accelerator.process_index}.pkl")
         accelerator.load_state(str(checkpoint))
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
+    except (*damage, SafetensorError, pickle.UnpicklingError) as error:
         raise TrainingError(
             f"cannot go on from {checkpoint} ({error}): remove that folder, and the training goes "
             "on from the checkpoint before it"
@@ -232,20 +242,27 @@ def check_crops(model: nn.Module, recipe: Recipe) -> None:
             )
 
 
-def open_held_out(recipe: Recipe) -> NumberedSamples | None:
+def open_held_out(recipe: Recipe, source: Source | Shards) -> NumberedSamples | None:
     """Open what a recipe is scored on, where it names any.
 
     Raises
     ------
     ConfigError
-        If it is in shards, which cannot be had in any order.
+        If it is in shards, which cannot be had in any order, or has other classes than `source`.
     """
     if recipe.valid is None:
         return None
-    source = recipe.valid.open()
-    if isinstance(source, Shards):
+    held_out = recipe.valid.open()
+    if isinstance(held_out, Shards):
         raise ConfigError("valid is in shards: accepted are folders")
-    return NumberedSamples(source, VALIDATION_SEED)
+    if isinstance(held_out, ClassSource) and isinstance(source, ClassSource):
+        differing = sorted(set(held_out.classes) ^ set(source.classes))
+        if differing:
+            raise ConfigError(
+                f"data and valid have different classes, such as {', '.join(differing[:3])}: give "
+                "both the same folders"
+            )
+    return NumberedSamples(held_out, VALIDATION_SEED)
 
 
 def make_objective(recipe: Recipe, source: object) -> Objective:
@@ -307,18 +324,29 @@ def batches(session: Session) -> Iterator[list[Sample]]:
 
 
 @torch.no_grad()
-def validate(session: Session) -> float:
-    """Score the held-out samples; their mean."""
+def validate(
+    session: Session, on_unreadable: Callable[[Sequence[str]], None] | None = None
+) -> float:
+    """Score the held-out samples; their mean.
+
+    Parameters
+    ----------
+    session : Session
+    on_unreadable : callable, optional
+        Receives the complaints about items that could not be read, and had others in their place.
+    """
     recipe, accelerator = session.recipe, session.accelerator
     assert session.held_out is not None  # noqa: S101 (asked for by the loop only then)
     model = session.best_model
     was_training = model.training
     model.eval()
     mine = range(accelerator.process_index, recipe.valid_samples, accelerator.num_processes)
-    total = torch.zeros(2, device=accelerator.device, dtype=torch.float64)
+    total = torch.zeros(2, device=accelerator.device)  # Apple's GPUs have no float64
     for first in range(0, len(mine), recipe.run.batch):
         numbers = mine[first : first + recipe.run.batch]
         sample = _to(collate([session.held_out[n] for n in numbers]), accelerator.device)
+        if on_unreadable:
+            on_unreadable(sample.complaints)
         scores = session.objective.scores(model, sample.input, sample.target)
         total += torch.tensor([scores.sum(), len(scores)], device=total.device)
     model.train(was_training)
