@@ -187,23 +187,20 @@ def run_on_ray(
 def _run(ray: Any, task: Any, shared: Any, jobs: Sequence[Job], at_once: int) -> Generator[Result]:
     waiting = deque((job, 1) for job in jobs)
     running: dict[Any, tuple[Job, int]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                job, attempt = waiting.popleft()
-                running[task.remote(shared, job, attempt)] = job, attempt
-            done, _ = ray.wait(list(running), timeout=1.0)
-            for reference in done:
-                job, attempt = running.pop(reference)
-                result = _result(ray, reference, job, last=attempt == ATTEMPTS)
-                if result is None:
-                    waiting.appendleft((job, attempt + 1))
-                else:
-                    yield result
-    finally:
-        for reference in running:
-            with contextlib.suppress(Exception):
-                ray.cancel(reference, force=True)
+    # Nothing is cancelled at a stop: leaving the cluster ends this run's workers, and cancelling
+    # while results arrive can make Ray abort ("Tried to complete task that was not pending").
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            job, attempt = waiting.popleft()
+            running[task.remote(shared, job, attempt)] = job, attempt
+        done, _ = ray.wait(list(running), timeout=1.0)
+        for reference in done:
+            job, attempt = running.pop(reference)
+            result = _result(ray, reference, job, last=attempt == ATTEMPTS)
+            if result is None:
+                waiting.appendleft((job, attempt + 1))
+            else:
+                yield result
 
 
 def _result(ray: Any, reference: Any, job: Job, *, last: bool) -> Result | None:
