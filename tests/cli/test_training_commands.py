@@ -69,6 +69,8 @@ def test_dry_run(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["tiny", "--set", "optim.lr=-1"], "optim.lr is -1.0: accepted is"),
         (["tiny", "--set", "data.folder=/nowhere"], "cannot list /nowhere"),
         (["tiny", "--set", "model.config.features=x"], "field features is 'x'"),
+        (["tiny", "--set", "model.config.dropout_rate=x"], "field dropout_rate is 'x'"),
+        (["tiny", "--dry-run", "--set", "model.config.lrelu_slope=x"], "lrelu_slope is 'x'"),
         (["tiny", "--set", "model.config.size=3"], "unknown field of MaximConfig 'size'"),
         (["tiny", "--set", "run.tracker=notes"], "run.tracker is 'notes'"),
         (["tiny", "--set", "data.crop=17"], "data.crop"),
@@ -114,9 +116,29 @@ def test_degrading_keeps_depth_and_alpha(tmp_path: Path) -> None:
     assert run("degrade", tmp_path / "grey.png", tmp_path / "g.png", "--with", "rain") == 0
 
 
+def test_a_picture_that_cannot_be_degraded_costs_only_itself(
+    photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["degrade", photographs, tmp_path / "whole", "--with", "gaussian-noise"]
+    assert run(*words) == 0
+    (photographs / "1.png").write_bytes(b"nothing")
+    words[2] = tmp_path / "rest"
+    capsys.readouterr()
+    assert run(*words) == 1
+    told = capsys.readouterr()
+    assert told.out.count("gaussian-noise") == 2
+    assert told.err.count("1.png") == 1
+    assert sorted(p.name for p in (tmp_path / "rest").iterdir()) == ["0.png", "2.png"]
+    for made in (tmp_path / "rest").iterdir():  # its place in the row still counts
+        assert made.read_bytes() == (tmp_path / "whole" / made.name).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["{p}/0.png", "x.png", "--with", "rain", "--seed", "-1"], "--seed is -1: accepted is 0"),
+        (["{p}", "{p}/0.png", "--with", "rain"], "(it is a file): name another output"),
+        (["{p}", "{p}/0.png/x", "--with", "rain"], "cannot make the folder"),
         (["{p}/0.png", "{p}/0.png", "--with", "rain"], "is the original"),
         (["{p}/0.png", "x.png", "--with", ""], "names nothing to do"),
         (["{p}/0.png", "x.png", "--with", "snow"], "unknown degradation 'snow'"),

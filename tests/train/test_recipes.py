@@ -141,6 +141,11 @@ def test_the_order_of_settings_does_not_matter() -> None:
         ("run.ema=1", "run.ema is 1"),
         ("data.crop=0", "data.crop is 0"),
         ("data.mixup=2", "data.mixup is 2"),
+        ("data.shrink=", "data.shrink is empty: accepted are numbers"),
+        ("valid_samples=0", "valid_samples is 0: accepted is 1 or more"),
+        ("valid_samples=-3", "valid_samples is -3"),
+        ("run.seed=-1", "run.seed is -1: accepted is 0 to 2147483647"),
+        ("run.seed=5000000000", "run.seed is 5000000000"),
     ],
 )
 def test_values_that_make_no_sense(words: str, message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
@@ -15,6 +15,7 @@ from multiaxis.classification.inputs import Source, rgb_pixels
 from multiaxis.classification.labels import imagenet_labels
 from multiaxis.classification.preprocess import preprocess
 from multiaxis.classification.rules import Preprocessing, find_preprocessing
+from multiaxis.classification.stated import Stated, read_stated
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, WeightsError, unknown
 from multiaxis.models.maxvit import MaxViT
@@ -58,10 +59,12 @@ class Classifier:
         A published checkpoint's name (timm's name too) or a file. By default the first published
         one of the model.
     preprocessing : str or Preprocessing, optional
-        As `find_preprocessing` takes. By default the published one of the checkpoint; for files
-        and models of your own, their flavour's recipe at the model's image size.
+        As `find_preprocessing` takes. By default the published one of the checkpoint, and for
+        weights of `multiaxis.train` what they were validated with; for other files and models
+        of your own, their flavour's recipe at the model's image size.
     labels : sequence of str, optional
-        Names of the classes, for a model that was not made for ImageNet-1K.
+        Names of the classes. By default those that the weights state, as the ones of a training
+        on folders do, or those of ImageNet-1K for a thousand.
     image_size : int, optional
         Pixels of the sides that the model is to see, where they are others than those that the
         weights were tuned for; no file of the authors or timm tells them.
@@ -110,7 +113,7 @@ class Classifier:
     ) -> None:
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
-        card = None
+        card = stated = None
         if isinstance(model, MaxViT):
             if weights is not None or image_size is not None:
                 raise ConfigError(
@@ -122,9 +125,10 @@ class Classifier:
             config = {} if image_size is None else {"image_size": image_size}
             pulling = {"offline": offline, "on_progress": on_progress}
             loaded = _check(model, open_model(weights, config=config, **pulling), weights)
+            stated = None if card else _read_stated(weights, loaded, image_size)
             card = card if image_size is None else None
-        self.preprocessing = _rules(loaded, card, preprocessing)
-        self.labels = _names(loaded, labels)
+        self.preprocessing = _rules(loaded, card, stated, preprocessing)
+        self.labels = _names(loaded, stated, labels)
         self.model = loaded.to(self.device, self.dtype).eval()
 
     @overload
@@ -215,20 +219,41 @@ def _check(wanted: str | None, model: nn.Module, weights: str | Path) -> MaxViT:
     return model
 
 
+def _read_stated(weights: str | Path, model: MaxViT, image_size: int | None) -> Stated | None:
+    stated, classes = read_stated(Path(weights)), model.config.num_classes
+    if stated is None:
+        return None
+    if stated.labels is not None and len(stated.labels) != classes:
+        raise WeightsError(
+            f"{weights} names {len(stated.labels)} classes and tells {classes} apart: export it "
+            "again"
+        )
+    if image_size is None:
+        return stated
+    return replace(
+        stated, preprocessing=replace(stated.preprocessing, size=(image_size, image_size))
+    )
+
+
 def _rules(
-    model: MaxViT, card: Checkpoint | None, asked: str | Preprocessing | None
+    model: MaxViT,
+    card: Checkpoint | None,
+    stated: Stated | None,
+    asked: str | Preprocessing | None,
 ) -> Preprocessing:
     config = model.config
     if isinstance(asked, Preprocessing):
         return asked
     if asked is None and card is not None and card.preprocessing:
         return find_preprocessing(card.preprocessing)
-    side = config.image_size
+    if asked is None and stated is not None:
+        return stated.preprocessing
+    side = config.image_size if stated is None else stated.preprocessing.size
     size = (side, side) if isinstance(side, int) else side
     return find_preprocessing(asked or config.flavour, size, num_classes=config.num_classes)
 
 
-def _names(model: MaxViT, labels: Sequence[str] | None) -> tuple[str, ...]:
+def _names(model: MaxViT, stated: Stated | None, labels: Sequence[str] | None) -> tuple[str, ...]:
     classes = model.config.num_classes
     if not classes or model.config.in_channels != 3:
         raise ConfigError(
@@ -237,6 +262,8 @@ def _names(model: MaxViT, labels: Sequence[str] | None) -> tuple[str, ...]:
         )
     if labels is not None and len(labels) != classes:
         raise ConfigError(f"received {len(labels)} labels: the model has {classes} classes")
+    if labels is None and stated is not None:
+        labels = stated.labels
     if labels is None:
         known = imagenet_labels()
         return known if classes == len(known) else tuple(f"class {i}" for i in range(classes))

@@ -51,21 +51,38 @@ def preprocess(pixels: NDArray[Any], rules: Preprocessing) -> NDArray[np.float32
             f"received a picture of {shape[1]}x{shape[0]}: accepted are sides that differ by "
             f"{_MOST_OBLONG} times at most, so cut the part out that matters"
         )
-    resized = _as_authors(pixels, rules) if rules.style == "authors" else _as_pillow(pixels, rules)
+    ways = {"authors": _as_authors, "pillow": _as_pillow, "middle": _middle}
+    resized = ways[rules.style](pixels, rules)
     # In the scale of the pixels, as the authors do; the other order differs by rounding only.
     mean, std = np.array([rules.mean, rules.std], np.float32) * np.float32(255)
     return np.divide(resized - mean, std, dtype=np.float32)
 
 
 def _as_authors(pixels: NDArray[np.uint8], rules: Preprocessing) -> NDArray[np.float32]:
-    height, width = pixels.shape[:2]
-    rows, columns = rules.size
-    if not rules.squash:  # the largest rectangle of the wanted shape
-        height, width = min(height, width * rows / columns), min(width, height * columns / rows)
+    height, width = _part(pixels, rules)
     share = np.float32(rules.crop)  # as TensorFlow computes it: at the edge, rounding decides
     height, width = (max(1, int(share * np.float32(side))) for side in (height, width))
     top, left = (pixels.shape[0] - height + 1) // 2, (pixels.shape[1] - width + 1) // 2
     return resize_bicubic(pixels[top : top + height, left : left + width], rules.size)
+
+
+def _middle(pixels: NDArray[np.uint8], rules: Preprocessing) -> NDArray[np.float32]:
+    height, width = (max(1, int(rules.crop * side)) for side in _part(pixels, rules))
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    box = (left, top, left + width, top + height)
+    rows, columns = rules.size
+    # Not cropped before: the filter reaches over the edge of the box, as it did in training.
+    image = Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BICUBIC, box=box)
+    return np.asarray(image, np.float32)
+
+
+def _part(pixels: NDArray[np.uint8], rules: Preprocessing) -> tuple[float, float]:
+    """Sides of the largest rectangle of the wanted shape; of the whole where it is squashed."""
+    height, width = pixels.shape[:2]
+    rows, columns = rules.size
+    if rules.squash:
+        return height, width
+    return min(height, width * rows / columns), min(width, height * columns / rows)
 
 
 def _as_pillow(pixels: NDArray[np.uint8], rules: Preprocessing) -> NDArray[np.float32]:

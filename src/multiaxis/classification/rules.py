@@ -24,10 +24,11 @@ class Preprocessing:
 
     Attributes
     ----------
-    style : {"authors", "pillow"}
+    style : {"authors", "pillow", "middle"}
         ``authors`` crops first and resizes with old TensorFlow's bicubic filter, to floats.
         ``pillow`` resizes first, with Pillow's antialiased bicubic filter, to whole numbers, and
-        crops then.
+        crops then. ``middle`` crops first and resizes with that filter: how trainings here see
+        what they are validated on.
     size : tuple of int
         Rows and columns of the result.
     crop : float
@@ -43,7 +44,7 @@ class Preprocessing:
         If a value cannot work.
     """
 
-    style: Literal["authors", "pillow"]
+    style: Literal["authors", "pillow", "middle"]
     size: tuple[int, int]
     crop: float
     squash: bool
@@ -53,7 +54,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):  # lists, where they come from JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        _require(self.style in ("authors", "pillow"), "style", self.style, "authors or pillow")
+        styles = ("authors", "pillow", "middle")
+        _require(self.style in styles, "style", self.style, "authors, pillow or middle")
         is_size = len(self.size) == 2 and min(self.size) > 0
         _require(is_size, "size", self.size, "rows and columns, from 1 on")
         _require(0 < self.crop <= 1, "crop", self.crop, "a share above 0, up to 1")

@@ -41,10 +41,10 @@ def classify(
         How many classes to name for each picture.
     preprocessing
         authors, timm or torchvision: how pictures are cropped and resized. By default as the
-        weights were published with.
+        weights were published or trained with.
     image_size
         Pixels of the sides that the model sees, where they are others than those that the weights
-        were tuned for; a file of weights does not tell, and means 224.
+        were tuned for; a file from elsewhere does not tell, and means 224.
     as_json
         Print one line of JSON for each picture.
     quiet

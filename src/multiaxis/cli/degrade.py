@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from multiaxis.cli import console
+from multiaxis.cli.codes import BAD_INPUT, OK, SOME_FAILED
 from multiaxis.cli.options import Flag
-from multiaxis.errors import ConfigError
+from multiaxis.errors import ConfigError, MultiaxisError
+
+if TYPE_CHECKING:
+    from multiaxis.degrade.apply import Degradation
 
 
 def degrade(
@@ -23,7 +27,8 @@ def degrade(
 ) -> int:
     """Spoil pictures on purpose: noise, blur, rain, haze, darkness, JPEG.
 
-    What was drawn is printed for each picture, in words that --with takes again.
+    What was drawn is printed for each picture, in words that --with takes again. A picture of a
+    folder that fails is reported at the end, and the others are done.
 
     Parameters
     ----------
@@ -37,43 +42,85 @@ def degrade(
         gaussian-noise, poisson-noise, sensor-noise, motion-blur, defocus, rain, drops, haze,
         low-light, jpeg and shrink.
     seed
-        The same seed gives the same pictures.
+        The same seed gives the same pictures; 0 or more.
     overwrite
         Replace outputs that exist.
     """
+    from multiaxis.degrade import parse_chain
+
+    links = parse_chain(",".join(chain))
+    if not links:
+        raise ConfigError("--with names nothing to do: name at least one degradation")
+    if seed < 0:
+        raise ConfigError(f"--seed is {seed}: accepted is 0 or more")
+    pairs = _pair(input, output)
+    failures: list[str] = []
+    for number, (path, target) in enumerate(pairs):
+        try:
+            drawn = _spoil(path, target, links, (seed, number), overwrite=overwrite)
+        except MultiaxisError as error:
+            if not input.is_dir():
+                raise
+            failures.append(str(error))
+            continue
+        console.say(f"{target}: {drawn}")
+    for reason in failures:
+        console.complain(reason)
+    if not failures:
+        return OK
+    return SOME_FAILED if len(failures) < len(pairs) else BAD_INPUT
+
+
+def _pair(input: Path, output: Path) -> list[tuple[Path, Path]]:
+    """Give each picture the file that it goes to; the folder for them is made."""
+    from multiaxis.images import list_pictures
+
+    pairs = [(input, output)]
+    if input.is_dir():
+        pairs = [(path, output / path.name) for path in list_pictures(input)]
+    if not pairs:
+        raise ConfigError(f"{input} holds no pictures: name a folder that does, or a file")
+    for path, target in pairs:
+        if target.resolve() == path.resolve():
+            raise ConfigError(f"{target} is the original: name another output")
+    if input.is_dir():
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = "it is a file" if output.is_file() else error.strerror
+            raise ConfigError(
+                f"cannot make the folder {output} for the pictures of {input} ({reason}): name "
+                "another output"
+            ) from error
+    return pairs
+
+
+def _spoil(
+    path: Path,
+    target: Path,
+    links: tuple[Degradation, ...],
+    seed: tuple[int, int],
+    *,
+    overwrite: bool,
+) -> str:
+    """Degrade one picture; returns what was drawn, in words."""
     from dataclasses import replace
 
-    from multiaxis.degrade import degrade_picture, parse_chain, spell
+    from multiaxis.degrade import degrade_picture, spell
     from multiaxis.images import (
         as_file_has_it,
         check_write,
         grey_to_rgb,
-        list_pictures,
         read_picture,
         seen_by_model,
         write_picture,
     )
 
-    links = parse_chain(",".join(chain))
-    if not links:
-        raise ConfigError("--with names nothing to do: name at least one degradation")
-    is_folder = input.is_dir()
-    paths = list_pictures(input) if is_folder else [input]
-    if not paths:
-        raise ConfigError(f"{input} holds no pictures: name a folder that does, or a file")
-    for number, path in enumerate(paths):
-        target = output / path.name if is_folder else output
-        if target.resolve() == path.resolve():
-            raise ConfigError(f"{target} is the original: name another output")
-        picture = read_picture(path)
-        if is_folder:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        values = grey_to_rgb(seen_by_model(picture))
-        spoiled, drawn = degrade_picture(values, links, (seed, number))
-        if picture.pixels.shape[-1] == 1:
-            picture = replace(picture, pixels=grey_to_rgb(picture.pixels))
-        result = as_file_has_it(picture, spoiled)
-        check_write(target, result, overwrite=overwrite)
-        write_picture(target, result, overwrite=overwrite)
-        console.say(f"{target}: {spell(drawn)}")
-    return 0
+    picture = read_picture(path)
+    spoiled, drawn = degrade_picture(grey_to_rgb(seen_by_model(picture)), links, seed)
+    if picture.pixels.shape[-1] == 1:
+        picture = replace(picture, pixels=grey_to_rgb(picture.pixels))
+    result = as_file_has_it(picture, spoiled)
+    check_write(target, result, overwrite=overwrite)
+    write_picture(target, result, overwrite=overwrite)
+    return spell(drawn)

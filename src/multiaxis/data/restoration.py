@@ -13,7 +13,7 @@ from multiaxis.data.crops import cut, mix, trim, turn
 from multiaxis.data.limits import check_limits
 from multiaxis.data.pictures import Pictures, find_pictures
 from multiaxis.degrade import Degradation, degrade
-from multiaxis.errors import DataError
+from multiaxis.errors import ConfigError, DataError
 from multiaxis.images import probe_picture
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
@@ -53,6 +53,8 @@ class CleanPhotographs:
     def __post_init__(self) -> None:
         limits = {"crop": (1, 65536), "mixup": (0, 1), "repeat": (1, 10**9), "shrink": (1, 64)}
         check_limits("data", self, limits)
+        if not self.shrink:
+            raise ConfigError("data.shrink is empty: accepted are numbers such as 1 or 1,2,4")
 
     def open(self) -> CleanSource:
         """Find the photographs."""

@@ -11,6 +11,8 @@ from multiaxis.data.restoration import CleanPhotographs, PairedFolders
 from multiaxis.data.shards import ClassShards, PairShards
 from multiaxis.errors import ConfigError
 
+MOST_SEED = 2**31 - 1  # NumPy takes 2**32 - 1, and each process adds its number
+
 Data = CleanPhotographs | PairedFolders | PairShards | ClassFolders | ClassShards
 
 
@@ -138,6 +140,7 @@ class Run:
     ema : float
         Decay of the averaged weights, which rises to this over the first steps; 0 for none.
     seed : int
+        From 0 to 2147483647.
     log_every, validate_every, save_every : int
         Steps.
     keep : int
@@ -174,6 +177,8 @@ class Run:
         counts = ("steps", "batch", "accumulate", "log_every", "validate_every", "save_every")
         limits = dict.fromkeys((*counts, "keep", "patience"), (1.0, 1000000000000.0))
         check_limits("run", self, {**limits, "ema": (0, 1 - 1e-9), "workers": (0, 256)})
+        if not 0 <= self.seed <= MOST_SEED:
+            raise ConfigError(f"run.seed is {self.seed}: accepted is 0 to {MOST_SEED}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +195,7 @@ class Recipe:
     valid : Data or None
         What is scored on the way; never trained on.
     valid_samples : int
-        How many samples of it.
+        How many samples of it, 1 or more.
     """
 
     name: str
@@ -204,6 +209,8 @@ class Recipe:
     valid_samples: int = 32
 
     def __post_init__(self) -> None:
+        if self.valid_samples < 1:
+            raise ConfigError(f"valid_samples is {self.valid_samples}: accepted is 1 or more")
         if self.optim.warmup >= self.run.steps and self.optim.warmup:
             raise ConfigError(
                 f"optim.warmup is {self.optim.warmup}: accepted is less than run.steps = "

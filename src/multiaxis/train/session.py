@@ -20,9 +20,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from multiaxis.data.classes import ClassSource
+from multiaxis.classification.stated import write_stated
+from multiaxis.data.classes import ClassFolders, ClassSource
 from multiaxis.data.load import Share, passes
-from multiaxis.data.shards import Shards
+from multiaxis.data.shards import ClassShards, Shards
 from multiaxis.data.source import NumberedSamples, Sample, Source, collate
 from multiaxis.errors import ConfigError, TrainingError
 from multiaxis.models.maxim import Maxim
@@ -95,8 +96,21 @@ class Session:
                 "recipe": self.recipe.name,
                 "step": str(self.position.step),
             }
+            about.update(self._about_classes())
             write_safetensors(path, {n: v.detach().cpu() for n, v in state.items()}, about)
         return path
+
+    def _about_classes(self) -> dict[str, str]:
+        """State for a classifier how pictures are shown to the model, and what classes are called.
+
+        Held-out pictures may have another size than those that are trained on.
+        """
+        seen = self.recipe.data if self.recipe.valid is None else self.recipe.valid
+        if not isinstance(seen, ClassFolders | ClassShards):
+            return {}
+        # Shards only count their classes.
+        names = self.source.classes if isinstance(self.source, ClassSource) else None
+        return write_stated(seen.size, names)
 
 
 def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None) -> Session:

@@ -24,7 +24,7 @@ from multiaxis.weights.read import (
     read_tfjs,
     read_torch,
 )
-from multiaxis.weights.store import read_safetensors
+from multiaxis.weights.store import read_metadata_of, read_safetensors
 
 _log = logging.getLogger(__name__)
 _LISTED = 8  # names in an error before the rest is only counted
@@ -108,6 +108,17 @@ def read_contents(path: Path) -> Contents:
         case Kind.SAFETENSORS:
             tensors, metadata = read_safetensors(path)
             return Contents(path, kind, tensors, metadata)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read what a file says of itself, without its tensors; only safetensors say anything.
+
+    Raises
+    ------
+    WeightsError
+        As `read_contents`.
+    """
+    return read_metadata_of(path) if detect(path) is Kind.SAFETENSORS else {}
 
 
 def check_fit(

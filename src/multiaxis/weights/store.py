@@ -40,10 +40,21 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     WeightsError
         If the file is corrupt, truncated or cannot be opened.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+    metadata = read_metadata_of(path)
+    with _readable(path):
         return safetensors.torch.load_file(path), metadata
+
+
+def read_metadata_of(path: Path) -> dict[str, str]:
+    """Read the metadata alone, as `read_safetensors`."""
+    with _readable(path), safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _readable(path: Path) -> Generator[None]:
+    try:
+        yield
     except (SafetensorError, OSError) as error:
         raise WeightsError(
             f"{path} is not a readable safetensors file ({error}): fetch or convert it again"

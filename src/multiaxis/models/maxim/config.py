@@ -96,6 +96,9 @@ class MaximConfig:
                 least = 0 if field.name in {"high_res_stages", "num_bottleneck_blocks"} else 1
                 fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
                 _require(fits, field.name, value, f"a whole number from {least} on")
+            else:
+                is_number = isinstance(value, int | float) and not isinstance(value, bool)
+                _require(is_number, field.name, value, "a number")
         self._check_combinations()
 
     def _check_combinations(self) -> None:
