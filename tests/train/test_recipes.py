@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from multiaxis.data.classes import ClassFolders
 from multiaxis.data.restoration import PairedFolders
@@ -13,11 +15,12 @@ from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import MaximConfig
 from multiaxis.models.maxvit import MaxViTConfig
 from multiaxis.recipes import RECIPES, get_recipe
+from multiaxis.recipes.cost import GMACS
 from multiaxis.recipes.describe import fields_of
 from multiaxis.recipes.override import override
 from multiaxis.recipes.recipe import Recipe
 from multiaxis.train.dry import dry_run
-from multiaxis.zoo import variants
+from multiaxis.zoo import create_model, variants
 from small_recipe import SMALL_VIT, TINY
 
 
@@ -103,6 +106,23 @@ def test_settings() -> None:
     assert recipe.model.weights == "derain"
     assert len(recipe.data.degrade) == 2
     assert recipe.data.shrink == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("name", "side"), [("maxim_s2", 256), ("maxvit_tiny", 384)])
+def test_costs_are_those_of_the_models(name: str, side: int) -> None:
+    with torch.device("meta"):
+        model = create_model(name, **({"image_size": side} if "maxvit" in name else {})).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.empty(1, 3, side, side, device="meta"))
+    assert math.isclose(counter.get_total_flops() / 2e9, GMACS[name][side], abs_tol=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_opens_with_command_cost_and_expectation(name: str) -> None:
+    about = get_recipe(name).about
+    assert f"multiaxis train {name}" in about
+    assert "Cost: " in about
+    assert "Expect: " in about
 
 
 def test_what_a_recipe_is_scored_on_can_be_set() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multiaxis.data.restoration import PairedFolders
+from multiaxis.recipes.cost import say_cost
 from multiaxis.recipes.recipe import ModelChoice, Optim, Recipe, RestorationLoss, Run
 
 ABOUT = """{what} on {data}, as in the MAXIM paper.
@@ -12,23 +13,26 @@ torchrun --nproc-per-node 8 -m multiaxis train {name} ... on eight GPUs.
 
 Data: {layout}; both folders have the same file names.
 Fine-tune instead: --set model.weights={task} --set optim.lr=1e-5 --set run.steps=20000
+{cost}
 Expect: {expect} with the published weights. The paper names neither its batch nor its
-steps: both are ours, and nobody has run this recipe to its end yet. Cost: --dry-run."""
+steps: both are ours, and nobody has run this recipe to its end yet."""
 
 
 def _recipe(
     name: str, model: str, task: str, *, steps: int, crop: int = 256, **about: str
 ) -> Recipe:
+    run = Run(steps=steps, batch=4, ema=0.999, workers=8, recompute=True)
+    cost = say_cost(model, crop, run)
     return Recipe(
         name=name,
-        about=ABOUT.format(name=name, task=task, **about),
+        about=ABOUT.format(name=name, task=task, cost=cost, **about),
         model=ModelChoice(name=model),
         data=PairedFolders(
             inputs=f"data/{name}/input", targets=f"data/{name}/target", crop=crop, mixup=0.5
         ),
         loss=RestorationLoss(frequency=0.1, epsilon=1e-3),
         optim=Optim(kind="adam", lr=2e-4, final_lr=1e-7, schedule="cosine"),
-        run=Run(steps=steps, batch=4, ema=0.999, workers=8, recompute=True),
+        run=run,
     )
 
 

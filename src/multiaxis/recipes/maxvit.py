@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multiaxis.data.classes import ClassFolders
+from multiaxis.recipes.cost import say_cost
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Optim, Recipe, Run
 
 IMAGES_1K, IMAGES_21K = 1_281_167, 12_741_203
@@ -21,7 +22,8 @@ ABOUT = """MaxViT-{size}: {what}.
 
 {launch} multiaxis train {name} --set data.folder=TRAIN --set valid.folder=VAL
 The paper's batch is {batch}: batch * accumulate * processes; here {processes} processes are meant.
-Expect: {expect}; published, not reproduced here. Cost: `--dry-run`."""
+{cost}
+Expect: {expect}; published, not reproduced here."""
 
 
 def maxvit_recipes() -> list[Recipe]:
@@ -35,7 +37,7 @@ def maxvit_recipes() -> list[Recipe]:
 
 def _from_scratch(size: str) -> Recipe:
     name = f"maxvit-{size}-in1k"
-    steps = 300 * IMAGES_1K // 4096
+    run = Run(steps=300 * IMAGES_1K // 4096, batch=64, accumulate=2, precision="bf16", workers=12)
     return Recipe(
         name=name,
         about=ABOUT.format(
@@ -46,6 +48,7 @@ def _from_scratch(size: str) -> Recipe:
             batch=4096,
             processes=32,
             expect=f"top-1 {TOP1[size][224]} %",
+            cost=say_cost(f"maxvit_{size}", 224, run),
         ),
         model=ModelChoice(name=f"maxvit_{size}", config={"drop_path": DROP_PATH_1K[size]}),
         data=ClassFolders(folder="imagenet/train", layers=2, magnitude=15),
@@ -55,7 +58,7 @@ def _from_scratch(size: str) -> Recipe:
         optim=Optim(
             kind="adamw", lr=3e-3, final_lr=1e-5, warmup=10_000, weight_decay=0.05, clip=1.0
         ),
-        run=Run(steps=steps, batch=64, accumulate=2, precision="bf16", workers=12),
+        run=run,
     )
 
 
@@ -72,6 +75,7 @@ def _fine_tune(size: str, side: int) -> Recipe:
             batch=512,
             processes=8,
             expect=f"top-1 {TOP1[size][side]} %",
+            cost=say_cost(f"maxvit_{size}", side, _short(IMAGES_1K)),
         ),
         model=ModelChoice(
             name=f"maxvit_{size}",
@@ -89,6 +93,7 @@ def _fine_tune(size: str, side: int) -> Recipe:
 
 def _large_data(size: str) -> Recipe:
     name = f"maxvit-{size}-in21k"
+    run = Run(steps=90 * IMAGES_21K // 4096, batch=64, precision="bf16", workers=12)
     return Recipe(
         name=name,
         about=ABOUT.format(
@@ -99,6 +104,7 @@ def _large_data(size: str) -> Recipe:
             batch=4096,
             processes=64,
             expect="weights to fine-tune from",
+            cost=say_cost(f"maxvit_{size}", 224, run),
         ),
         model=ModelChoice(
             name=f"maxvit_{size}",
@@ -116,7 +122,7 @@ def _large_data(size: str) -> Recipe:
             weight_decay=0.01,
             clip=1.0,
         ),
-        run=Run(steps=90 * IMAGES_21K // 4096, batch=64, precision="bf16", workers=12),
+        run=run,
     )
 
 
@@ -132,6 +138,7 @@ def _large_to_small(size: str) -> Recipe:
             batch=512,
             processes=8,
             expect=f"top-1 {TOP1_21K[size]} %",
+            cost=say_cost(f"maxvit_{size}", 384, _short(IMAGES_1K)),
         ),
         model=ModelChoice(
             name=f"maxvit_{size}",
