@@ -138,3 +138,14 @@ def test_a_recipe_takes_shards_in_the_place_of_folders() -> None:
     assert (recipe.data.classes, recipe.data.layers) == (1000, 2)
     recipe = override(get_recipe("maxim-derain-rain13k"), ["data.urls=a.tar", "data.crop=64"])
     assert recipe.data == PairShards(urls="a.tar", crop=64)
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((20, 24), 40000, np.uint16)).save(file, "PNG")
+    write(
+        tmp_path / "a.tar",
+        {f"{k}.{e}": d for k in range(4) for e, d in (("png", file.getvalue()), ("cls", b"1"))},
+    )
+    (made,) = passes(about(str(tmp_path / "a.tar")).open(), 0, Share(2), first=0, end=1)
+    assert round(float((made.input.max() + 1) * 127.5)) == 156

@@ -10,6 +10,7 @@ from PIL import Image
 import small_recipe
 from multiaxis.data.augment import erase, mix_batch, rand_augment
 from multiaxis.data.classes import ClassFolders
+from multiaxis.data.crops import cut, trim
 from multiaxis.data.restoration import CleanPhotographs, PairedFolders, shrunk
 from multiaxis.data.source import NumberedSamples, collate
 from multiaxis.degrade import parse_chain
@@ -168,3 +169,22 @@ def test_mixing_weighs_labels_as_pixels(kind: str) -> None:
         assert torch.allclose(y.sum(dim=1), torch.ones(2))
     same = mix_batch(pictures, shares, mixup=0.0, cutmix=0.0, rng=np.random.default_rng(0))
     assert same[0] is pictures
+
+
+@pytest.mark.parametrize("margin", [0, 3, 30])
+def test_crops_lie_anywhere_with_whole_margins(margin: int) -> None:
+    rows, columns = np.mgrid[:20, :24]
+    picture = np.stack([rows, columns, rows], axis=-1).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(400):
+        (made,) = cut([picture], 16, rng, margin=margin)
+        assert made.shape == (16 + 2 * margin, 16 + 2 * margin, 3)
+        top, left = (int(k) for k in trim(made, 16)[0, 0, :2])
+        assert (trim(made, 16) == picture[top : top + 16, left : left + 16]).all()
+        whole = np.pad(picture, ((margin,) * 2, (margin,) * 2, (0, 0)), mode="symmetric")
+        wanted = whole[top : top + 16 + 2 * margin, left : left + 16 + 2 * margin]
+        assert (made == wanted).all()
+        seen.add((top, left))
+    assert {top for top, _ in seen} == set(range(5))
+    assert {left for _, left in seen} == set(range(9))

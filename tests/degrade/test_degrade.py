@@ -10,7 +10,7 @@ from multiaxis.degrade.blur import trajectory
 from multiaxis.degrade.kernels import convolve, disc, gaussian, line, rasterise, smooth_field
 from multiaxis.degrade.noise import GaussianNoise, SensorNoise
 from multiaxis.degrade.tone import Jpeg, LowLight
-from multiaxis.degrade.weather import Haze, Rain
+from multiaxis.degrade.weather import Drops, Haze, Rain
 from multiaxis.errors import ConfigError
 
 
@@ -141,3 +141,8 @@ def test_a_longer_link_shifts_no_other() -> None:
 def test_bad_words(words: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_chain(words)
+
+
+def test_no_drops_are_none() -> None:
+    x = np.random.default_rng(0).random((16, 16, 3), np.float32)
+    assert (Drops(count=0.0)(x, np.random.default_rng(1)) == x).all()

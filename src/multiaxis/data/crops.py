@@ -24,7 +24,7 @@ def cut(
         Pixels of a side.
     rng : Generator
     margin : int
-        Pixels more at each side, as far as the picture has them; see `trim`.
+        Pixels more at each side, mirrored where the picture has none; see `trim`.
 
     Raises
     ------
@@ -37,9 +37,18 @@ def cut(
             f"it has {width} x {height} pixels, less than the crop of {size}: leave it out, or "
             "train with smaller crops (--set data.crop=...)"
         )
-    wanted = (min(size + 2 * margin, height), min(size + 2 * margin, width))
-    top, left = (int(rng.integers(n - w + 1)) for n, w in zip((height, width), wanted, strict=True))
-    return [p[top : top + wanted[0], left : left + wanted[1]] for p in pictures]
+    rows, columns = (
+        _places(n, size, margin, int(rng.integers(n - size + 1))) for n in (height, width)
+    )
+    return [p[rows][:, columns] for p in pictures]
+
+
+def _places(length: int, size: int, margin: int, first: int) -> slice | NDArray[np.intp]:
+    start, end = first - margin, first + size + margin
+    if start >= 0 and end <= length:
+        return slice(start, end)
+    places = np.arange(start, end) % (2 * length)
+    return np.minimum(places, 2 * length - 1 - places)
 
 
 def trim(picture: NDArray[Any], size: int) -> NDArray[Any]:

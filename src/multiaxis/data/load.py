@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from multiaxis.data.shards import ShardBatches, Shards
 from multiaxis.data.source import NumberedSamples, Sample, Source, collate
-from multiaxis.errors import DataError
+from multiaxis.errors import MultiaxisError
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,6 @@ def _in_one_sentence() -> Generator[None]:
     """Take the traceback away that torch puts around an error from a worker."""
     try:
         yield
-    except DataError as error:
-        said = str(error).rpartition(f".{DataError.__name__}: ")[2].strip()
-        raise DataError(said) from error
+    except MultiaxisError as error:
+        kind = type(error)
+        raise kind(str(error).rpartition(f".{kind.__name__}: ")[2].strip()) from error

@@ -128,7 +128,7 @@ class CleanSource:
 
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
         size, chain = self.about.crop, self.about.degrade
-        margin = max((link.reach for link in chain), default=0)
+        margin = sum(link.reach for link in chain)
         photograph = self._photograph(index % len(self._pictures), rng)
         clean = turn(cut([photograph], size, rng, margin=margin), rng)[0]
         clean = clean.astype(np.float32) / np.float32(255)

@@ -276,7 +276,10 @@ def _picture(raw: Raw, prefix: str) -> NDArray[np.uint8]:
         raise DataError(f"{raw['__key__']} has no {prefix}{'/'.join(_PICTURES)}")
     try:
         with Image.open(io.BytesIO(raw[name])) as file:
-            return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+            upright = ImageOps.exif_transpose(file)
+            if upright.mode == "I;16":  # Pillow's own conversion clips
+                upright = Image.fromarray((np.asarray(upright) / 257 + 0.5).astype(np.uint8))
+            return np.asarray(upright.convert("RGB"))
     except UnidentifiedImageError as error:
         raise DataError(f"{raw['__key__']}.{name} is no picture") from error
     except Exception as error:

@@ -85,7 +85,8 @@ class Drops(Settings):
         height, width = x.shape[:2]
         mask, shown = np.zeros((height, width), np.float32), np.zeros_like(x)
         rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
-        for _ in range(max(1, round(number(self.count) * height * width / 1e6))):
+        count = number(self.count) * height * width / 1e6
+        for _ in range(max(1, round(count)) if count else 0):
             radius = number(self.radius) * rng.uniform(0.5, 1.5)
             row, column = rng.uniform(0, height), rng.uniform(0, width)
             away = np.hypot((rows - row) / rng.uniform(0.8, 1.4), columns - column) / radius
