@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +190,20 @@ def test_crops_lie_anywhere_with_whole_margins(margin: int) -> None:
         seen.add((top, left))
     assert {top for top, _ in seen} == set(range(5))
     assert {left for _, left in seen} == set(range(9))
+
+
+AFTER_READING = """
+import sys
+from multiaxis.data.load import Share, passes
+from multiaxis.data.restoration import CleanPhotographs
+
+source = CleanPhotographs(folder=sys.argv[1], degrade=(), crop=16).open()
+here, there = (list(passes(source, 0, Share(2, workers=w), first=0, end=3)) for w in (0, 1))
+assert all((a.input == b.input).all() for a, b in zip(here, there, strict=True))
+"""
+
+
+def test_workers_read_what_the_caller_has_read_before(tmp_path: Path) -> None:
+    # In a process of its own, so that a worker that hangs is ended with it.
+    folder = small_recipe.make_pictures(tmp_path / "photographs")
+    subprocess.run([sys.executable, "-c", AFTER_READING, str(folder)], check=True, timeout=60)

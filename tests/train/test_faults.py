@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import small_recipe
 from multiaxis.data.restoration import PairedFolders
-from multiaxis.errors import ConfigError, TrainingError
+from multiaxis.errors import ConfigError, DataError, TrainingError
 from multiaxis.recipes.override import override
 from multiaxis.recipes.recipe import Recipe
 from multiaxis.train import train
@@ -100,6 +100,15 @@ def test_held_out_classes_are_those_of_the_data(labelled: Recipe, tmp_path: Path
     small_recipe.make_pictures(tmp_path / "other" / "dog", 4, 32)
     with pytest.raises(ConfigError, match="different classes, such as cat"):
         train(override(labelled, [f"valid.folder={tmp_path / 'other'}"]), tmp_path / "run")
+
+
+def test_held_out_pictures_that_are_too_small_are_found_at_once(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    small_recipe.make_pictures(tmp_path / "small", 2, 8)
+    with pytest.raises(DataError, match="cannot be read"):
+        train(override(recipe, [f"valid.folder={tmp_path / 'small'}"]), tmp_path / "run")
+    assert not (tmp_path / "run" / "log.jsonl").exists()
 
 
 def test_unreadable_held_out_pictures_are_named(recipe: Recipe, tmp_path: Path) -> None:

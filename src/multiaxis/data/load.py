@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,11 @@ def passes(
         "num_workers": share.workers,
         "generator": torch.Generator(),
         "worker_init_fn": _leave_group,
+        # A forked worker waits for ever for libvips' threads where the caller has read a picture.
+        "multiprocessing_context": "spawn" if share.workers else None,
     }
+    # The recipe says how many workers; a smaller machine is slower, and needs no remark on it.
+    warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
     if isinstance(source, Shards):
         stream = ShardBatches(
             source,

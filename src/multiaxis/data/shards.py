@@ -214,8 +214,9 @@ class ShardBatches(IterableDataset[Sample]):
                 empty = 0 if found else empty + 1
                 if empty > min(_EMPTY_SHARDS, len(urls)):
                     raise DataError(
-                        f"{empty} shards in a row hold no samples, such as {urls[place]}: "
-                        + (complaints[-1] if complaints else "wanted are webdataset's tar files")
+                        f"{empty} shards in a row hold no samples, such as {urls[place]}; wanted "
+                        "are webdataset's tar files, and data.urls names them"
+                        + (f" ({complaints[-1]})" if complaints else "")
                     )
             turn += 1
 

@@ -257,12 +257,14 @@ def check_crops(model: nn.Module, recipe: Recipe) -> None:
 
 
 def open_held_out(recipe: Recipe, source: Source | Shards) -> NumberedSamples | None:
-    """Open what a recipe is scored on, where it names any.
+    """Open what a recipe is scored on, where it names any, and try a sample.
 
     Raises
     ------
     ConfigError
         If it is in shards, which cannot be had in any order, or has other classes than `source`.
+    DataError
+        If no sample can be made of it.
     """
     if recipe.valid is None:
         return None
@@ -276,7 +278,9 @@ def open_held_out(recipe: Recipe, source: Source | Shards) -> NumberedSamples | 
                 f"data and valid have different classes, such as {', '.join(differing[:3])}: give "
                 "both the same folders"
             )
-    return NumberedSamples(held_out, VALIDATION_SEED)
+    samples = NumberedSamples(held_out, VALIDATION_SEED)
+    _ = samples[0]  # hours before the first validation
+    return samples
 
 
 def make_objective(recipe: Recipe, source: object) -> Objective:
