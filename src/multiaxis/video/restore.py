@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.video.clip import Clip, decode, open_clip, probe
+from multiaxis.video.encoding import Encoding
 from multiaxis.video.join import join
-from multiaxis.video.segments import Encoding, Segments, Writer
+from multiaxis.video.segments import Segments, Writer
 from multiaxis.video.steady import Steady
 
 _GAP = 0.5  # seconds without frames at the end of a clip that are worth a remark
