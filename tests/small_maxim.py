@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.weights.convert.maxim import authors_name
+from multiaxis.models.maxim.names.authors import authors_name
 
 CONFIG = MaximConfig(
     features=4,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from multiaxis.models.maxvit import MaxViT, MaxViTConfig
-from multiaxis.weights.convert.maxvit_authors import from_authors
+from multiaxis.models.maxvit.names.authors import from_authors
 
 CONFIG = MaxViTConfig(
     stem_widths=(12, 16),

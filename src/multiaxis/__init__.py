@@ -13,10 +13,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from multiaxis.classification.classifier import Classifier
-    from multiaxis.models.maxvit import parameter_groups
+    from multiaxis.deploy.stream import streamed
+    from multiaxis.models.families import parameter_groups
     from multiaxis.restoration import Restorer, restore
     from multiaxis.score import psnr, ssim
-    from multiaxis.streaming import streamed
     from multiaxis.tasks.evaluate import evaluate
     from multiaxis.weights.index import list_checkpoints
     from multiaxis.weights.load import load_weights
@@ -30,11 +30,11 @@ _HOMES = {
     "list_checkpoints": "multiaxis.weights.index",
     "list_models": "multiaxis.zoo",
     "load_weights": "multiaxis.weights.load",
-    "parameter_groups": "multiaxis.models.maxvit",
+    "parameter_groups": "multiaxis.models.families",
     "psnr": "multiaxis.score",
     "restore": "multiaxis.restoration",
     "ssim": "multiaxis.score",
-    "streamed": "multiaxis.streaming",
+    "streamed": "multiaxis.deploy.stream",
 }
 
 __all__ = [

@@ -6,26 +6,36 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from multiaxis.errors import WeightsError, unknown
-from multiaxis.models.maxim import VARIANTS as MAXIM_VARIANTS
-from multiaxis.models.maxim import Maxim, MaximConfig
-from multiaxis.models.maxvit import VARIANTS as MAXVIT_VARIANTS
-from multiaxis.models.maxvit import MaxViT, MaxViTConfig
-from multiaxis.weights.contents import read_contents
-from multiaxis.weights.fit import maxim, maxvit
-from multiaxis.weights.index import find_checkpoint, list_checkpoints
-from multiaxis.weights.load import load_contents, load_model, recognise
-from multiaxis.weights.pull import pull
+from multiaxis.models.families import FAMILIES
 
-FAMILIES: dict[str, MaximConfig | MaxViTConfig] = {"maxim": MaximConfig(), "maxvit": MaxViTConfig()}
-"""The authors' defaults, under the family's name."""
+if TYPE_CHECKING:
+    from torch import nn
+
+    from multiaxis.models.maxim.network import Maxim
+    from multiaxis.models.maxvit.network import MaxViT
+
+MaximName = Literal["maxim", "maxim_s1", "maxim_s2", "maxim_s3", "maxim_m1", "maxim_m2", "maxim_m3"]
+MaxViTName = Literal[
+    "maxvit",
+    "maxvit_pico",
+    "maxvit_nano",
+    "maxvit_tiny",
+    "maxvit_small",
+    "maxvit_base",
+    "maxvit_large",
+    "maxvit_xlarge",
+    "maxvit_tiny_torchvision",
+]
 
 
-def variants() -> dict[str, MaximConfig | MaxViTConfig]:
+def variants() -> dict[str, Any]:
     """Give the configuration of each published variant."""
-    return {**MAXIM_VARIANTS, **MAXVIT_VARIANTS}
+    return {
+        name: config for family in FAMILIES.values() for name, config in family.variants.items()
+    }
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -39,9 +49,21 @@ def list_models(pattern: str = "*") -> list[str]:
     return fnmatch.filter(variants(), pattern)
 
 
+@overload
+def create_model(name: MaximName, *, weights: str | Path | None = None, **config: Any) -> Maxim: ...
+
+
+@overload
 def create_model(
-    name: str, *, weights: str | Path | None = None, **config: Any
-) -> Any:  # which class it is, the name decides
+    name: MaxViTName, *, weights: str | Path | None = None, **config: Any
+) -> MaxViT: ...
+
+
+@overload
+def create_model(name: str, *, weights: str | Path | None = None, **config: Any) -> Any: ...
+
+
+def create_model(name: str, *, weights: str | Path | None = None, **config: Any) -> Any:
     """Build a model, in evaluation mode on the CPU.
 
     Parameters
@@ -74,37 +96,36 @@ def create_model(
     >>> create_model("maxvit_pico", num_classes=7, image_size=96).config.windows
     ((3, 3), (3, 3))
     """
-    known = {**variants(), **FAMILIES}
-    if name not in known:
-        raise unknown("model", name, known)
-    start = known[name]
+    family = next((f for f in FAMILIES.values() if name == f.name or name in f.variants), None)
+    if family is None:
+        raise unknown("model", name, [*variants(), *FAMILIES])
+    start = family.variants.get(name, family.default)
     accepted = [field.name for field in fields(start)]
     for field in config:
         if field not in accepted:
             raise unknown("field of " + type(start).__name__, field, accepted)
     if weights is None:
-        return _build(start, config).eval()
-    contents = read_contents(_file_of(weights, fits=name if name not in FAMILIES else None))
-    origin = recognise(contents)
-    if isinstance(start, MaxViTConfig) and origin in maxvit.ORIGINS:
-        model = MaxViT(maxvit.adopt(start, maxvit.config_of(contents, origin), config))
-    elif name == "maxim" and origin in maxim.ORIGINS:
-        model = Maxim(replace(maxim.config_of(contents, origin), **config))
-    else:
-        model = _build(start, config)
+        return family.build(replace(start, **config)).eval()
+    from multiaxis.models.families import recognise
+    from multiaxis.weights.contents import read_contents
+    from multiaxis.weights.load import load_contents
+
+    contents = read_contents(_file_of(weights, fits=None if name == family.name else name))
+    found, origin = recognise(contents)
+    if found is family:
+        configured = family.find_config(contents, origin)
+        if name == family.name:
+            start = replace(configured, **config)
+        else:
+            start = family.adopt(start, configured, config)
+    model = family.build(start)
     load_contents(model, contents)
     return model.eval()
 
 
-def _build(start: MaximConfig | MaxViTConfig, config: dict[str, Any]) -> Maxim | MaxViT:
-    if isinstance(start, MaximConfig):
-        return Maxim(replace(start, **config))
-    return MaxViT(replace(start, **config))
-
-
 def open_model(
     weights: str | Path, *, config: Mapping[str, Any] | None = None, **pulling: Any
-) -> Maxim | MaxViT:
+) -> nn.Module:
     """Build whatever model a checkpoint is of, with its weights, in evaluation mode on the CPU.
 
     Parameters
@@ -123,11 +144,16 @@ def open_model(
     WeightsError
         If the weights cannot be had, or are of no known model.
     """
+    from multiaxis.weights.load import load_model
+
     return load_model(_file_of(weights, **pulling), **(config or {}))
 
 
 def _file_of(weights: str | Path, *, fits: str | None = None, **pulling: Any) -> Path:
     """Return the file of a checkpoint given by name or path."""
+    from multiaxis.weights.index import find_checkpoint, list_checkpoints
+    from multiaxis.weights.pull import pull
+
     path = Path(weights)
     names = {row.name for row in list_checkpoints()}  # first: a folder may be called "derain"
     looks_like_a_file = len(path.parts) > 1 or path.suffix or path.exists()

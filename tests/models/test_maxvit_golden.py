@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import small_maxvit
 from multiaxis import list_models
 from multiaxis.models.maxvit import VARIANTS, MaxViT
-from multiaxis.weights.convert.maxvit_authors import from_authors, our_name
+from multiaxis.models.maxvit.names.authors import from_authors, our_name
 
 CASES = {
     "base": {},

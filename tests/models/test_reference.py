@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from maxim_reference import maxim
 from multiaxis.models.maxim import Maxim, MaximConfig
-from multiaxis.weights.convert.maxim import from_authors
+from multiaxis.models.maxim.names.authors import from_authors
 from small_maxim import to_authors
 
 sizes = st.sampled_from([(1, 1), (1, 2), (2, 1), (2, 2), (4, 2)])

@@ -154,7 +154,7 @@ def test_bfloat16_is_near(weights: Path, restorer: Restorer) -> None:
 def test_what_does_not_fit_is_refused_before_it_starts(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = import_module("multiaxis.streaming.streamed")
+    module = import_module("multiaxis.models.maxim.streaming.streamed")
     monkeypatch.setattr(module, "free_device_memory", lambda _: 1_000_000)
     with pytest.raises(ImageError, match=r"takes about .* GB of memory, and 0\.0 GB are free"):
         restorer.restore(picture((640, 640, 3)))

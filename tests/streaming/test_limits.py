@@ -15,10 +15,10 @@ from multiaxis import streamed
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.memory import parse_bytes
 from multiaxis.models.maxim import Maxim
-from multiaxis.streaming.plan import maps_memory
-from multiaxis.streaming.workspace import Sizes, Workspace
+from multiaxis.models.maxim.streaming.plan import maps_memory
+from multiaxis.models.maxim.streaming.workspace import Sizes, Workspace
 
-module = import_module("multiaxis.streaming.streamed")
+module = import_module("multiaxis.models.maxim.streaming.streamed")
 
 
 def small() -> tuple[Maxim, torch.Tensor]:
@@ -53,7 +53,7 @@ def test_spilled_maps_give_the_same_picture(
     """With no room in memory at all, every map lies in a file, and none is left behind."""
     model, x = small()
     made: list[tuple[int, ...]] = []
-    workspace = import_module("multiaxis.streaming.workspace")
+    workspace = import_module("multiaxis.models.maxim.streaming.workspace")
     inner = workspace.file_backed
 
     def counted(folder: Path, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
@@ -92,8 +92,8 @@ def test_a_full_spill_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("multiaxis.streaming.spill._reserve", full)
-    spill = import_module("multiaxis.streaming.spill")
+    monkeypatch.setattr("multiaxis.models.maxim.streaming.spill._reserve", full)
+    spill = import_module("multiaxis.models.maxim.streaming.spill")
     with pytest.raises(ImageError, match="is full: "):
         spill.file_backed(tmp_path, (4, 4, 4), torch.float32)
     assert not list(tmp_path.iterdir())

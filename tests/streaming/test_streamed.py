@@ -15,9 +15,9 @@ from multiaxis import create_model, streamed
 from multiaxis.axis import block, grid
 from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.streaming import convolution, pieces
-from multiaxis.streaming.plan import live_units, peak_memory
-from multiaxis.streaming.workspace import Sizes, Workspace
+from multiaxis.models.maxim.streaming import convolution, pieces
+from multiaxis.models.maxim.streaming.plan import live_units, peak_memory
+from multiaxis.models.maxim.streaming.workspace import Sizes, Workspace
 
 
 def lively(**change: object) -> Maxim:
@@ -76,7 +76,7 @@ def test_any_size_and_piece_size(sizes: tuple[int, int], piece: int, band: int) 
     x = torch.rand(1, 3, sizes[0] * rows, sizes[1] * columns, dtype=torch.float64)
     with pytest.MonkeyPatch.context() as patch:
         sizes = Sizes(2**piece, 2**band)
-        module = import_module("multiaxis.streaming.streamed")
+        module = import_module("multiaxis.models.maxim.streaming.streamed")
         patch.setattr(module, "find_sizes", lambda _: sizes)
         assert differ(model, x) < 1e-12
 

@@ -159,7 +159,7 @@ ROOT = "StatefulPartitionedCall/jax2tf_apply_/Wrapper/backbone/"
 
 def test_tfjs_constants_get_the_authors_names(tmp_path: Path) -> None:
     """One constant of each kind that the graphs have."""
-    from multiaxis.weights.convert.maxim_tfjs import authors_arrays
+    from multiaxis.models.maxim.names.tfjs import authors_arrays
     from multiaxis.weights.read import read_tfjs
 
     values = np.arange(64, dtype="<f4")

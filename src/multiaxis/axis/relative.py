@@ -27,9 +27,16 @@ def _index(window: Window) -> NDArray[np.intp]:
     return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(offsets, -1, 0)), table_sizes(window)))
 
 
-@torch.compiler.assume_constant_result  # compilers need not read how it is made
 def _index_tensor(window: Window) -> Tensor:
-    return torch.from_numpy(_index(window))
+    if not torch.compiler.is_compiling():
+        return torch.from_numpy(_index(window))
+    # A compiler reads tensor operations, and makes a constant of them.
+    index = torch.zeros((), dtype=torch.int64)
+    for axis, (size, table) in enumerate(zip(window, table_sizes(window), strict=True)):
+        place = torch.arange(size).reshape([-1 if k == axis else 1 for k in range(len(window))])
+        place = place.expand(window).reshape(-1)
+        index = index * table + place[None, :] - place[:, None] + size - 1
+    return index
 
 
 def table_sizes(window: Sequence[int]) -> Window:

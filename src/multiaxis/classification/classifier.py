@@ -18,9 +18,9 @@ from multiaxis.classification.rules import Preprocessing, find_preprocessing
 from multiaxis.classification.stated import Stated, read_stated
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, WeightsError, unknown
-from multiaxis.models.maxvit import MaxViT
+from multiaxis.models.maxvit.config import find_variant
+from multiaxis.models.maxvit.network import MaxViT
 from multiaxis.progress import OnProgress
-from multiaxis.weights.fit.maxvit import name_of
 from multiaxis.weights.index import Checkpoint, list_checkpoints
 from multiaxis.zoo import open_model
 
@@ -210,7 +210,7 @@ def _check(wanted: str | None, model: nn.Module, weights: str | Path) -> MaxViT:
             f"the weights {weights} are of a {type(model).__name__}, which restores pictures: "
             "accepted are those of a MaxViT"
         )
-    found = name_of(model.config)
+    found = find_variant(model.config)
     if wanted not in (None, found):
         raise WeightsError(
             f"the weights {weights} are those of {found or 'no published variant'}, not of "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 from multiaxis.cli import console
 
 
@@ -13,14 +15,8 @@ def models(pattern: str = "*", /) -> None:
     pattern
         Shell pattern that names must match.
     """
-    from multiaxis.models.maxim import MaximConfig
-    from multiaxis.zoo import list_models, variants
+    from multiaxis.models.families import FAMILIES
 
-    for name in list_models(pattern):
-        config = variants()[name]
-        if isinstance(config, MaximConfig):
-            what = f"MAXIM, {config.num_stages} stages, {config.features} features"
-        else:
-            blocks, widths = ("-".join(map(str, n)) for n in (config.depths, config.widths))
-            what = f"MaxViT, {blocks} blocks of {widths} channels"
-        console.say(f"{name:24}  {what}")
+    for family in FAMILIES.values():
+        for name in fnmatch.filter(family.variants, pattern):
+            console.say(f"{name:24}  {family.describe(family.variants[name])}")

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from multiaxis.deploy.fold import fold
 from multiaxis.errors import ConfigError, ExportError, MissingExtraError
-from multiaxis.models.maxim import Maxim
-from multiaxis.models.maxvit import MaxViT
+from multiaxis.models.families import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -79,20 +78,18 @@ def export_onnx(
     _check_request(model, target, overwrite=overwrite)
     _check_extra("onnx", "onnxscript", *(["onnxruntime"] if check else []))
     folded = fold(model)
-    channels = cast(MaxViT | Maxim, model).config.in_channels
+    channels = cast(Any, model).config.in_channels
     x = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         folded(x[:1])  # refuses a size before the long work
-        output = "restored" if isinstance(model, Maxim) else "logits"
-        program = _export(folded, x, output)
+        program = _export(folded, x, family_of(model).output)
     with _written(target) as temporary:
         program.save(temporary)
         return _compare(folded, temporary, x) if check else None
 
 
 def _check_request(model: nn.Module, target: Path, *, overwrite: bool) -> None:
-    if not isinstance(model, MaxViT | Maxim):
-        raise ConfigError(f"cannot export a {type(model).__name__}: accepted are MaxViT and Maxim")
+    family_of(model, "export")
     size = sum(p.numel() * 4 for p in model.parameters())
     if size > _LARGEST:
         raise ConfigError(

@@ -1,1 +1,1 @@
-"""The networks. They know the axis room and nothing about files, weights or pictures."""
+"""The networks, and what each family knows about itself; nothing of files and pictures."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.streaming.streamed import OnFraction
+from multiaxis.models.maxim.streaming.streamed import OnFraction
 
 Frames = NDArray[np.float32]
 

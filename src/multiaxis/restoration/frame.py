@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from multiaxis.errors import ImageError, ShapeError
+from multiaxis.models.maxim.streaming.streamed import OnFraction
 from multiaxis.restoration.engine import Engine
 from multiaxis.restoration.ensemble import Frames, fraction_of
 from multiaxis.restoration.padding import reflect_padding
 from multiaxis.restoration.tiles import blend, cut
-from multiaxis.streaming.streamed import OnFraction
 
 
 def restore_frames(

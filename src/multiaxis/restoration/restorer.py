@@ -32,12 +32,12 @@ from multiaxis.images import (
     write_picture,
 )
 from multiaxis.models.maxim import Maxim
+from multiaxis.models.maxim.streaming.streamed import OnFraction, check_limits
 from multiaxis.progress import OnProgress
 from multiaxis.restoration.engine import Engine
 from multiaxis.restoration.ensemble import fraction_of, restore_eightfold
 from multiaxis.restoration.frame import Frames, restore_frames
 from multiaxis.restoration.tiles import check_tile
-from multiaxis.streaming.streamed import OnFraction, check_limits
 from multiaxis.weights.index import check_task, find_checkpoint
 from multiaxis.zoo import open_model
 

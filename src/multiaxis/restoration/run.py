@@ -21,6 +21,7 @@ from multiaxis.images import (
     read_picture,
     write_picture,
 )
+from multiaxis.models.maxim.streaming.streamed import OnFraction
 from multiaxis.restoration.address import Remote
 from multiaxis.restoration.jobs import Job, Result
 from multiaxis.restoration.ledger import Entry, add_entry, digest, digest_file
@@ -28,7 +29,6 @@ from multiaxis.restoration.output import Output
 from multiaxis.restoration.remote import publish
 from multiaxis.restoration.restorer import Restorer
 from multiaxis.restoration.scratch import Scratch
-from multiaxis.streaming.streamed import OnFraction
 
 _log = logging.getLogger(__name__)
 

@@ -9,18 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from multiaxis.models.maxvit import MaxViT, parameter_groups
+from multiaxis.models.families import family_of
 from multiaxis.recipes.recipe import Optim
 
 
 def make_optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
     """Make the optimiser of a recipe; groups remember their peak rate as ``peak_lr``."""
-    if isinstance(model, MaxViT):
-        groups = parameter_groups(
-            model, lr=optim.lr, weight_decay=optim.weight_decay, layer_decay=optim.layer_decay
-        )
-    else:
-        groups = _groups(model, optim)
+    groups = family_of(model).group_parameters(
+        model, lr=optim.lr, weight_decay=optim.weight_decay, layer_decay=optim.layer_decay
+    )
     for group in groups:
         group["peak_lr"] = group["lr"]
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -72,14 +69,3 @@ class Statistics:
         """Give them the remembered values."""
         for kept, live in zip(self._kept, self._live, strict=True):
             live.copy_(kept)
-
-
-def _groups(model: nn.Module, optim: Optim) -> list[dict[str, Any]]:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in trained if p.ndim > 1]
-    vectors = [p for p in trained if p.ndim < 2]
-    return [
-        {"params": members, "lr": optim.lr, "weight_decay": decay}
-        for members, decay in ((matrices, optim.weight_decay), (vectors, 0.0))
-        if members
-    ]

@@ -27,7 +27,7 @@ from multiaxis.data.shards import ClassShards, Shards
 from multiaxis.data.source import NumberedSamples, Sample, Source, collate
 from multiaxis.errors import ConfigError, TrainingError
 from multiaxis.models.maxim import Maxim
-from multiaxis.models.maxvit import MaxViT
+from multiaxis.models.maxvit.network import MaxViT
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
 from multiaxis.train.checkpoint import Position, check_recipe, newest, processes_of
 from multiaxis.train.objective import Classification, Objective, Restoration

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,18 +12,19 @@ from typing import Any
 from torch import nn
 
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.maxim import VARIANTS as MAXIM_VARIANTS
-from multiaxis.models.maxim import Maxim
-from multiaxis.models.maxvit import MaxViT
-from multiaxis.weights.contents import Contents, Loaded, read_contents
-from multiaxis.weights.convert.maxvit_timm import to_timm
-from multiaxis.weights.fit import maxim, maxvit
+from multiaxis.models.contents import Contents, Loaded
+from multiaxis.models.families import FAMILIES, AnyFamily, family_of, recognise
+from multiaxis.weights.contents import read_contents
 from multiaxis.weights.store import write_safetensors
 
 _log = logging.getLogger(__name__)
 
-NAMINGS = ("multiaxis", "timm")
-"""Under whose names `convert_weights` can write."""
+OURS = "multiaxis"
+
+
+def namings() -> tuple[str, ...]:
+    """List under whose names `convert_weights` can write."""
+    return (OURS, *sorted({name for family in FAMILIES.values() for name in family.foreign_names}))
 
 
 def load_weights(model: nn.Module, path: str | Path) -> Loaded:
@@ -47,6 +47,8 @@ def load_weights(model: nn.Module, path: str | Path) -> Loaded:
 
     Raises
     ------
+    ConfigError
+        If the model is of no family of ours.
     WeightsError
         If the file is unreadable, or is a checkpoint of another architecture: the first few
         mismatches are named. The model is unchanged then.
@@ -56,14 +58,11 @@ def load_weights(model: nn.Module, path: str | Path) -> Loaded:
     A MaxViT of other windows gets the bias tables stretched to them, as the authors do; one of
     another number of classes keeps its own logits. Both are logged, and told by the result.
     """
-    if not isinstance(model, Maxim | MaxViT):
-        raise WeightsError(
-            f"cannot load weights into a {type(model).__name__}: build the model with create_model"
-        )
+    family_of(model, "load weights into")
     return load_contents(model, read_contents(Path(path)))
 
 
-def load_model(path: str | Path, **config: Any) -> Maxim | MaxViT:
+def load_model(path: str | Path, **config: Any) -> nn.Module:
     """Build the model that a checkpoint is of, with its weights, for evaluation.
 
     Parameters
@@ -78,7 +77,7 @@ def load_model(path: str | Path, **config: Any) -> Maxim | MaxViT:
     WeightsError
         If the file is unreadable, or of no model that can be built.
     """
-    return _build(read_contents(Path(path)), config)
+    return _build(read_contents(Path(path)), config)[0]
 
 
 def convert_weights(
@@ -120,72 +119,41 @@ def convert_weights(
         If the file is unreadable, of another variant, or the target cannot be written.
     """
     source = Path(source)
-    if naming not in NAMINGS:
-        raise ConfigError(f"the naming is {naming!r}: accepted are {', '.join(NAMINGS)}")
+    if naming not in namings():
+        raise ConfigError(f"the naming is {naming!r}: accepted are {', '.join(namings())}")
     contents = read_contents(source)
-    loaded = _build(contents, config or {})
-    name = _variant(loaded)
+    loaded, family = _build(contents, config or {})
+    name = family.find_variant(loaded.config) or family.name
     if model is not None and model != name:
         raise WeightsError(f"{source} is {name}, not {model}: name the variant that it is, or none")
-    tensors = loaded.state_dict()
-    if naming == "timm":
-        if not isinstance(loaded, MaxViT) or loaded.config.flavour != "authors":
-            raise ConfigError(f"{source} is {name}: timm has only the authors' MaxViT")
-        tensors = to_timm(tensors)
+    if naming == OURS:
+        tensors = loaded.state_dict()
+    elif naming in family.foreign_names:
+        tensors = family.foreign_names[naming](loaded)
+    else:
+        raise ConfigError(f"{source} is {name}, which {naming} does not have: leave --naming out")
     kept = {**contents.metadata, **(metadata or {})}
     kept.update(model=name, config=json.dumps(asdict(loaded.config)))
     write_safetensors(Path(target), tensors, kept)
     return name
 
 
-def recognise(contents: Contents) -> str:
-    """Find out whose names a checkpoint has: a key of `maxim.ORIGINS` or `maxvit.ORIGINS`.
-
-    Raises
-    ------
-    WeightsError
-        If they are nobody's that is known.
-    """
-    for origin, mark in {**maxim.ORIGINS, **maxvit.ORIGINS}.items():
-        if any(re.search(mark, name) for name in contents.arrays):
-            return origin
-    shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
-    raise WeightsError(
-        f"{contents.path} is of no model that is known here; it begins with the parameters {shown}."
-        f" Accepted are {', '.join({**maxim.ORIGINS, **maxvit.ORIGINS})}"
-    )
-
-
-def load_contents(model: Maxim | MaxViT, contents: Contents, *, assign: bool = False) -> Loaded:
+def load_contents(model: nn.Module, contents: Contents, *, assign: bool = False) -> Loaded:
     """Load what `read_contents` gave; as `load_weights`."""
-    origin = recognise(contents)
-    origins = maxim.ORIGINS if isinstance(model, Maxim) else maxvit.ORIGINS
-    if origin not in origins:
-        kind = "MAXIM" if isinstance(model, Maxim) else "MaxViT"
+    family = family_of(model, "load weights into")
+    found, origin = recognise(contents)
+    if found is not family:
         raise WeightsError(
-            f"{contents.path} looks like {origin}, and the model is a {kind}: create the model "
-            "that the checkpoint was made for"
+            f"{contents.path} looks like {origin}, and the model is a {family.title}: create the "
+            "model that the checkpoint was made for"
         )
-    if isinstance(model, Maxim):
-        report = maxim.load(model, contents, origin, assign=assign)
-    else:
-        report = maxvit.load(model, contents, origin, assign=assign)
+    report = family.load(model, contents, origin, assign=assign)
     _log.info("loaded %s (%s, %s)", contents.path, contents.kind, origin)
     return report
 
 
-def _build(contents: Contents, config: Mapping[str, Any]) -> Maxim | MaxViT:
-    origin = recognise(contents)
-    if origin in maxvit.ORIGINS:
-        model = MaxViT(replace(maxvit.config_of(contents, origin), **config))
-    else:
-        model = Maxim(replace(maxim.config_of(contents, origin), **config))
+def _build(contents: Contents, config: Mapping[str, Any]) -> tuple[Any, AnyFamily]:
+    family, origin = recognise(contents)
+    model = family.build(replace(family.find_config(contents, origin), **config))
     load_contents(model, contents, assign=True)
-    return model.eval()
-
-
-def _variant(model: Maxim | MaxViT) -> str:
-    if isinstance(model, MaxViT):
-        return maxvit.name_of(model.config) or "maxvit"
-    known = (name for name, config in MAXIM_VARIANTS.items() if config == model.config)
-    return next(known, "maxim")
+    return model.eval(), family

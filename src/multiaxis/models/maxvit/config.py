@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Any
 
 from multiaxis.errors import ConfigError
 
@@ -248,3 +249,36 @@ VARIANTS: dict[str, MaxViTConfig] = {
     ),
     "maxvit_tiny_torchvision": replace(_TINY, flavour="torchvision"),
 }
+
+
+def adopt(start: MaxViTConfig, found: MaxViTConfig, config: Mapping[str, Any]) -> MaxViTConfig:
+    """Configure a variant for a checkpoint, as far as the user leaves it open.
+
+    Parameters
+    ----------
+    start : MaxViTConfig
+        The variant.
+    found : MaxViTConfig
+        Of the checkpoint: gives the number of classes, the image size and the windows that tables
+        are stored for.
+    config : mapping of str to value
+        Fields that the user sets.
+    """
+    given = {"num_classes": found.num_classes, **config}
+    if given.keys() & {"window_size", "grid_size", "scale_ratio"}:
+        return replace(start, **given)
+    adopted = replace(start, **{"image_size": found.image_size, **given})
+    (rows, columns), stored = adopted.windows[0], found.table_windows[0]
+    if rows == columns and found.table_windows == (stored, stored) and stored[0] == stored[1]:
+        # Tables stay as they are; what the windows need is stretched when it is used.
+        return replace(adopted, scale_ratio=f"{rows}/{stored[0]}")
+    return adopted
+
+
+def find_variant(config: MaxViTConfig) -> str | None:
+    """Name the variant that a configuration is of, whatever its head and windows."""
+    keys = ("stem_widths", "depths", "widths", "head_dim", "flavour")
+    for name, variant in VARIANTS.items():
+        if all(getattr(config, key) == getattr(variant, key) for key in keys):
+            return name
+    return None

@@ -30,15 +30,6 @@ def parameter_groups(
     -------
     list of dict
         With ``params``, ``lr`` and ``weight_decay``, as optimisers take them.
-
-    Examples
-    --------
-    >>> from multiaxis import create_model
-    >>> groups = parameter_groups(
-    ...     create_model("maxvit_pico"), lr=1e-3, weight_decay=0.05, layer_decay=0.8
-    ... )
-    >>> len(groups)
-    14
     """
     blocks = [block for stage in model.stages for block in stage]  # pyright: ignore[reportGeneralTypeIssues]
     layers: list[nn.Module] = [model.head, *reversed(blocks), model.stem]

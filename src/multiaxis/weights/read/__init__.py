@@ -1,12 +1,13 @@
 """Containers of checkpoints: bytes on disk to named arrays. No knowledge of models."""
 
 from multiaxis.weights.read.detect import Kind, detect
-from multiaxis.weights.read.npz import read_npz
+from multiaxis.weights.read.npz import FLAX_PARAMETERS, read_npz
 from multiaxis.weights.read.tensorflow import TensorFlowArrays, averaged, read_tensorflow
 from multiaxis.weights.read.tfjs import Graph, read_tfjs
 from multiaxis.weights.read.torch_file import read_torch
 
 __all__ = [
+    "FLAX_PARAMETERS",
     "Graph",
     "Kind",
     "TensorFlowArrays",

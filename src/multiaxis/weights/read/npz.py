@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from multiaxis.errors import WeightsError
 
+FLAX_PARAMETERS = "opt/target/"
+"""Where checkpoints of Flax keep the parameters; the rest is the optimiser's state."""
+
 
 def read_npz(path: Path, prefix: str = "") -> dict[str, NDArray[np.generic]]:
     """Read the arrays of an npz whose names begin with a prefix, and cut the prefix off.

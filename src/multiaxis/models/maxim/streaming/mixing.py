@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.axis import CrossGating, GatedMlp, GatingWeights, MultiAxisGatedMlp, TokenMixing
-from multiaxis.streaming.dense import Dense, Norm, after_norm, halves, precise
-from multiaxis.streaming.pieces import Size, gather, scatter, scatter_add, windows_view
-from multiaxis.streaming.workspace import Workspace
+from multiaxis.models.maxim.streaming.dense import Dense, Norm, after_norm, halves, precise
+from multiaxis.models.maxim.streaming.pieces import Size, gather, scatter, scatter_add, windows_view
+from multiaxis.models.maxim.streaming.workspace import Workspace
 
 
 class _Half:

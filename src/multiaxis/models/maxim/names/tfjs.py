@@ -6,17 +6,28 @@ dense kernels do not, and get it from the node that multiplies by them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import WeightsError
-from multiaxis.weights.read import Graph
 
 _ROOT = "StatefulPartitionedCall/jax2tf_apply_/Wrapper/backbone/"
 
 
-def authors_arrays(graph: Graph) -> dict[str, NDArray[np.generic]]:
+def authors_arrays(
+    arrays: Mapping[str, NDArray[np.generic]], nodes: Sequence[Mapping[str, Any]]
+) -> dict[str, NDArray[np.generic]]:
     """Rename and lay out the graph's parameters as in an authors' checkpoint.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Constants by the name of their node.
+    nodes : sequence of mapping
+        The graph's nodes: ``name``, ``op`` and ``input`` (names).
 
     Returns
     -------
@@ -31,11 +42,11 @@ def authors_arrays(graph: Graph) -> dict[str, NDArray[np.generic]]:
     """
     multiplied = {
         node["input"][1]: node["name"].removesuffix("/einsum/Einsum").removeprefix(_ROOT)
-        for node in graph.nodes
+        for node in nodes
         if node["op"] == "Einsum"
     }
     named: dict[str, NDArray[np.generic]] = {}
-    for name, array in graph.arrays.items():
+    for name, array in arrays.items():
         if array.dtype != np.float32 or array.size < 2:
             continue  # a constant of the graph, not a parameter
         module, _, tail = name.removeprefix(_ROOT).rpartition("/")

@@ -1,4 +1,4 @@
-"""Checkpoints of MaxViT: recognised, brought under our names, and into a model of any windows."""
+"""Checkpoints of MaxViT: their configuration, and how they are loaded, whatever the windows."""
 
 from __future__ import annotations
 
@@ -12,23 +12,16 @@ from torch import Tensor
 
 from multiaxis.axis import resize_table
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.maxvit import VARIANTS, MaxViT, MaxViTConfig
-from multiaxis.models.maxvit.config import STRIDE
-from multiaxis.weights.contents import Contents, Loaded, check_fit, shapes_of
-from multiaxis.weights.convert.maxvit_authors import from_authors
-from multiaxis.weights.convert.maxvit_timm import from_timm
-from multiaxis.weights.convert.maxvit_torchvision import from_torchvision
+from multiaxis.models.contents import Contents, Loaded, check_fit, shapes_of
+from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig, find_variant
+from multiaxis.models.maxvit.names import AUTHORS, OURS, TIMM
+from multiaxis.models.maxvit.names.authors import from_authors
+from multiaxis.models.maxvit.names.timm import from_timm, to_timm
+from multiaxis.models.maxvit.names.torchvision import from_torchvision
+from multiaxis.models.maxvit.network import MaxViT
 
 _log = logging.getLogger(__name__)
 
-OURS = "multiaxis' MaxViT"
-AUTHORS, TIMM, TORCHVISION = "the authors' MaxViT", "timm's MaxViT", "torchvision's MaxViT"
-ORIGINS = {
-    OURS: r"stages\.\d+\.\d+\.mbconv\.",
-    AUTHORS: r"(^|/)block_\d\d_\d\d/mbconv/",
-    TIMM: r"stages\.\d+\.blocks\.\d+\.(attn_block|attn_grid)\.",
-    TORCHVISION: r"blocks\.\d+\.layers\.\d+\.layers\.MBconv\.",
-}
 _COUNTER = "num_batches_tracked"  # PyTorch's own, of no use here and in no foreign file
 _TABLE = ".attention.bias.table"
 _HEAD = ("head.hidden.", "head.logits.")
@@ -45,7 +38,7 @@ def our_tensors(contents: Contents, origin: str) -> tuple[dict[str, Tensor], lis
     return from_timm(tensors) if origin == TIMM else from_torchvision(tensors)
 
 
-def config_of(contents: Contents, origin: str) -> MaxViTConfig:
+def find_config(contents: Contents, origin: str) -> MaxViTConfig:
     """Find the whole configuration from a checkpoint's shapes; windows from the bias tables.
 
     A checkpoint of ours states its configuration. Foreign ones do not tell the image size that they
@@ -68,37 +61,17 @@ def config_of(contents: Contents, origin: str) -> MaxViTConfig:
         ) from error
 
 
-def adopt(start: MaxViTConfig, found: MaxViTConfig, config: Mapping[str, Any]) -> MaxViTConfig:
-    """Configure a variant for a checkpoint, as far as the user leaves it open.
+def timm_tensors(model: MaxViT) -> dict[str, Tensor]:
+    """Give a model's tensors under timm's names, which its ``maxvit_*_tf_*`` load.
 
-    Parameters
-    ----------
-    start : MaxViTConfig
-        The variant.
-    found : MaxViTConfig
-        Of the checkpoint (`config_of`): gives the number of classes, the image size and the windows
-        that tables are stored for.
-    config : mapping of str to value
-        Fields that the user sets.
+    Raises
+    ------
+    ConfigError
+        If the model computes in torchvision's way.
     """
-    given = {"num_classes": found.num_classes, **config}
-    if given.keys() & {"window_size", "grid_size", "scale_ratio"}:
-        return replace(start, **given)
-    adopted = replace(start, **{"image_size": found.image_size, **given})
-    (rows, columns), stored = adopted.windows[0], found.table_windows[0]
-    if rows == columns and found.table_windows == (stored, stored) and stored[0] == stored[1]:
-        # Tables stay as they are; what the windows need is stretched when it is used.
-        return replace(adopted, scale_ratio=f"{rows}/{stored[0]}")
-    return adopted
-
-
-def name_of(config: MaxViTConfig) -> str | None:
-    """Name the variant that a configuration is of, whatever its head and windows."""
-    keys = ("stem_widths", "depths", "widths", "head_dim", "flavour")
-    for name, variant in VARIANTS.items():
-        if all(getattr(config, key) == getattr(variant, key) for key in keys):
-            return name
-    return None
+    if model.config.flavour != "authors":
+        raise ConfigError("the model is torchvision's MaxViT: timm has only the authors'")
+    return to_timm(model.state_dict())
 
 
 def load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
@@ -109,7 +82,7 @@ def load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False
     model : MaxViT
     contents : Contents
     origin : str
-        A key of `ORIGINS`.
+        A key of `names.ORIGINS`.
     assign : bool
         Whether the model takes the tensors as they are instead of copying them.
 
@@ -126,7 +99,7 @@ def load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False
             tensors.setdefault(name, value)
     resized = _resize_tables(tensors, state)
     fresh = _leave_head(tensors, state)
-    what = name_of(model.config) or f"a MaxViT of {model.config.depths} blocks"
+    what = find_variant(model.config) or f"a MaxViT of {model.config.depths} blocks"
     check_fit(what, contents.path, tensors, shapes_of(model), unexpected)
     model.load_state_dict(tensors, assign=assign)
     if resized:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.models.maxim.blocks import Rescale, Upsample
-from multiaxis.streaming.convolution import add_applied, add_resized, apply
-from multiaxis.streaming.dense import Dense, precise
-from multiaxis.streaming.workspace import Workspace
+from multiaxis.models.maxim.streaming.convolution import add_applied, add_resized, apply
+from multiaxis.models.maxim.streaming.dense import Dense, precise
+from multiaxis.models.maxim.streaming.workspace import Workspace
 
 
 def _double(bias: Tensor | None) -> Tensor | None:

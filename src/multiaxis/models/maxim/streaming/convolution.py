@@ -15,9 +15,9 @@ from multiaxis.models.maxim.blocks import (
     DenseAttention,
     SupervisedAttention,
 )
-from multiaxis.streaming.dense import Dense, Norm
-from multiaxis.streaming.pieces import size_of, with_halo
-from multiaxis.streaming.workspace import Workspace
+from multiaxis.models.maxim.streaming.dense import Dense, Norm
+from multiaxis.models.maxim.streaming.pieces import size_of, with_halo
+from multiaxis.models.maxim.streaming.workspace import Workspace
 
 
 class Convolution:

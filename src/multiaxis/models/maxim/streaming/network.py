@@ -25,7 +25,7 @@ from multiaxis.models.maxim.blocks import (
     Upsample,
 )
 from multiaxis.models.maxim.network import BridgeConvolution, FuseConvolution, Stage
-from multiaxis.streaming.convolution import (
+from multiaxis.models.maxim.streaming.convolution import (
     ConvAttended,
     Convolution,
     DenseAttended,
@@ -35,10 +35,10 @@ from multiaxis.streaming.convolution import (
     convolve,
     halve,
 )
-from multiaxis.streaming.dense import Dense, columns, precise
-from multiaxis.streaming.mixing import CrossGate, MixedMap
-from multiaxis.streaming.resampling import Doubled, Rescaled
-from multiaxis.streaming.workspace import Workspace
+from multiaxis.models.maxim.streaming.dense import Dense, columns, precise
+from multiaxis.models.maxim.streaming.mixing import CrossGate, MixedMap
+from multiaxis.models.maxim.streaming.resampling import Doubled, Rescaled
+from multiaxis.models.maxim.streaming.workspace import Workspace
 
 
 class _Groups:

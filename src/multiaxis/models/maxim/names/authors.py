@@ -10,10 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multiaxis.models.maxim import MaximConfig
-
-AUTHORS_PREFIX = "opt/target/"
-"""The evaluation code keeps this subtree of a checkpoint; the rest is optimiser state."""
+from multiaxis.models.maxim.config import MaximConfig
 
 # Applied in this order to the dotted path of a module of ours; numbers stand for \d+.
 _RULES: list[tuple[str, str]] = [
@@ -117,7 +114,7 @@ def from_authors(
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        Under the authors' names, without `AUTHORS_PREFIX`.
+        Under the authors' names.
     shapes : mapping of str to shape
         Our parameters.
     config : MaximConfig

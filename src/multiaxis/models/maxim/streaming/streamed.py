@@ -12,11 +12,11 @@ from torch import Tensor
 from multiaxis.devices import has_bfloat16
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes, process_memory
-from multiaxis.models.maxim import Maxim, MaximConfig
-from multiaxis.models.maxim.network import Stage, pyramid
-from multiaxis.streaming.network import StreamedStage
-from multiaxis.streaming.plan import maps_memory, peak_memory, pictures_memory
-from multiaxis.streaming.workspace import LEAST_PIECE, Sizes, Workspace, find_sizes
+from multiaxis.models.maxim.config import MaximConfig
+from multiaxis.models.maxim.network import Maxim, Stage, pyramid
+from multiaxis.models.maxim.streaming.network import StreamedStage
+from multiaxis.models.maxim.streaming.plan import maps_memory, peak_memory, pictures_memory
+from multiaxis.models.maxim.streaming.workspace import LEAST_PIECE, Sizes, Workspace, find_sizes
 
 OnFraction = Callable[[float], None]
 """Receives how much of a picture is done, from 0 to 1; must return quickly."""
@@ -26,7 +26,7 @@ class Streamed:
     """A second way to run a MAXIM: in pieces that fit the cache, with bounded memory.
 
     Equal to ``model(x)`` but for the order of float additions. It holds folded copies of the
-    weights; make a new one after they change. For the parameters see `streamed`.
+    weights; make a new one after they change. For the parameters see `multiaxis.streamed`.
 
     Attributes
     ----------
@@ -241,36 +241,13 @@ def streamed(
     *,
     spill: str | Path | None = None,
 ) -> Streamed:
-    """Give the streamed form of a MAXIM.
-
-    Parameters
-    ----------
-    model : Maxim
-        In any dtype, on any device.
-    memory : str or int, optional
-        The most that the process may hold, such as ``"4GB"`` (on a GPU: that a pass may take). By
-        default what is free. A picture that takes more is refused beforehand.
-    dtype : torch.dtype, optional
-        Of the maps between two steps; by default the parameters'. ``torch.bfloat16`` halves the
-        memory. Where the hardware multiplies it natively, pieces are computed in it too, with
-        weights cast once; elsewhere in float32. Norms, means and gates are in float32 either way.
-    spill : str or Path, optional
-        Folder for maps that do not fit into the memory: slower, but bounded by the disk.
+    """Give the streamed form of a MAXIM; for the parameters see `multiaxis.streamed`.
 
     Raises
     ------
     ConfigError
-        If the model is another, the amount none, or the folder not there or not for the device.
-
-    Examples
-    --------
-    >>> from multiaxis import create_model
-    >>> model = create_model("maxim", features=4, block_size_hr=(2, 2), grid_size_hr=(2, 2))
-    >>> streamed(model)(torch.rand(1, 3, 64, 64)).shape
-    torch.Size([1, 3, 64, 64])
+        If the amount is none, or the folder not there or not for the device.
     """
-    if not isinstance(model, Maxim):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"cannot stream a {type(model).__name__}: accepted is a Maxim")
     limit, folder = check_limits(memory, spill)
     device = next(model.parameters()).device
     if folder is not None and device.type != "cpu":

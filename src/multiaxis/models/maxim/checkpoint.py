@@ -1,4 +1,4 @@
-"""Checkpoints of MAXIM: recognised, and brought into a model."""
+"""Checkpoints of MAXIM: their configuration, and how they are loaded into a model."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.weights.contents import Contents, Loaded, check_fit, shapes_of
-from multiaxis.weights.convert.maxim import from_authors
+from multiaxis.models.contents import Contents, Loaded, check_fit, shapes_of
+from multiaxis.models.maxim.config import VARIANTS, MaximConfig
+from multiaxis.models.maxim.names import OURS, TFJS
+from multiaxis.models.maxim.names.authors import from_authors
+from multiaxis.models.maxim.names.tfjs import authors_arrays
+from multiaxis.models.maxim.network import Maxim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _log = logging.getLogger(__name__)
 
-OURS = "multiaxis' MAXIM"
-ORIGINS = {OURS: r"stages\.\d+\.input_convs\.", "the authors' MAXIM": r"stage_\d+_input_conv_"}
 
-
-def config_of(contents: Contents, origin: str) -> MaximConfig:
+def find_config(contents: Contents, origin: str) -> MaximConfig:
     """Read the configuration that a checkpoint of ours states; else find the published variant.
 
     Foreign checkpoints, and old ones of ours, show their number of stages and features only.
@@ -33,10 +33,10 @@ def config_of(contents: Contents, origin: str) -> MaximConfig:
     WeightsError
         If what is stated is no configuration, or no variant is like that.
     """
-    arrays = contents.arrays
     stated = contents.metadata.get("config")
     if stated is not None:
         return _config_from(contents, stated)
+    arrays = contents.arrays if origin == OURS else _authors_arrays(contents, origin)
     if origin == OURS:
         stages = {name.split(".")[1] for name in arrays if name.startswith("stages.")}
         first = arrays.get("stages.0.input_convs.0.bias")
@@ -74,7 +74,7 @@ def load(model: Maxim, contents: Contents, origin: str, *, assign: bool = False)
     model : Maxim
     contents : Contents
     origin : str
-        A key of `ORIGINS`.
+        A key of `names.ORIGINS`.
     assign : bool
         Whether the model takes the tensors as they are instead of copying them.
 
@@ -92,7 +92,7 @@ def load(model: Maxim, contents: Contents, origin: str, *, assign: bool = False)
     model.remove_heads(fitted.heads)
     model.load_state_dict(fitted.tensors, assign=assign)
     if model.missing_heads:
-        _log.warning(
+        _log.info(
             "%s lacks the output heads of the scales %s of the last stage; the restored picture "
             "does not need them, forward_stages does",
             contents.path,
@@ -117,13 +117,20 @@ def _fit(
     if origin == OURS:
         tensors = contents.tensors()
     else:
-        tensors, _, unexpected = from_authors(contents.arrays, shapes, config)  # pyright: ignore[reportArgumentType]
+        tensors, _, unexpected = from_authors(_authors_arrays(contents, origin), shapes, config)
     heads = [
         scale
         for scale in range(1, config.num_supervision_scales)
         if not _has(tensors, f"stages.{config.num_stages - 1}.heads.{scale}.", shapes)
     ]
     return _Fitted(tensors, heads, unexpected)
+
+
+def _authors_arrays(contents: Contents, origin: str) -> Mapping[str, Any]:
+    """Give the arrays under the authors' names, in Flax' layout."""
+    if origin == TFJS:
+        return authors_arrays(contents.arrays, contents.nodes)  # pyright: ignore[reportArgumentType]
+    return contents.arrays
 
 
 def _has(tensors: Mapping[str, Tensor], prefix: str, shapes: Mapping[str, object]) -> bool:

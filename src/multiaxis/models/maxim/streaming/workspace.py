@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from multiaxis.memory import level2_cache
-from multiaxis.streaming.pieces import Size, size_of, window_pieces
-from multiaxis.streaming.spill import file_backed
+from multiaxis.models.maxim.streaming.pieces import Size, size_of, window_pieces
+from multiaxis.models.maxim.streaming.spill import file_backed
 
 LEAST_PIECE = 1 << 20  # below 256 KiB the calls cost more than the work; flat from there to 2 MiB
 _LARGEST_PIECE = 16 << 20

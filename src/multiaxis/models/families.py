@@ -1,0 +1,110 @@
+"""The table of model families. No tensors here."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from multiaxis.errors import ConfigError, WeightsError
+from multiaxis.models.family import Family
+from multiaxis.models.maxim.family import MAXIM
+from multiaxis.models.maxvit.family import MAXVIT
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from multiaxis.models.contents import Contents
+
+AnyFamily = Family[Any, Any]
+
+FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (MAXIM, MAXVIT)}
+
+
+def family_of(model: object, verb: str = "use") -> AnyFamily:
+    """Find the family of a model by its configuration.
+
+    Parameters
+    ----------
+    model : Module
+    verb : str
+        What was to be done with it, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If it is of none.
+    """
+    config = getattr(model, "config", None)
+    for family in FAMILIES.values():
+        if type(config) is type(family.default):
+            return family
+    titles = " or a ".join(family.title for family in FAMILIES.values())
+    raise ConfigError(
+        f"cannot {verb} a {type(model).__name__}: accepted is a {titles}, built by create_model"
+    )
+
+
+def parameter_groups(
+    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Group the trainable parameters for a PyTorch optimiser.
+
+    Parameters
+    ----------
+    model : MaxViT or Maxim
+    lr : float
+        Learning rate; with `layer_decay` that of the head.
+    weight_decay : float
+        Of everything but biases, norms and bias tables.
+    layer_decay : float
+        MaxViT: factor on the learning rate for each layer further from the head. Layers are the
+        head, each block, and the stem.
+
+    Returns
+    -------
+    list of dict
+        With ``params``, ``lr`` and ``weight_decay``, as optimisers take them.
+
+    Raises
+    ------
+    ConfigError
+        If the model is of no family of ours, or its layers have no order to decay along.
+
+    Examples
+    --------
+    >>> from multiaxis import create_model
+    >>> groups = parameter_groups(
+    ...     create_model("maxvit_pico"), lr=1e-3, weight_decay=0.05, layer_decay=0.8
+    ... )
+    >>> len(groups)
+    14
+    """
+    group = family_of(model, "group the parameters of").group_parameters
+    return group(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+
+
+def recognise(contents: Contents) -> tuple[AnyFamily, str]:
+    """Find out which family a checkpoint is of, and whose names it has.
+
+    Returns
+    -------
+    family : Family
+    origin : str
+        A key of `family.origins`.
+
+    Raises
+    ------
+    WeightsError
+        If the names are nobody's that is known.
+    """
+    for family in FAMILIES.values():
+        for origin, mark in family.origins.items():
+            pattern = re.compile(mark)
+            if any(pattern.search(name) for name in contents.arrays):
+                return family, origin
+    shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
+    accepted = ", ".join(origin for family in FAMILIES.values() for origin in family.origins)
+    raise WeightsError(
+        f"{contents.path} is of no model that is known here; it begins with the parameters {shown}."
+        f" Accepted are {accepted}"
+    )

@@ -1,0 +1,77 @@
+"""What a model family knows about itself: one record, which other rooms ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from multiaxis.models.contents import Contents, Loaded
+
+Config = TypeVar("Config")
+Model = TypeVar("Model", bound="nn.Module")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Generic[Config, Model]):
+    """A family of models.
+
+    A record and its variants load without torch: what needs tensors imports it when it is called.
+
+    Attributes
+    ----------
+    name : str
+        What `create_model` takes for a model of any configuration.
+    title : str
+        As papers write it.
+    default : Config
+        The authors' defaults. Its type tells the family of a model.
+    variants : mapping of str to Config
+        The published ones.
+    describe : callable
+        Says a configuration in a few words.
+    build : callable
+        Makes a model with random parameters.
+    origins : mapping of str to str
+        Whose names a checkpoint may have; a pattern of a name that only those have.
+    find_config : callable
+        Gives the configuration of a checkpoint of an origin.
+    adopt : callable
+        Takes a variant, a checkpoint's configuration and the fields that a user sets; gives the
+        configuration of the model that the checkpoint is to be loaded into.
+    load : callable
+        ``load(model, contents, origin, *, assign)`` loads a checkpoint into a model, or leaves the
+        model as it was.
+    find_variant : callable
+        Names the variant that a configuration is of, or gives None.
+    foreign_names : mapping of str to callable
+        Namings under which a model's tensors can be written, beside ours.
+    group_parameters : callable
+        ``group_parameters(model, *, lr, weight_decay, layer_decay)``, for an optimiser.
+    fold : callable
+        Folds a copy's norms into the layers beside them, in place.
+    output : str
+        What a forward pass gives, such as ``"logits"``.
+    streamed : callable or None
+        Gives the form that runs in bounded memory, where there is one.
+    """
+
+    name: str
+    title: str
+    default: Config
+    variants: Mapping[str, Config]
+    describe: Callable[[Config], str]
+    build: Callable[[Config], Model]
+    origins: Mapping[str, str]
+    find_config: Callable[[Contents, str], Config]
+    adopt: Callable[[Config, Config, Mapping[str, Any]], Config]
+    load: Callable[..., Loaded]
+    find_variant: Callable[[Config], str | None]
+    foreign_names: Mapping[str, Callable[[Model], dict[str, Tensor]]]
+    group_parameters: Callable[..., list[dict[str, Any]]]
+    fold: Callable[[Model], None]
+    output: str
+    streamed: Callable[..., Any] | None = None

@@ -1,0 +1,85 @@
+"""What other rooms ask of MAXIM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from multiaxis.models.family import Family
+from multiaxis.models.maxim.config import VARIANTS, MaximConfig
+from multiaxis.models.maxim.names import ORIGINS
+
+if TYPE_CHECKING:
+    from multiaxis.models.contents import Contents, Loaded
+    from multiaxis.models.maxim.network import Maxim
+
+
+def _describe(config: MaximConfig) -> str:
+    return f"MAXIM, {config.num_stages} stages, {config.features} features"
+
+
+def _build(config: MaximConfig) -> Maxim:
+    from multiaxis.models.maxim.network import Maxim
+
+    return Maxim(config)
+
+
+def _find_config(contents: Contents, origin: str) -> MaximConfig:
+    from multiaxis.models.maxim.checkpoint import find_config
+
+    return find_config(contents, origin)
+
+
+def _adopt(start: MaximConfig, found: MaximConfig, given: Mapping[str, Any]) -> MaximConfig:
+    """Keep the variant: a checkpoint of another does not fit."""
+    del found
+    return replace(start, **given)
+
+
+def _load(model: Maxim, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
+    from multiaxis.models.maxim.checkpoint import load
+
+    return load(model, contents, origin, assign=assign)
+
+
+def _find_variant(config: MaximConfig) -> str | None:
+    return next((name for name, variant in VARIANTS.items() if variant == config), None)
+
+
+def _group_parameters(
+    model: Maxim, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    from multiaxis.models.groups import group_parameters
+
+    return group_parameters(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+
+
+def _fold(model: Maxim) -> None:
+    """Leave it: there is no batch norm."""
+
+
+def _streamed(model: Maxim, **options: Any) -> Any:
+    from multiaxis.models.maxim.streaming import streamed
+
+    return streamed(model, **options)
+
+
+MAXIM = Family(
+    name="maxim",
+    title="MAXIM",
+    default=MaximConfig(),
+    variants=VARIANTS,
+    describe=_describe,
+    build=_build,
+    origins=ORIGINS,
+    find_config=_find_config,
+    adopt=_adopt,
+    load=_load,
+    find_variant=_find_variant,
+    foreign_names={},
+    group_parameters=_group_parameters,
+    fold=_fold,
+    output="restored",
+    streamed=_streamed,
+)

@@ -1,0 +1,12 @@
+"""Whose names MAXIM's parameters may have in a checkpoint, and how they are told."""
+
+OURS = "multiaxis' MAXIM"
+AUTHORS = "the authors' MAXIM"
+TFJS = "the authors' MAXIM in TensorFlow.js"
+
+ORIGINS = {
+    OURS: r"^stages\.\d+\.input_convs\.",
+    AUTHORS: r"^stage_\d+_input_conv_",
+    TFJS: r"/jax2tf_apply_/Wrapper/backbone/stage_\d+_input_conv_",
+}
+"""A pattern of a name that only that origin has."""

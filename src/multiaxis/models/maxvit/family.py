@@ -1,0 +1,77 @@
+"""What other rooms ask of MaxViT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from multiaxis.models.family import Family
+from multiaxis.models.maxvit.config import VARIANTS, MaxViTConfig, adopt, find_variant
+from multiaxis.models.maxvit.names import ORIGINS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from multiaxis.models.contents import Contents, Loaded
+    from multiaxis.models.maxvit.network import MaxViT
+
+
+def _describe(config: MaxViTConfig) -> str:
+    depths, widths = ("-".join(map(str, n)) for n in (config.depths, config.widths))
+    return f"MaxViT, {depths} blocks of {widths} channels"
+
+
+def _build(config: MaxViTConfig) -> MaxViT:
+    from multiaxis.models.maxvit.network import MaxViT
+
+    return MaxViT(config)
+
+
+def _find_config(contents: Contents, origin: str) -> MaxViTConfig:
+    from multiaxis.models.maxvit.checkpoint import find_config
+
+    return find_config(contents, origin)
+
+
+def _load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
+    from multiaxis.models.maxvit.checkpoint import load
+
+    return load(model, contents, origin, assign=assign)
+
+
+def _timm_tensors(model: MaxViT) -> dict[str, Tensor]:
+    from multiaxis.models.maxvit.checkpoint import timm_tensors
+
+    return timm_tensors(model)
+
+
+def _group_parameters(
+    model: MaxViT, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    from multiaxis.models.maxvit.groups import parameter_groups
+
+    return parameter_groups(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+
+
+def _fold(model: MaxViT) -> None:
+    from multiaxis.models.maxvit.folding import fold_norms
+
+    fold_norms(model)
+
+
+MAXVIT = Family(
+    name="maxvit",
+    title="MaxViT",
+    default=MaxViTConfig(),
+    variants=VARIANTS,
+    describe=_describe,
+    build=_build,
+    origins=ORIGINS,
+    find_config=_find_config,
+    adopt=adopt,
+    load=_load,
+    find_variant=find_variant,
+    foreign_names={"timm": _timm_tensors},
+    group_parameters=_group_parameters,
+    fold=_fold,
+    output="logits",
+)

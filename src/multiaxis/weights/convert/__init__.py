@@ -1,1 +1,0 @@
-"""Foreign names and layouts to ours, as tables."""
