@@ -39,5 +39,5 @@ def test_outputs_agree_and_what_cannot_be_folded_stays(
 
 
 def test_another_kind_of_model() -> None:
-    with pytest.raises(ConfigError, match="cannot fold a Linear: accepted are MaxViT and Maxim"):
+    with pytest.raises(ConfigError, match="cannot fold a Linear: accepted is a MAXIM or a MaxViT"):
         fold(torch.nn.Linear(1, 1))
