@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError
 from multiaxis.video.av import load
+from multiaxis.video.streams import film, locate
 
 _KNOWN = "mp4 mkv mov m4v webm avi ts mts m2ts mpg mpeg wmv flv 3gp"
 SUFFIXES = frozenset(f".{name}" for name in _KNOWN.split())
@@ -71,13 +72,12 @@ def open_clip(path: Path) -> Any:
     try:
         if not path.is_file():
             raise ImageError(f"cannot read {path}: there is no such file; check the path")
-        container = av.open(str(path))
+        container = av.open(locate(path))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ImageError(
             f"cannot read {path}: it is no clip that FFmpeg knows, or damaged ({_why(error)})"
         ) from error
-    # A stream of an unknown codec has no width at all.
-    if not getattr(next(iter(container.streams.video), None), "width", 0):
+    if film(container) is None:
         container.close()
         raise ImageError(f"cannot read {path}: it holds no video; pictures and clips are accepted")
     return container
@@ -96,7 +96,7 @@ def probe(path: Path) -> Clip:
 
 
 def _probe(container: Any, path: Path) -> Clip:
-    stream = container.streams.video[0]
+    stream = film(container)
     first = next(decode(container, path), None)
     if first is None:
         raise ImageError(f"cannot read {path}: it holds no frames")
@@ -119,7 +119,7 @@ def _probe(container: Any, path: Path) -> Clip:
 
 
 def decode(container: Any, path: Path) -> Generator[Any]:
-    """Yield the frames of the first video stream; damage is an error, not a shorter clip.
+    """Yield the frames of the film; damage is an error, not a shorter clip.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def decode(container: Any, path: Path) -> Generator[Any]:
         If a frame cannot be decoded; says about where.
     """
     av = load()
-    stream = container.streams.video[0]
+    stream = film(container)
     stream.thread_type = "AUTO"
     count = 0
     try:

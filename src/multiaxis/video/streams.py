@@ -1,0 +1,63 @@
+"""Which of a clip's streams is the film, and when the clip begins."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from multiaxis.video.av import load
+
+_PEEKED = 2000  # packets that are read to tell films from still pictures
+_MICROSECOND = Fraction(1, 1_000_000)
+
+
+def locate(path: Path) -> str:
+    """Name a file to FFmpeg, which would read ``a:b.mp4`` as a protocol and its address."""
+    return f"file:{path}"
+
+
+def film(container: Any) -> Any:
+    """Find the video stream that is restored; None where there is none.
+
+    Covers, thumbnails, still pictures and streams of unknown codecs are none. Of several films, the
+    one that is marked as the default counts, then the largest, then the first.
+    """
+    av = load()
+    picture = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    found = [
+        stream
+        for stream in container.streams.video
+        # A stream of an unknown codec has no width at all.
+        if getattr(stream, "width", 0) and not stream.disposition & picture
+    ]
+    if len(found) > 1:
+        moving = _moving(container.name, {stream.index for stream in found})
+        found = [stream for stream in found if stream.index in moving] or found
+    default = av.stream.Disposition.default
+    return max(found, key=lambda one: (one.disposition & default, _area(one)), default=None)
+
+
+def origin(container: Any) -> Fraction:
+    """Give the time at which a clip begins, in seconds: its earliest stream's, as players count."""
+    told = Fraction(container.start_time or 0, 1_000_000)
+    # FFmpeg rounds it: frames that come exactly then would be too early.
+    exact = (one.start_time * one.time_base for one in container.streams if one.start_time)
+    return min((time for time in exact if abs(time - told) < _MICROSECOND), default=told)
+
+
+def _area(stream: Any) -> int:
+    return stream.width * stream.height
+
+
+def _moving(name: str, indices: set[int]) -> set[int]:
+    """Tell which streams hold more than one packet; in a reader of its own, which reads ahead."""
+    seen, moving = set[int](), set[int]()
+    with load().open(name) as container:
+        for number, packet in enumerate(container.demux()):
+            index = packet.stream.index
+            if index in indices and packet.size:
+                (moving if index in seen else seen).add(index)
+            if number == _PEEKED or moving == indices:
+                break
+    return moving
