@@ -29,6 +29,9 @@ def test_files_and_functions_stay_short(path: Path) -> None:
         "import multiaxis.cli.app",
         "import multiaxis.images, multiaxis.score",
         "import multiaxis.weights.index as i; i.list_checkpoints()",
+        "from multiaxis import list_models; list_models()",
+        "from multiaxis.cli.app import app; app('models', result_action='return_value')",
+        "from multiaxis.cli.app import app; app('weights list', result_action='return_value')",
         "from multiaxis.cli.app import app; app('--help', result_action='return_value')",
         "from multiaxis.cli.app import app; app('restore --help', result_action='return_value')",
     ],
@@ -37,6 +40,15 @@ def test_torch_is_not_imported_before_it_is_needed(statement: str) -> None:
     code = f"{statement}\nimport sys; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode() or "torch was imported"
+
+
+def test_compilers_are_not_imported_to_build_a_model() -> None:
+    code = (
+        "import sys, multiaxis; multiaxis.create_model('maxvit_pico'); "
+        "multiaxis.create_model('maxim_s1'); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode() or "torch._dynamo was imported"
 
 
 def test_public_names_exist_and_are_typed() -> None:

@@ -62,6 +62,11 @@ app.command(
     "What was drawn is printed for each picture, in words that --with takes again.",
 )
 app.command("multiaxis.cli.models:models", name="models", help="List the models.")
+app.command(
+    "multiaxis.cli.info:info",
+    name="info",
+    help="Say what is installed and what this machine has: what a report of a fault needs.",
+)
 _weights = App(name="weights", help="List, fetch, check and convert checkpoints.")
 _weights.command(
     "multiaxis.cli.weights:list_weights", name="list", help="List the published checkpoints."
