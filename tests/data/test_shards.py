@@ -92,8 +92,8 @@ def test_what_is_damaged_is_named_and_left_out(shards: str, tmp_path: Path) -> N
     made = list(passes(about(shards).open(), 0, Share(4), first=0, end=12))
     complaints = " ".join(itertools.chain.from_iterable(s.complaints for s in made))
     assert "train-2.tar ends early" in complaints
-    assert "x.png is no picture" in complaints
-    assert "y: its class is ''" in complaints
+    assert "train-3.tar: cannot read x.png: it is not a picture" in complaints
+    assert "y has the class ''" in complaints
     assert all(s.input.shape[0] == 4 for s in made)
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from multiaxis.data.augment import erase, rand_augment
 from multiaxis.data.limits import check_limits
-from multiaxis.data.pictures import Pictures, find_pictures
+from multiaxis.data.pictures import Pictures, find_pictures, tell_others
 from multiaxis.errors import DataError
+from multiaxis.images import READABLE_SUFFIXES
 
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of Inception's crop, which the authors' code uses
 
@@ -21,6 +22,8 @@ AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of Inception's crop, which the aut
 @dataclass(frozen=True, kw_only=True)
 class ClassFolders:
     """A folder with a folder of pictures for each class; classes are in the order of their names.
+
+    Folders inside a class's folder belong to the class.
 
     Attributes
     ----------
@@ -67,11 +70,20 @@ class ClassFolders:
         root = Path(self.folder).expanduser()
         if not root.is_dir():
             raise DataError(f"{root} is no folder: name one with a folder for each class")
-        classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        try:
+            inside = sorted(p for p in root.iterdir() if not p.name.startswith("."))
+        except OSError as error:
+            raise DataError(f"cannot list {root}: {error.strerror}") from error
+        classes = [path for path in inside if path.is_dir()]
         if not classes:
             raise DataError(f"{root} holds no folders: wanted is one for each class")
-        items = [(path, k) for k, c in enumerate(classes) for path in find_pictures(c)]
-        return ClassSource(self, [c.name for c in classes], items)
+        found = [find_pictures(path) for path in classes]
+        items = [(path, k) for k, of_class in enumerate(found) for path in of_class.paths]
+        left_out = tell_others(*found)
+        stray = [p for p in inside if p.suffix.lower() in READABLE_SUFFIXES and not p.is_dir()]
+        if stray:
+            left_out += (f"{len(stray)} pictures beside the classes' folders, such as {stray[0]}",)
+        return ClassSource(self, [c.name for c in classes], items, left_out)
 
 
 class ClassSource:
@@ -83,9 +95,13 @@ class ClassSource:
     """
 
     def __init__(
-        self, about: ClassFolders, classes: list[str], items: list[tuple[Path, int]]
+        self,
+        about: ClassFolders,
+        classes: list[str],
+        items: list[tuple[Path, int]],
+        left_out: tuple[str, ...] = (),
     ) -> None:
-        self.about, self.classes = about, classes
+        self.about, self.classes, self.left_out = about, classes, left_out
         self._pictures = Pictures([path for path, _ in items], keep=about.keep)
         self._labels = [label for _, label in items]
 

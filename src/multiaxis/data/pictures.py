@@ -2,30 +2,92 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.errors import DataError, ImageError
-from multiaxis.images import grey_to_rgb, list_pictures, read_picture, seen_by_model
+from multiaxis.errors import DataError, ImageError, MultiaxisError, explain
+from multiaxis.images import grey_to_rgb, read_picture, seen_by_model, walk_pictures
+from multiaxis.images.formats import READABLE_NAMES
+
+_HALF = 0.5 / 255  # floats this far outside [0, 1] still round to black and white
 
 
-def find_pictures(folder: str | Path, *, recursive: bool = False) -> list[Path]:
-    """List the pictures of a folder.
+@dataclass(frozen=True)
+class Found:
+    """The pictures of a folder and of the folders inside it.
+
+    Attributes
+    ----------
+    folder : Path
+    paths : list of Path
+    others : list of Path
+        Files that are no pictures by their names.
+    """
+
+    folder: Path
+    paths: list[Path]
+    others: list[Path]
+
+    def by_name(self) -> dict[str, Path]:
+        """Map names to pictures: the way from the folder, without suffix.
+
+        Raises
+        ------
+        DataError
+            If two have one name, so that it would be chance which of them is meant.
+        """
+        named: dict[str, Path] = {}
+        for path in self.paths:
+            name = path.relative_to(self.folder).with_suffix("").as_posix()
+            if name in named:
+                raise DataError(
+                    f"{named[name]} and {path} differ only in their suffix, so which of them "
+                    "belongs to a pair is open: rename or remove one"
+                )
+            named[name] = path
+        return named
+
+
+def find_pictures(folder: str | Path, *, but: str | Path | None = None) -> Found:
+    """List the pictures of a folder and of the folders inside it.
+
+    Parameters
+    ----------
+    folder : str or Path
+    but : str or Path, optional
+        A folder that does not belong to it where it lies inside.
 
     Raises
     ------
     DataError
         If there are none, or no such folder.
     """
+    folder = Path(folder).expanduser()
     try:
-        found = list_pictures(Path(folder).expanduser(), recursive=recursive)
+        found = walk_pictures(folder, but=None if but is None else Path(but).expanduser())
     except ImageError as error:
         raise DataError(str(error)) from error
-    if not found:
-        raise DataError(f"{folder} holds no pictures: name a folder that does")
-    return found
+    paths, others = found.pictures, found.others
+    if not paths:
+        hint = f" but {len(others)} other files, such as {others[0].name}" if others else ""
+        raise DataError(
+            f"{folder} holds no pictures{hint}: name a folder that does ({READABLE_NAMES})"
+        )
+    return Found(folder, paths, others)
+
+
+def tell_others(*found: Found) -> tuple[str, ...]:
+    """Say how many files of folders are no pictures by their names, if there are any."""
+    others = [path for folder in found for path in folder.others]
+    if not others:
+        return ()
+    return (f"{len(others)} files that are no pictures by their names, such as {others[0]}",)
 
 
 class Pictures:
@@ -55,12 +117,52 @@ class Pictures:
         """
         if index in self._kept:
             return self._kept[index]
-        pixels = _read(self.paths[index])
+        pixels = read_levels(self.paths[index])
         if self.keep:
             self._kept[index] = pixels
         return pixels
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    levels = grey_to_rgb(seen_by_model(read_picture(path))) * np.float32(255)
-    return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
+@contextmanager
+def naming(name: str) -> Generator[None]:
+    """Put the name of an item before what is said about it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+
+
+def read_levels(path: Path, data: bytes | None = None) -> NDArray[np.uint8]:
+    """Read a picture as a network sees it when it restores: the one reader of all training data.
+
+    Parameters
+    ----------
+    path : Path
+    data : bytes, optional
+        The whole file, where it comes out of a shard; `path` then only names it.
+
+    Returns
+    -------
+    array of uint8, shape (height, width, 3)
+        Upright sRGB, without colour that alpha hides.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read, whatever the reason, or holds values outside [0, 1].
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of conversions: sRGB is what we want
+            seen = seen_by_model(read_picture(path, data=data))
+    except MultiaxisError:
+        raise
+    except Exception as error:  # a file that surprises a decoder costs only itself
+        raise ImageError(f"cannot read {path}: {explain(error)}") from error
+    low, high = float(seen.min()), float(seen.max())
+    if not (low >= -_HALF and high <= 1 + _HALF):  # also where one of them is no number
+        found = f"{low:g} to {high:g}" if np.isfinite(low + high) else "infinite or no numbers"
+        raise ImageError(
+            f"cannot use {path}: its values are {found}, accepted are 0 to 1; scale it first"
+        )
+    return np.rint(np.clip(grey_to_rgb(seen) * np.float32(255), 0, 255)).astype(np.uint8)

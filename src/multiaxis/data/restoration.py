@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from multiaxis.data.crops import cut, mix, trim, turn
 from multiaxis.data.limits import check_limits
-from multiaxis.data.pictures import Pictures, find_pictures
+from multiaxis.data.pictures import Found, Pictures, find_pictures, naming, tell_others
 from multiaxis.degrade import Degradation, degrade
-from multiaxis.errors import ConfigError, DataError
+from multiaxis.errors import ConfigError, DataError, MultiaxisError
 from multiaxis.images import probe_picture
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
@@ -58,12 +59,15 @@ class CleanPhotographs:
 
     def open(self) -> CleanSource:
         """Find the photographs."""
-        return CleanSource(self, find_pictures(self.folder, recursive=True))
+        found = find_pictures(self.folder)
+        return CleanSource(self, found.paths, tell_others(found))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedFolders:
     """A folder of degraded pictures and one of their targets, with equal names.
+
+    Folders inside count, and belong to the names: ``inputs/a/0.jpg`` to ``targets/a/0.png``.
 
     Attributes
     ----------
@@ -91,24 +95,23 @@ class PairedFolders:
         Raises
         ------
         DataError
-            If a partner is missing, or has another size.
+            If a partner is missing or has another size, or two files differ only in their suffix.
         """
-        partners = match(find_pictures(self.inputs), find_pictures(self.targets))
-        for a, b in partners:
-            one, two = probe_picture(a), probe_picture(b)
-            if (one.width, one.height) != (two.width, two.height):
-                raise DataError(
-                    f"{a} has {one.width} x {one.height} pixels and its target {b} {two.width} x "
-                    f"{two.height}: crop them to the same frame, or leave the pair out"
-                )
-        return PairedSource(self, partners)
+        inputs = find_pictures(self.inputs, but=self.targets)
+        targets = find_pictures(self.targets, but=self.inputs)
+        partners = match(inputs, targets)
+        for pair in partners:
+            _check_sizes(*pair)
+        return PairedSource(self, partners, tell_others(inputs, targets))
 
 
 class CleanSource:
     """Opened `CleanPhotographs`: a `multiaxis.data.source.Source`."""
 
-    def __init__(self, about: CleanPhotographs, paths: list[Path]) -> None:
-        self.about = about
+    def __init__(
+        self, about: CleanPhotographs, paths: list[Path], left_out: tuple[str, ...] = ()
+    ) -> None:
+        self.about, self.left_out = about, left_out
         self._pictures = Pictures(paths, keep=about.keep)
         self._shrunk: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
@@ -123,14 +126,16 @@ class CleanSource:
         """Cut, turn and degrade a crop."""
         pair = self._pair(index, rng)
         if rng.random() < self.about.mixup:
-            pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
+            with suppress(MultiaxisError):  # of the other: it is named when its own turn comes
+                pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
         return pair
 
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
         size, chain = self.about.crop, self.about.degrade
         margin = sum(link.reach for link in chain)
         photograph = self._photograph(index % len(self._pictures), rng)
-        clean = turn(cut([photograph], size, rng, margin=margin), rng)[0]
+        with naming(self.name(index)):
+            clean = turn(cut([photograph], size, rng, margin=margin), rng)[0]
         clean = clean.astype(np.float32) / np.float32(255)
         degraded, _ = degrade(clean, chain, rng)
         return trim(degraded, size), trim(clean, size)
@@ -148,8 +153,13 @@ class CleanSource:
 class PairedSource:
     """Opened `PairedFolders`: a `multiaxis.data.source.Source`."""
 
-    def __init__(self, about: PairedFolders, partners: list[tuple[Path, Path]]) -> None:
-        self.about = about
+    def __init__(
+        self,
+        about: PairedFolders,
+        partners: list[tuple[Path, Path]],
+        left_out: tuple[str, ...] = (),
+    ) -> None:
+        self.about, self.left_out = about, left_out
         self._inputs = Pictures([a for a, _ in partners], keep=about.keep)
         self._targets = Pictures([b for _, b in partners], keep=about.keep)
 
@@ -164,12 +174,14 @@ class PairedSource:
         """Cut and turn a pair."""
         pair = self._pair(index, rng)
         if rng.random() < self.about.mixup:
-            pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
+            with suppress(MultiaxisError):  # of the other: it is named when its own turn comes
+                pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
         return pair
 
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
         whole = [self._inputs.read(index), self._targets.read(index)]
-        return cut_pair(whole, self.about.crop, rng)
+        with naming(self.name(index)):
+            return cut_pair(whole, self.about.crop, rng)
 
 
 def cut_pair(whole: list[NDArray[np.uint8]], size: int, rng: np.random.Generator) -> Pair:
@@ -178,25 +190,36 @@ def cut_pair(whole: list[NDArray[np.uint8]], size: int, rng: np.random.Generator
     return made.astype(np.float32) / np.float32(255), wanted.astype(np.float32) / np.float32(255)
 
 
-def match(inputs: list[Path], targets: list[Path]) -> list[tuple[Path, Path]]:
+def match(inputs: Found, targets: Found) -> list[tuple[Path, Path]]:
     """Pair files by their names without suffixes.
 
     Raises
     ------
     DataError
-        If any is without a partner.
+        If any is without a partner, or a name occurs twice in a folder.
     """
-    by_name = {path.stem: path for path in targets}
-    alone = [path for path in inputs if path.stem not in by_name]
-    unused = set(by_name) - {path.stem for path in inputs}
-    alone += [by_name[stem] for stem in sorted(unused)]
+    made, wanted = inputs.by_name(), targets.by_name()
+    alone = [made[name] for name in made if name not in wanted]
+    alone += [wanted[name] for name in wanted if name not in made]
     if alone:
         shown = ", ".join(map(str, alone[:3]))
         raise DataError(
             f"pictures without a partner: {len(alone)}, such as {shown}; give inputs and targets "
-            "the same names, or take these out"
+            "the same names, also in upper and lower case, or take these out"
         )
-    return [(path, by_name[path.stem]) for path in inputs]
+    return [(made[name], wanted[name]) for name in made]
+
+
+def _check_sizes(made: Path, wanted: Path) -> None:
+    try:
+        one, two = probe_picture(made), probe_picture(wanted)
+    except Exception:  # noqa: BLE001 (named when it is read: the training goes on without it)
+        return
+    if (one.width, one.height) != (two.width, two.height):
+        raise DataError(
+            f"{made} has {one.width} x {one.height} pixels and its target {wanted} {two.width} x "
+            f"{two.height}: crop them to the same frame, or leave the pair out"
+        )
 
 
 def shrunk(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

@@ -7,31 +7,33 @@ past the samples before it without decoding them.
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 
 from multiaxis.data.classes import ClassFolders, look
 from multiaxis.data.limits import check_limits
+from multiaxis.data.pictures import naming, read_levels
 from multiaxis.data.restoration import cut_pair
 from multiaxis.data.source import Sample, collate, to_sample
-from multiaxis.errors import DataError, MissingExtraError
+from multiaxis.errors import DataError, MissingExtraError, MultiaxisError
+from multiaxis.images import READABLE_SUFFIXES
 
 Raw = dict[str, Any]
+_DIGITS = 9  # of a class
 _EMPTY_SHARDS = 1000  # shards without a sample in a row before the data as a whole is given up
-_PICTURES = ("jpg", "jpeg", "png", "webp")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairShards:
-    """Tar files with ``NAME.input.png`` and ``NAME.target.png`` (or jpg, webp).
+    """Tar files with ``NAME.input.png`` and ``NAME.target.png``, or any other kind that is read.
 
     Attributes
     ----------
@@ -60,13 +62,17 @@ class PairShards:
         """Make a pair of arrays out of files."""
         pair = [_picture(raw, f"{kind}.") for kind in ("input", "target")]
         if pair[0].shape != pair[1].shape:
-            raise DataError(f"{raw['__key__']}: input and target have different sizes")
-        return cut_pair(pair, self.crop, rng)
+            (a, b, _), (c, d, _) = (picture.shape for picture in pair)
+            raise DataError(
+                f"{_key(raw)} has an input of {a} x {b} pixels and a target of {c} x {d}"
+            )
+        with naming(_key(raw)):
+            return cut_pair(pair, self.crop, rng)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassShards:
-    """Tar files with ``NAME.jpg`` (or png, webp) and ``NAME.cls``, the class's number in text.
+    """Tar files with ``NAME.jpg`` (or png, tif, ...) and ``NAME.cls``, the class's number in text.
 
     Attributes
     ----------
@@ -110,9 +116,9 @@ class ClassShards:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Make a picture and its class out of files."""
         text = raw.get("cls", b"").decode("ascii", "replace").strip()
-        if not text.isdigit() or int(text) >= self.classes:
+        if not text.isdigit() or len(text) > _DIGITS or int(text) >= self.classes:
             raise DataError(
-                f"{raw['__key__']}: its class is {text!r}, wanted is 0 to {self.classes - 1}"
+                f"{_key(raw)} has the class {text[:20]!r}: wanted is 0 to {self.classes - 1}"
             )
         picture = look(Image.fromarray(_picture(raw, "")), self.look, rng)
         return picture, np.asarray(int(text), np.int64)
@@ -272,16 +278,15 @@ def _expand(urls: str) -> list[str]:
 
 
 def _picture(raw: Raw, prefix: str) -> NDArray[np.uint8]:
-    name = next((prefix + kind for kind in _PICTURES if prefix + kind in raw), None)
-    if name is None:
-        raise DataError(f"{raw['__key__']} has no {prefix}{'/'.join(_PICTURES)}")
+    names = [n for n in raw if n.startswith(prefix) and f".{n[len(prefix) :]}" in READABLE_SUFFIXES]
+    if len(names) != 1:
+        found = f"several pictures ({', '.join(names)})" if names else "no picture"
+        raise DataError(f"{_key(raw)} has {found}: wanted is one, such as {prefix}jpg")
     try:
-        with Image.open(io.BytesIO(raw[name])) as file:
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode == "I;16":  # Pillow's own conversion clips
-                upright = Image.fromarray((np.asarray(upright) / 257 + 0.5).astype(np.uint8))
-            return np.asarray(upright.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise DataError(f"{raw['__key__']}.{name} is no picture") from error
-    except Exception as error:
-        raise DataError(f"{raw['__key__']}.{name} cannot be decoded: {error}") from error
+        return read_levels(Path(f"{raw['__key__']}.{names[0]}"), raw[names[0]])
+    except MultiaxisError as error:
+        raise DataError(f"{raw['__url__']}: {error}") from error
+
+
+def _key(raw: Raw) -> str:
+    return f"{raw['__url__']}: {raw['__key__']}"

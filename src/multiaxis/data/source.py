@@ -25,14 +25,24 @@ class Source(Protocol):
 
     `sample` gives two arrays: for restoration the input and its target, (height, width, 3) in
     [0, 1]; for classification a picture and its class, a whole number of shape ().
+
+    Attributes
+    ----------
+    left_out : tuple of str
+        What of the given folders is no item, in a sentence each.
     """
+
+    left_out: tuple[str, ...]
 
     def __len__(self) -> int:
         """Count the items."""
         ...
 
     def sample(self, index: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Make a sample of item `index`; whatever is random comes from `rng`."""
+        """Make a sample of item `index`; whatever is random comes from `rng`.
+
+        A `MultiaxisError` names the item, which cannot be used.
+        """
         ...
 
     def name(self, index: int) -> str:
@@ -82,8 +92,7 @@ class NumberedSamples(Dataset[Sample]):
             try:
                 made, wanted = self.source.sample(index, rng)
             except MultiaxisError as error:
-                name, text = self.source.name(index), str(error)
-                complaints.append(text if name in text else f"{name}: {text}")
+                complaints.append(str(error))
                 continue
             return to_sample(made, wanted, tuple(complaints))
         raise DataError(

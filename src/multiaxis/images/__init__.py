@@ -3,7 +3,7 @@
 from multiaxis.images.colour import as_file_has_it, seen_by_model
 from multiaxis.images.compare import side_by_side
 from multiaxis.images.convert import from_unit, grey_to_rgb, rgb_to_grey, to_unit
-from multiaxis.images.find import list_pictures
+from multiaxis.images.find import Contents, list_pictures, walk_pictures
 from multiaxis.images.formats import (
     FORMATS,
     READABLE_SUFFIXES,
@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_MEGAPIXELS",
     "FORMATS",
     "READABLE_SUFFIXES",
+    "Contents",
     "Format",
     "Metadata",
     "Picture",
@@ -39,6 +40,7 @@ __all__ = [
     "side_by_side",
     "to_pillow",
     "to_unit",
+    "walk_pictures",
     "write_picture",
     "written_suffix",
 ]

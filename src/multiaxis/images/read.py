@@ -79,7 +79,8 @@ def probe_picture(
     ImageError
         If `read_picture` would refuse the file for what its header says.
     """
-    kind, header = _open(Path(path), max_megapixels)
+    path = Path(path)
+    kind, header = _open(path, _read_bytes(path), max_megapixels)
     turned = _orientation(header) in (5, 6, 7, 8)
     bands = _bands(header)
     return Probe(
@@ -93,7 +94,10 @@ def probe_picture(
 
 
 def read_picture(
-    path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
+    path: str | os.PathLike[str],
+    *,
+    max_megapixels: float = DEFAULT_MEGAPIXELS,
+    data: bytes | None = None,
 ) -> Picture:
     """Read a picture, upright, with all of its depth.
 
@@ -103,6 +107,8 @@ def read_picture(
         PNG, JPEG, TIFF, WebP, AVIF or HEIC, told by content; camera raw, told by its suffix.
     max_megapixels : float
         Larger pictures are refused from their header, before any sample is decoded.
+    data : bytes, optional
+        The whole file, where it is at hand already; `path` then only names it.
 
     Returns
     -------
@@ -118,7 +124,7 @@ def read_picture(
         If HEIC or camera raw is to be read without its optional package.
     """
     path = Path(path)
-    kind, header = _open(path, max_megapixels)
+    kind, header = _open(path, _read_bytes(path) if data is None else data, max_megapixels)
     try:
         samples = upright(decode(header), _orientation(header))
     except CodecError as error:
@@ -133,8 +139,7 @@ def read_picture(
     )
 
 
-def _open(path: Path, max_megapixels: float) -> tuple[Format, Header]:
-    data = _read_bytes(path)
+def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Header]:
     kind = recognise(data)
     if data and path.suffix.lower() in RAW_SUFFIXES:
         kind = FORMATS[-1]  # its content may look like a TIFF: that is the preview

@@ -142,6 +142,8 @@ class _MadeUp:
 
 
 class _Noise:
+    left_out = ()
+
     def __init__(self, like: CleanPhotographs | PairedFolders | PairShards) -> None:
         self.side = like.crop
 

@@ -18,6 +18,7 @@ import torch
 from accelerate.utils import gather_object
 from torch import Tensor
 
+from multiaxis.data.shards import Shards
 from multiaxis.data.source import Sample
 from multiaxis.errors import TrainingError
 from multiaxis.train.session import Session
@@ -47,7 +48,8 @@ class Report:
     skipped, unreadable : int
         As in `Position`.
     complaints : tuple of str
-        Items that could not be read since the last report and had not been named before.
+        Items that could not be read since the last report and had not been named before; in the
+        first one also what of the data's folders is no item.
     """
 
     step: int
@@ -82,6 +84,9 @@ class Log:
         if session.accelerator.is_main_process:
             with _told(self._path):
                 _cut(self._path, session.position.step)
+        for source in (session.source, session.held_out and session.held_out.source):
+            if source is not None and not isinstance(source, Shards):
+                self.complain(source.left_out)
         if self._tracks:
             session.accelerator.init_trackers(session.recipe.name)
         return self
