@@ -64,6 +64,8 @@ def explain(error: Exception) -> str:
     """Say what went wrong: our own messages as they are, any other with its kind."""
     if isinstance(error, MultiaxisError):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it; close other programs, or do less at once"
     return f"unexpected {type(error).__name__}: {error}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -11,8 +10,15 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 import multiaxis
-from multiaxis.cli import console
-from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED, NO_WEIGHTS, OK, UNEXPECTED
+from multiaxis.cli import console, signals
+from multiaxis.cli.codes import (
+    BAD_INPUT,
+    INTERRUPTED,
+    NO_WEIGHTS,
+    OK,
+    SOME_FAILED,
+    UNEXPECTED,
+)
 from multiaxis.errors import MultiaxisError, WeightsUnavailableError, explain
 
 app = App(
@@ -20,7 +26,7 @@ app = App(
     version=multiaxis.__version__,
     help="Restore photographs with MAXIM and classify them with MaxViT, as published.\n\n"
     "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 70 unexpected "
-    "error, 130 interrupted.\n\n"
+    "error, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).\n\n"
     "With --debug anywhere in the command, errors show their tracebacks.",
     help_format="markdown",
 )
@@ -85,24 +91,31 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit. ``--debug`` anywhere shows the traceback of an error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = "--debug" in words
-    console.accept_any_name()
-    logging.getLogger("multiaxis").addHandler(logging.NullHandler())  # else warnings are printed
-    if is_debugging:
-        logging.basicConfig()
-        logging.getLogger("multiaxis").setLevel(logging.DEBUG)
-    sys.exit(_run([word for word in words if word != "--debug"], is_debugging=is_debugging))
+    words = [word for word in words if word != "--debug"]
+    with console.opened() as out, signals.heard() as signal:
+        logging.getLogger("multiaxis").addHandler(logging.NullHandler())  # else warnings are shown
+        if is_debugging:
+            logging.basicConfig()
+            logging.getLogger("multiaxis").setLevel(logging.DEBUG)
+        code = _run(words, is_debugging=is_debugging)
+        out.flush()
+        if out.failure:
+            console.complain(f"what was printed did not arrive: {out.failure.strerror}")
+            code = code or SOME_FAILED
+    if code == INTERRUPTED and arguments is None:  # else another program goes on behind it
+        signals.leave(signal.exit_code)
+    sys.exit(signal.exit_code if code == INTERRUPTED else code)
 
 
 def _run(words: list[str], *, is_debugging: bool) -> int:
     try:
         result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
-        console.complain("interrupted; what was finished is kept")
+        console.complain(
+            "interrupted: nothing is half-written, and files that were finished are kept; the same "
+            "command begins anew"
+        )
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe left; say nothing more, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except Exception as error:  # the last resort: users see no traceback
         if is_debugging:
             raise
@@ -111,6 +124,8 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
                 f"{explain(error)}. Run it again with --debug and report what it shows"
             )
             return UNEXPECTED
-        console.complain(str(error).strip())
+        text = str(error).strip()
+        lists = isinstance(error, CycloptsError | WeightsUnavailableError)
+        console.complain(*(text.splitlines() if lists else [text]))
         return NO_WEIGHTS if isinstance(error, WeightsUnavailableError) else BAD_INPUT
     return result if isinstance(result, int) else OK

@@ -103,7 +103,7 @@ def summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, qu
     ]
     done = len(results) - sum(result.error is not None for result in results)
     pixels = sum(result.pixels for result in results if result.error is None)
-    if len(failures) == len(results) == 1 and not plan.finished:
+    if failures and len(plan.jobs) + len(plan.refused) + len(plan.finished) == 1:
         raise ImageError(str(failures[0][1]))
     earlier = f", {len(plan.finished)} were finished earlier" if plan.finished else ""
     said = (

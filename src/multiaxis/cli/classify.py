@@ -73,7 +73,7 @@ def classify(
                 raise
             failures.append(str(error))
             continue
-        console.say(_line(path, predictions) if as_json else _table(path, predictions))
+        console.say(*([_line(path, predictions)] if as_json else _table(path, predictions)))
     for reason in failures:
         console.complain(reason)
     return 1 if failures else 0
@@ -95,6 +95,6 @@ def _line(path: Path, predictions: list[Prediction]) -> str:
     return json.dumps({"input": str(path), "predictions": [asdict(p) for p in predictions]})
 
 
-def _table(path: Path, predictions: list[Prediction]) -> str:
+def _table(path: Path, predictions: list[Prediction]) -> list[str]:
     rows = [f"  {100 * p.probability:5.1f} %  {p.label} ({p.index})" for p in predictions]
-    return "\n".join([str(path), *rows])
+    return [str(path), *rows]

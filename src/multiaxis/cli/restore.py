@@ -147,13 +147,16 @@ def restore(
     plan = _plan(pictures, output, suffix, options, files, digest)
     if files.dry_run:
         return max(code, batch.show_plan(plan))
+    about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if not plan.jobs and not plan.finished:
+        if files.report:
+            _report(files.report, plan, [], about)
         for _, reason in plan.refused:
             console.complain(reason)
         return BAD_INPUT
     _try_addresses(plan)
-    note = digest if files.resume or len(plan.jobs) > 1 or files.engine == "ray" else None
-    about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    is_batch = len(plan.jobs) + len(plan.refused) + len(plan.finished) > 1
+    note = digest if files.resume or is_batch or files.engine == "ray" else None
     return max(code, _run(plan, options, arguments, files, note, about, quiet=quiet))
 
 
@@ -203,16 +206,13 @@ def _run(
     *,
     quiet: bool,
 ) -> int:
-    from multiaxis.restoration.address import to_where
-    from multiaxis.restoration.report import write_report
-
     start = time.monotonic()
     results: list[Result] = []
 
     def report() -> None:
         if files.report:
             whole = {**about, "seconds": round(time.monotonic() - start, 3)}
-            write_report(to_where(files.report), plan, results, whole)
+            _report(files.report, plan, results, whole)
 
     how = "nothing"
     try:
@@ -225,6 +225,13 @@ def _run(
         return INTERRUPTED
     report()
     return batch.summarise(plan, results, time.monotonic() - start, how, quiet=quiet)
+
+
+def _report(name: str, plan: Plan, results: list[Result], about: dict[str, Any]) -> None:
+    from multiaxis.restoration.address import to_where
+    from multiaxis.restoration.report import write_report
+
+    write_report(to_where(name), plan, results, about)
 
 
 def _restore(

@@ -64,14 +64,14 @@ def train(
     if show:
         from multiaxis.recipes.describe import fields_of
 
-        console.say(chosen.about)
+        console.say(*chosen.about.splitlines())
         for name, value in fields_of(chosen):
             console.say(f"  {name} = {value}")
         return OK
     if dry_run:
         from multiaxis.train.dry import dry_run as rehearse
 
-        console.say(str(rehearse(chosen)))
+        console.say(*str(rehearse(chosen)).splitlines())
         return OK
     return _train(chosen.name, chosen, output, quiet=quiet)
 

@@ -13,7 +13,13 @@ from multiaxis.images.formats import (
 )
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.pillow import check_pillow, from_pillow, to_pillow
-from multiaxis.images.read import DEFAULT_MEGAPIXELS, Probe, probe_picture, read_picture
+from multiaxis.images.read import (
+    DEFAULT_MEGAPIXELS,
+    Probe,
+    probe_picture,
+    read_bytes,
+    read_picture,
+)
 from multiaxis.images.write import check_write, write_picture
 
 __all__ = [
@@ -34,6 +40,7 @@ __all__ = [
     "grey_to_rgb",
     "list_pictures",
     "probe_picture",
+    "read_bytes",
     "read_picture",
     "rgb_to_grey",
     "seen_by_model",

@@ -80,7 +80,7 @@ def probe_picture(
         If `read_picture` would refuse the file for what its header says.
     """
     path = Path(path)
-    kind, header = _open(path, _read_bytes(path), max_megapixels)
+    kind, header = _open(path, read_bytes(path), max_megapixels)
     turned = _orientation(header) in (5, 6, 7, 8)
     bands = _bands(header)
     return Probe(
@@ -124,7 +124,7 @@ def read_picture(
         If HEIC or camera raw is to be read without its optional package.
     """
     path = Path(path)
-    kind, header = _open(path, _read_bytes(path) if data is None else data, max_megapixels)
+    kind, header = _open(path, read_bytes(path) if data is None else data, max_megapixels)
     try:
         samples = upright(decode(header), _orientation(header))
     except CodecError as error:
@@ -163,8 +163,14 @@ def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Heade
     return kind, header
 
 
-def _read_bytes(path: Path) -> bytes:
-    """Read through the file system of Python, which knows every name on every system."""
+def read_bytes(path: Path) -> bytes:
+    """Read a file whole, through Python, which knows every name on every system.
+
+    Raises
+    ------
+    ImageError
+        If it is missing, no regular file, or may not be read.
+    """
     try:
         if path.is_dir():
             raise ImageError(f"cannot read {path}: it is a folder, a picture file is wanted")

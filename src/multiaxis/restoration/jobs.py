@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from multiaxis.errors import ConfigError, ImageError, MissingExtraError
+from multiaxis.errors import ConfigError, ImageError, MultiaxisError, explain
 from multiaxis.images import DEFAULT_MEGAPIXELS, check_holds, probe_picture
 from multiaxis.images.formats import format_of
 from multiaxis.restoration import remote
@@ -15,6 +16,8 @@ from multiaxis.restoration.address import Remote, Where, to_where
 from multiaxis.restoration.inputs import Inputs, find_inputs
 from multiaxis.restoration.look import Look, say_taken
 from multiaxis.restoration.output import Output
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -205,11 +208,20 @@ def _job(
             height=header.height,
             width=header.width,
         )
-    except (ImageError, MissingExtraError) as error:
-        return str(error)
+    except MultiaxisError as error:
+        return say_why(path, error)
     except OSError as error:  # a name that is too long, a folder that may not be entered
         return f"cannot write {target}: {error.strerror}; choose another with -o"
+    except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
+        _log.debug("%s cannot be planned", path, exc_info=True)
+        return say_why(path, error)
     return Job(path, target, header.width, header.height, replaces)
+
+
+def say_why(where: Where, error: Exception) -> str:
+    """Say what went wrong with a file, by its name."""
+    reason = explain(error)
+    return reason if str(where) in reason else f"{where}: {reason}"
 
 
 def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Where]) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from multiaxis.errors import ImageError
+from multiaxis.errors import ImageError, explain
 from multiaxis.restoration import remote
 from multiaxis.restoration.address import Remote, Where, is_read_only
 from multiaxis.restoration.ledger import Entry, find_state, read_entries
 
+_log = logging.getLogger(__name__)
 _AT_ONCE = 16  # files that are compared at once where some come through a network
 
 
@@ -91,6 +93,9 @@ def _state(settings: str, entries: list[Entry], source: Where, target: Where) ->
         return find_state(entries, source, target, settings)
     except ImageError as error:
         return error
+    except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
+        _log.debug("%s cannot be compared", source, exc_info=True)
+        return ImageError(f"{source}: {explain(error)}")
 
 
 def say_taken(target: Where) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from multiaxis.images.publish import publish, try_folder
 from multiaxis.restoration import remote
 from multiaxis.restoration.address import Remote, Where
 from multiaxis.restoration.jobs import Plan, Result
+
+# Controls, marks of direction and what stands for bytes that are no UTF-8, in a name.
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 COLUMNS = ("input", "output", "state", "width", "height", "seconds", "error", "lost", "remarks")
 
@@ -69,6 +73,8 @@ def write_report(
     rows = list_rows(plan, results)
     if path.suffix.lower() == ".json":
         text = json.dumps({**about, "pictures": rows}, indent=2, ensure_ascii=False) + "\n"
+        # Outside ASCII there are only names and messages: inside strings, where escapes may stand.
+        data = _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
     else:
         stream = io.StringIO()
         writer = csv.writer(stream)
@@ -76,8 +82,7 @@ def write_report(
         for row in rows:
             cells = {**row, "lost": " ".join(row["lost"]), "remarks": "; ".join(row["remarks"])}
             writer.writerow([cells[name] for name in COLUMNS])
-        text = stream.getvalue()
-    data = text.encode("utf-8", "surrogateescape")
+        data = stream.getvalue().encode("utf-8", "surrogateescape")
     try:
         if isinstance(path, Remote):
             remote.publish(data, path, overwrite=True)

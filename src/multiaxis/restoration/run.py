@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from multiaxis.errors import ImageError, explain
+from multiaxis.errors import ImageError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
     check_write,
+    read_bytes,
     read_picture,
     write_picture,
 )
 from multiaxis.models.maxim.streaming.streamed import OnFraction
 from multiaxis.restoration.address import Remote
-from multiaxis.restoration.jobs import Job, Result
-from multiaxis.restoration.ledger import Entry, add_entry, digest, digest_file
+from multiaxis.restoration.jobs import Job, Result, say_why
+from multiaxis.restoration.ledger import Entry, add_entry, digest
 from multiaxis.restoration.output import Output
 from multiaxis.restoration.remote import publish
 from multiaxis.restoration.restorer import Restorer
@@ -37,7 +38,7 @@ Value = TypeVar("Value")
 
 @dataclass
 class _Work:
-    """A job on its way; `error` stops it, and not the others."""
+    """A job on its way; `error` stops it, and not the others. `source` is the input's digest."""
 
     job: Job
     picture: Picture | None = None
@@ -129,11 +130,14 @@ class _Steps:
     def read(self, job: Job) -> _Work:
         work = _Work(job)
         with self._recorded(work), self.scratch.bring(job.input) as path:
-            picture = read_picture(path, max_megapixels=self.max_megapixels)
+            data = read_bytes(path)
+            if self.settings is not None:
+                # Under the input's name there may be something else by the time it is restored.
+                work.source = digest(data)
+            picture = read_picture(path, max_megapixels=self.max_megapixels, data=data)
+            del data
             work.size = picture.width, picture.height
             work.picture = self.options.trim(picture)
-            if self.settings is not None and isinstance(job.input, Remote):
-                work.source = digest_file(path)
             self._check(job, work.picture)
         return work
 
@@ -178,8 +182,8 @@ class _Steps:
 
     def _note(self, work: _Work, data: bytes) -> None:
         if self.settings is not None:
-            source, output = work.source or digest_file(work.job.input), work.job.output
-            add_entry(output.parent, Entry(output.name, source, self.settings, digest(data)))
+            output = work.job.output
+            add_entry(output.parent, Entry(output.name, work.source, self.settings, digest(data)))
 
     @contextmanager
     def _recorded(self, work: _Work) -> Generator[None]:
@@ -188,9 +192,7 @@ class _Steps:
             yield
         except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
             _log.debug("%s failed", work.job.input, exc_info=True)
-            error = self.scratch.translate(explain(failure))
-            named = str(work.job.input) in error
-            work.error = error if named else f"{work.job.input}: {error}"
+            work.error = self.scratch.translate(say_why(work.job.input, failure))
         work.seconds += time.monotonic() - start
         work.remarks += tuple(map(self.scratch.translate, self.remarks()))
 

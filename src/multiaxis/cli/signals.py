@@ -1,0 +1,76 @@
+"""Signals that ask a command to end: each becomes a KeyboardInterrupt, so that there is one end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+# SIGHUP: the terminal is gone. Windows does not have it.
+_NUMBERS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+_ECHO = 1.0  # seconds in which a second signal is the first one again, sent to the group as well
+
+
+@dataclass
+class Heard:
+    """The first signal that came.
+
+    Attributes
+    ----------
+    number : int
+        SIGINT until one comes.
+    """
+
+    number: int = signal.SIGINT
+    _since: float | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """As shells know it."""
+        return 128 + self.number
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        """Handle a signal: the first interrupts, and the user's second one ends at once."""
+        now = time.monotonic()
+        if self._since is None:
+            self.number, self._since = number, now
+            raise KeyboardInterrupt
+        if number == signal.SIGINT and now - self._since > _ECHO:
+            os._exit(self.exit_code)
+
+
+@contextmanager
+def heard() -> Generator[Heard]:
+    """Turn SIGINT, SIGTERM and SIGHUP into a KeyboardInterrupt of the main thread.
+
+    What is ignored stays ignored (nohup, jobs in the background), and what somebody else handles
+    stays theirs.
+    """
+    first = Heard()
+    mine = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
+    free = {number: held for number, held in before.items() if held in mine}
+    if threading.current_thread() is not threading.main_thread():
+        free.clear()  # signals are its business
+    for number in free:
+        signal.signal(number, first)
+    try:
+        yield first
+    finally:
+        for number, held in free.items():
+            signal.signal(number, held)
+
+
+def leave(code: int) -> NoReturn:
+    """Exit; at once where threads are still busy with what nobody waits for any more."""
+    rest = [thread for thread in threading.enumerate() if not thread.daemon]
+    if rest != [threading.main_thread()]:
+        os._exit(code)
+    sys.exit(code)
