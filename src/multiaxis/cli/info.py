@@ -35,7 +35,7 @@ def info(*, as_json: Annotated[Flag, Parameter(name="--json")] = False) -> None:
     """
     facts = _collect()
     if as_json:
-        console.say(json.dumps(facts, indent=2, ensure_ascii=False))
+        console.say(*json.dumps(facts, indent=2, ensure_ascii=False).splitlines())
         return
     for title, value in facts.items():
         rows = value if isinstance(value, dict) else {"": value}
