@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.images.convert import from_unit, to_unit
+from multiaxis.images.convert import check_unit, from_unit, to_unit
 from multiaxis.images.picture import Picture
+from multiaxis.images.profile import deciding_profile, grey_as_rgb, profile_space
 from multiaxis.images.vips import CodecError, from_srgb, to_srgb
 
 _LEVEL = 65535 / 255  # one of 8 bits, in 16
@@ -24,14 +26,22 @@ def seen_by_model(picture: Picture) -> NDArray[np.float32]:
 
     Returns
     -------
-    array of float32, shape (height, width, 1 or 3)
-        In sRGB where the picture has whole numbers in an RGB profile that differs from it;
-        otherwise the samples as they are, divided by their peak. What lies hidden under alpha 0
+    array of float32, shape (height, width, 1 or 3), in [0, 1]
+        In sRGB where the picture states a colour space that differs from it; otherwise, and where
+        it is HDR, the samples as they are, divided by their peak. What lies hidden under alpha 0
         is replaced by the colours around it, or it would bleed into what is visible.
+
+    Raises
+    ------
+    ImageError
+        If floats are no numbers, or lie outside [0, 1].
     """
     values = to_unit(picture.pixels)
-    if _is_converted(picture):
-        values = _as_srgb(picture)
+    if picture.depth == "float32":
+        check_unit(values)
+    way = _way(picture)
+    if way is not None:
+        values = way.to_srgb(values)
     if picture.alpha is not None and not picture.alpha.all():
         values = _fill(values, picture.alpha > 0)
     return values
@@ -54,15 +64,15 @@ def as_file_has_it(
     Returns
     -------
     Picture
-        In the profile of the source. There, the *change* is added to the source's own samples:
+        In the colour space of the source. There, the *change* is added to the source's own samples:
         colours that sRGB cannot hold survive where the network left them alone, and a network that
         changes nothing gives back every bit. Colour under alpha 0 is the source's.
     """
-    values = restored
-    if _is_converted(picture):
-        icc = picture.metadata.icc or b""
-        change = _from_srgb(restored, icc) - _from_srgb(_as_srgb(picture), icc)
-        values = to_unit(picture.pixels) + change
+    values, way = restored, _way(picture)
+    if way is not None:
+        values = to_unit(picture.pixels)
+        change = way.from_srgb(restored) - way.from_srgb(way.to_srgb(values))
+        values = values + change
     if picture.alpha is not None and not picture.alpha.all():
         hidden = picture.alpha[..., None] == 0
         values = np.where(hidden, to_unit(picture.pixels), values)
@@ -74,32 +84,86 @@ def as_file_has_it(
     return Picture(pixels, alpha, picture.metadata)
 
 
-def _is_converted(picture: Picture) -> bool:
-    icc = picture.metadata.icc
-    is_rgb = icc is not None and icc[16:20] == b"RGB " and picture.pixels.shape[2] == 3
-    return is_rgb and picture.depth != "float32" and _differs_from_srgb(icc or b"")
+def colour_remark(picture: Picture) -> str:
+    """Say what of a picture's colour space is not understood; empty as a rule."""
+    colour, icc = picture.metadata.colour, picture.metadata.icc
+    if colour is not None and colour.hdr:
+        return (
+            f"it is HDR ({colour.hdr}), and networks know SDR photographs only: look at the "
+            "result before you trust it"
+        )
+    if colour is not None and not colour.is_known:
+        primaries, transfer, _, full = colour.cicp or (0, 0, 0, 0)
+        return (
+            f"its colour space (primaries {primaries}, transfer {transfer}, range {full} of "
+            "H.273) is not known here: it is taken for sRGB"
+        )
+    decides = colour is None or colour.cicp is None
+    if icc and decides and not _is_usable(icc, picture.pixels.shape[2]):
+        kind = f"is for {profile_space(icc)} samples" if profile_space(icc) else "is damaged"
+        return f"its colour profile {kind} and cannot be used: it is taken for sRGB"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """From a colour space to sRGB and back."""
+
+    icc: bytes
+    curve: NDArray[np.float32] | None = None
+    """For grey: sRGB of 65536 equal steps."""
+
+    def to_srgb(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        samples = from_unit(values, np.uint16)
+        return to_unit(to_srgb(samples, self.icc)) if self.curve is None else self.curve[samples]
+
+    def from_srgb(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.curve is None:
+            return to_unit(from_srgb(from_unit(values, np.uint16), self.icc))
+        steps = np.linspace(0, 1, len(self.curve), dtype=np.float32)
+        return np.interp(values, self.curve, steps).astype(np.float32)
+
+
+def _way(picture: Picture) -> _Way | None:
+    """Find the way that a picture's colours take; None where they are sRGB or not understood."""
+    icc = deciding_profile(picture.metadata)
+    return _cached_way(icc, picture.pixels.shape[2]) if icc else None
 
 
 @lru_cache(maxsize=16)
-def _differs_from_srgb(icc: bytes) -> bool:
-    """Compare on a cube of colours; a profile that cannot be used is left alone."""
-    steps = np.linspace(0, 65535, 6).astype(np.uint16)
-    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+def _cached_way(icc: bytes, channels: int) -> _Way | None:
+    """Leave alone a profile that cannot be used, and one that hardly differs from sRGB."""
     try:
-        there = to_srgb(cube, icc).astype(np.int32)
-        from_srgb(cube, icc)
+        return _found_way(icc, channels)
+    except CodecError:
+        return None
+
+
+def _is_usable(icc: bytes, channels: int) -> bool:
+    try:
+        _found_way(icc, channels)
     except CodecError:
         return False
-    return float(np.abs(there - cube).mean()) > _LEVEL
+    return True
 
 
-def _as_srgb(picture: Picture) -> NDArray[np.float32]:
-    samples = from_unit(to_unit(picture.pixels), np.uint16)
-    return to_unit(to_srgb(samples, picture.metadata.icc or b""))
-
-
-def _from_srgb(values: NDArray[np.float32], icc: bytes) -> NDArray[np.float32]:
-    return to_unit(from_srgb(from_unit(values, np.uint16), icc))
+def _found_way(icc: bytes, channels: int) -> _Way | None:
+    usable = (grey_as_rgb(icc) or icc) if channels == 1 else icc
+    if profile_space(usable) != "RGB":
+        raise CodecError
+    if channels == 1:
+        ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+        curve = to_srgb(np.repeat(ramp, 3, axis=-1), usable)[..., 1].ravel().astype(np.int32)
+        if curve[-1] - curve[0] < _LEVEL:
+            raise CodecError
+        gap = np.abs(curve - ramp.ravel()).mean()
+        rising = to_unit(np.maximum.accumulate(curve).astype(np.uint16))
+        return _Way(usable, rising) if gap > _LEVEL else None
+    steps = np.linspace(0, 65535, 6).astype(np.uint16)
+    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    gap = np.abs(to_srgb(cube, usable).astype(np.int32) - cube).mean()
+    from_srgb(cube, usable)
+    return _Way(usable) if gap > _LEVEL else None
 
 
 def _fill(values: NDArray[np.float32], visible: NDArray[Any]) -> NDArray[np.float32]:

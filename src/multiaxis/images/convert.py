@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from multiaxis.errors import ShapeError
+from multiaxis.errors import ImageError, ShapeError
 
 _PEAKS = {"uint8": 255, "uint16": 65535}
+FLOAT_TOLERANCE = 1e-3
+"""How far floats may lie outside [0, 1]: rounding, not another scale."""
+
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -63,6 +66,52 @@ def from_unit(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         return clipped
     clipped *= np.float32(_peak(wanted))
     return np.rint(clipped, out=clipped).astype(wanted)
+
+
+def check_unit(values: NDArray[np.float32]) -> None:
+    """Refuse floats that are no numbers, or on another scale than [0, 1].
+
+    Raises
+    ------
+    ImageError
+        Says what was found.
+    """
+    check_range(float(values.min()), float(values.max()))  # NaN and infinities come through
+
+
+def check_range(low: float, high: float) -> None:
+    """Refuse a least and a largest value, as `check_unit` does."""
+    if not np.isfinite([low, high]).all():
+        raise ImageError("its floats hold NaN or infinite values: replace them first")
+    if low < -FLOAT_TOLERANCE or high > 1 + FLOAT_TOLERANCE:
+        raise ImageError(
+            f"its floats lie between {low:g} and {high:g}; accepted is the range 0 to 1, "
+            "0 as black and 1 as white, so scale or clip them first"
+        )
+
+
+def divide_alpha(samples: NDArray[Any]) -> NDArray[Any]:
+    """Undo a multiplication by alpha.
+
+    Parameters
+    ----------
+    samples : array, shape (height, width, 2 or 4)
+        uint8, uint16 or float32; the last channel is alpha.
+
+    Returns
+    -------
+    array, same shape and dtype
+        Whole numbers rounded and at most their peak; multiplied and rounded again they are what
+        they were. Under alpha 0 nothing is divided.
+    """
+    colour, alpha = samples[..., :-1], samples[..., -1:]
+    covered = np.where(alpha == 0, 1, alpha).astype(np.float64)
+    if samples.dtype == np.float32:
+        divided = np.where(alpha == 0, colour, colour / covered)
+    else:
+        peak = _peak(samples.dtype)
+        divided = np.where(alpha == 0, colour, np.minimum(np.rint(colour * (peak / covered)), peak))
+    return np.concatenate([divided.astype(samples.dtype), alpha], axis=-1)
 
 
 def grey_to_rgb(pixels: NDArray[Any]) -> NDArray[Any]:

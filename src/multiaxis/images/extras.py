@@ -40,6 +40,8 @@ class Stored:
     metadata : Metadata
     decode : callable
         Gives the samples, shape (height, width, bands).
+    bits : int
+        Bits of a sample where 16 hold fewer; 0 as a rule.
     """
 
     width: int
@@ -49,6 +51,7 @@ class Stored:
     pages: int
     metadata: Metadata
     decode: Callable[[], NDArray[Any]]
+    bits: int = 0
 
 
 def open_heic(data: bytes) -> Stored:
@@ -71,8 +74,8 @@ def open_heic(data: bytes) -> Stored:
         mode, info = file.mode, dict[str, Any](file.info)
     except Exception as error:
         raise ExtraCodecError from error
-    wide = mode.endswith(";16")
-    bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(mode.removesuffix(";16"), 0)
+    letters, _, wide = mode.partition(";")
+    bands = {"I": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(letters.upper(), 0)
     exif: bytes | None = info.get("exif") or None
 
     def decode() -> NDArray[Any]:
@@ -94,6 +97,7 @@ def open_heic(data: bytes) -> Stored:
             resolution=exif_resolution(exif) if exif else None,
         ),
         decode=decode,
+        bits=int(info.get("bit_depth") or 0),
     )
 
 

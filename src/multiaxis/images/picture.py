@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import ShapeError
+from multiaxis.images.space import Colour
 
 DEPTHS = ("uint8", "uint16", "float32")
 
@@ -27,6 +28,8 @@ class Metadata:
         XMP packet.
     iptc : bytes or None
         IPTC inside a Photoshop block, in the form JPEG files hold it.
+    colour : Colour or None
+        Colour space that the file states without a profile, or before it.
     resolution : tuple of float or None
         Horizontal and vertical pixels per millimetre.
     """
@@ -35,6 +38,7 @@ class Metadata:
     exif: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)
     iptc: bytes | None = field(default=None, repr=False)
+    colour: Colour | None = field(default=None, repr=False)
     resolution: tuple[float, float] | None = None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError
+from multiaxis.images.colour import colour_remark
 from multiaxis.images.formats import (
     FORMATS,
     RAW_SUFFIXES,
@@ -130,13 +131,14 @@ def read_picture(
     except CodecError as error:
         raise ImageError(_damaged(path, kind)) from error
     bands = _bands(header)
-    if header.note:
-        warnings.warn(f"{path}: {header.note}", RuntimeWarning, stacklevel=2)
-    return Picture(
+    picture = Picture(
         pixels=np.ascontiguousarray(samples[..., :bands]),
         alpha=_alpha(samples, bands),
         metadata=_upright_metadata(header),
     )
+    for note in filter(None, (header.note, colour_remark(picture))):
+        warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=2)
+    return picture
 
 
 def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Header]:

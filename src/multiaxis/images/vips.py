@@ -15,10 +15,14 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from multiaxis.images.convert import divide_alpha
 from multiaxis.images.exif import exif_resolution, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
 from multiaxis.images.lab import open_lab
 from multiaxis.images.picture import Metadata
+from multiaxis.images.profile import deciding_profile, trim_profile
+from multiaxis.images.space import png_chunks, read_heif_colour, read_png_colour
+from multiaxis.images.structure import Items, add_chunks, chunks, read_items
 from multiaxis.images.tiff import PHOTOSHOP, add_exif
 
 # libvips' own remarks on damaged files would reach stderr beside our one sentence.
@@ -33,6 +37,7 @@ _SPACES = {
     "uint16": ("grey16", "rgb16"),
     "float32": ("b-w", "scrgb"),
 }
+_ALWAYS_RGB = ("webp", "heif")
 _EXTRAS = {"heic": open_heic, "raw": open_raw}
 _LAB_NOTE = "its Lab colours were converted to sRGB"
 _MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
@@ -65,6 +70,10 @@ class Header:
         As stored; without the profile where colours are converted.
     note : str
         What a user should know of how the file is read; empty as a rule.
+    bits : int
+        Bits of a sample where 16 hold fewer; 0 as a rule.
+    premultiplied : bool
+        Whether the stored colour is multiplied by alpha; `decode` divides it out.
     """
 
     width: int
@@ -77,6 +86,8 @@ class Header:
     metadata: Metadata
     image: Any = field(repr=False)
     note: str = ""
+    bits: int = 0
+    premultiplied: bool = False
 
 
 def open_header(data: bytes, codec: str) -> Header:
@@ -94,6 +105,24 @@ def open_header(data: bytes, codec: str) -> Header:
     CodecError
         If the header is damaged.
     """
+    header = _opened(data, codec)
+    metadata = header.metadata
+    icc = trim_profile(metadata.icc) if metadata.icc else None
+    if codec == "png":
+        return replace(
+            header, metadata=replace(metadata, icc=icc, colour=read_png_colour(chunks(data)))
+        )
+    items = read_items(data) if codec in ("heif", "heic") else Items()
+    return replace(
+        header,
+        metadata=replace(metadata, icc=icc, colour=read_heif_colour(items)),
+        premultiplied=any(
+            kind == "prem" and at == items.primary for kind, at, _ in items.references
+        ),
+    )
+
+
+def _opened(data: bytes, codec: str) -> Header:
     try:
         if codec in _EXTRAS:
             return _extra_header(_EXTRAS[codec](data))
@@ -135,6 +164,7 @@ def open_header(data: bytes, codec: str) -> Header:
         metadata=metadata,
         image=image,
         note=note,
+        bits=_get(image, "bits-per-sample") or 0 if codec == "heif" else 0,
     )
 
 
@@ -149,6 +179,7 @@ def _extra_header(stored: Stored) -> Header:
         orientation=1,
         metadata=stored.metadata,
         image=stored,
+        bits=stored.bits,
     )
 
 
@@ -174,7 +205,11 @@ def decode(header: Header) -> NDArray[Any]:
         samples: NDArray[Any] = image.decode() if isinstance(image, Stored) else image.numpy()
     except (pyvips.Error, ExtraCodecError) as error:
         raise CodecError from error
-    return samples.reshape(header.height, header.width, header.bands)
+    samples = samples.reshape(header.height, header.width, header.bands)
+    if samples.dtype == np.uint16 and 8 < header.bits < 16:
+        # Codecs shift 10 and 12 bits up; their highest bits again below make white 65535.
+        samples = samples | samples >> header.bits
+    return divide_alpha(samples) if header.premultiplied and header.bands in (2, 4) else samples
 
 
 def encode(
@@ -201,6 +236,10 @@ def encode(
     height, width, bands = samples.shape
     depth = samples.dtype.name
     across, down = metadata.resolution or (_DEFAULT_DENSITY, _DEFAULT_DENSITY)
+    stated = png_chunks(metadata.colour) if metadata.colour and codec == "png" else []
+    if metadata.colour and not stated:
+        grey = bands < 3 and codec not in _ALWAYS_RGB
+        metadata = replace(metadata, icc=deciding_profile(metadata, grey=grey) or metadata.icc)
     blobs = {name: getattr(metadata, name) for name in _BLOBS}
     kept = {name: blob for name, blob in blobs.items() if blob}
     try:
@@ -218,7 +257,10 @@ def encode(
         keep = _KEEP_OTHER + sum(_KEEP[name] for name in kept)
         data = bytes(pyvips.Operation.call(f"{codec}save_buffer", image, keep=keep, **options))
     except pyvips.Error as error:
+        if codec == "png" and "icc" in kept:  # PNG refuses damaged profiles, and RGB's with grey
+            return encode(samples, codec, options, replace(metadata, icc=None))
         raise CodecError from error
+    data = add_chunks(data, stated)
     return add_exif(data, metadata.exif) if codec == "tiff" and metadata.exif else data
 
 
@@ -277,7 +319,14 @@ def _metadata(image: Any, exif: bytes | None) -> Metadata:
     # Files that do not say are given 1.0, or 72 dpi where the format insists on a number.
     if all(abs(value - 1) < 1e-6 or abs(value - _DEFAULT_DENSITY) < 1e-3 for value in resolution):
         resolution = exif_resolution(found["exif"]) if found["exif"] else None
-    return Metadata(**{name: blob or None for name, blob in found.items()}, resolution=resolution)
+    found = {name: blob or None for name, blob in found.items()}
+    return Metadata(
+        icc=found["icc"],
+        exif=found["exif"],
+        xmp=found["xmp"],
+        iptc=found["iptc"],
+        resolution=resolution,
+    )
 
 
 def _get(image: Any, key: str) -> Any:

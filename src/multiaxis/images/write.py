@@ -128,8 +128,13 @@ def _check_fits(path: Path, picture: Picture, kind: Format, depth: str | None = 
     """Refuse what would lose depth, transparency or colour, and say where it fits."""
     depth, alpha = depth or picture.depth, picture.has_alpha
     check_holds(path, depth=depth, alpha=alpha, height=picture.height, width=picture.width)
-    icc = picture.metadata.icc or b""
-    if not kind.grey and icc[16:20] == b"GRAY":
+    icc, colour = picture.metadata.icc or b"", picture.metadata.colour
+    if colour is not None and colour.hdr and kind.codec != "png":
+        raise ImageError(
+            f"cannot write {path}: {kind.name} is not written with HDR colours ({colour.hdr}); "
+            "use .png"
+        )
+    if not kind.grey and icc[16:20] == b"GRAY" and picture.pixels.shape[2] == 1:
         keeping = usual_suffixes(row for row in formats_for(depth, alpha=alpha) if row.grey)
         raise ImageError(
             f"cannot write {path}: {kind.name} cannot hold the picture's grey colour profile; "
@@ -173,7 +178,11 @@ def _options(kind: Format, samples: np.ndarray[Any, Any], quality: int | None) -
 
 def _lost(wanted: Metadata, written: Metadata) -> tuple[str, ...]:
     names = (field.name for field in fields(Metadata))
-    return tuple(name for name in names if getattr(wanted, name) and not getattr(written, name))
+    lost = (name for name in names if getattr(wanted, name) and not getattr(written, name))
+    colour = wanted.colour
+    # An equivalent profile serves as well, and sRGB is what everyone takes silence for.
+    served = colour and (colour.is_srgb or (colour.is_known and written.icc))
+    return tuple(name for name in lost if not (name == "colour" and served))
 
 
 def _exists(path: Path) -> str:

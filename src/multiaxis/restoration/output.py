@@ -65,7 +65,8 @@ class Output:
         """Take out of a picture what is not to be written."""
         if not self.strip:
             return picture
-        kept = Metadata(icc=picture.metadata.icc, resolution=picture.metadata.resolution)
+        found = picture.metadata
+        kept = Metadata(icc=found.icc, colour=found.colour, resolution=found.resolution)
         return replace(picture, metadata=kept)
 
     def settings(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 
 from multiaxis.images.structure.part import Part
 
@@ -32,3 +33,23 @@ def chunks(data: bytes) -> Iterator[Part]:
         if name == "IEND":
             return
         at = inner_end + 4
+
+
+def add_chunks(data: bytes, added: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return a PNG file with more chunks behind its first one, the header.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    added : iterable of (str, bytes)
+        Names and contents.
+    """
+    head = next(chunks(data), None)
+    if head is None:
+        return data
+    written = b""
+    for name, body in added:
+        inner = name.encode("latin-1") + body
+        written += len(body).to_bytes(4, "big") + inner + zlib.crc32(inner).to_bytes(4, "big")
+    return data[: head.end] + written + data[head.end :]
