@@ -12,9 +12,11 @@ from PIL import Image, ImageCms
 from multiaxis.images.exif import tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored
 from multiaxis.images.picture import Metadata
+from multiaxis.images.structure import read_directories
 from multiaxis.images.tiff import PHOTOSHOP
 
 _XMP, _PHOTOSHOP_TAG, _INCHES = 700, 34377, 25.4
+_MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 
 
 def open_lab(data: bytes) -> Stored:
@@ -28,8 +30,7 @@ def open_lab(data: bytes) -> Stored:
     try:
         image = Image.open(io.BytesIO(data), formats=["TIFF"])
         width, height = image.size
-        tags = dict[int, Any](getattr(image, "tag_v2", {}))
-        dpi = image.info.get("dpi")
+        density = tuple(float(value) / _INCHES for value in image.info.get("dpi", ()))
         pages = int(getattr(image, "n_frames", 1))
     except Exception as error:
         raise ExtraCodecError from error
@@ -47,7 +48,8 @@ def open_lab(data: bytes) -> Stored:
             raise ExtraCodecError
         return np.asarray(made)
 
-    block = tags.get(_PHOTOSHOP_TAG)
+    sound = len(density) == 2 and all(0 < value < _MOST_DENSE for value in density)
+    xmp, photoshop = (_bytes(data, tag) for tag in (_XMP, _PHOTOSHOP_TAG))
     return Stored(
         width=width,
         height=height,
@@ -56,9 +58,15 @@ def open_lab(data: bytes) -> Stored:
         pages=pages,
         metadata=Metadata(
             exif=tiff_exif(data),
-            xmp=tags.get(_XMP),
-            iptc=PHOTOSHOP + block if block else None,
-            resolution=(dpi[0] / _INCHES, dpi[1] / _INCHES) if dpi else None,
+            xmp=xmp or None,
+            iptc=PHOTOSHOP + photoshop if photoshop else None,
+            resolution=(density[0], density[1]) if sound else None,
         ),
         decode=decode,
     )
+
+
+def _bytes(data: bytes, tag: int) -> bytes:
+    """Give a tag of the first page, whatever type a careless writer gave it."""
+    entries = (directory.get(tag) for directory in read_directories(data)[:1])
+    return next((entry.body for entry in entries if entry), b"")

@@ -16,9 +16,10 @@ import pyvips
 from numpy.typing import NDArray
 
 from multiaxis.images.convert import divide_alpha
-from multiaxis.images.exif import exif_resolution, tiff_exif
+from multiaxis.images.exif import exif_resolution, is_exif, png_exif, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
 from multiaxis.images.lab import open_lab
+from multiaxis.images.orient import exif_orientation
 from multiaxis.images.picture import Metadata
 from multiaxis.images.profile import deciding_profile, trim_profile
 from multiaxis.images.space import png_chunks, read_heif_colour, read_png_colour
@@ -39,6 +40,7 @@ _SPACES = {
 }
 _ALWAYS_RGB = ("webp", "heif")
 _EXTRAS = {"heic": open_heic, "raw": open_raw}
+_OWN_EXIF = {"png": png_exif, "tiff": tiff_exif}  # what libvips leaves unread
 _LAB_NOTE = "its Lab colours were converted to sRGB"
 _MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 _DEFAULT_DENSITY = 72 / 25.4  # pixels per mm, where a format insists on a number
@@ -135,7 +137,8 @@ def _opened(data: bytes, codec: str) -> Header:
             if "labq" not in str(error):
                 raise
             return replace(_extra_header(open_lab(data)), note=_LAB_NOTE)
-        metadata = _metadata(image, tiff_exif(data) if codec == "tiff" else None)
+        own_exif = _OWN_EXIF.get(codec)
+        metadata = _metadata(image, own_exif(data) if own_exif else None)
         note = ""
         if image.interpretation == "cmyk" and image.bands == 4:
             # libvips' own generic inks serve where the file brings no profile.
@@ -160,7 +163,9 @@ def _opened(data: bytes, codec: str) -> Header:
         space=image.interpretation,
         pages=_get(image, "n-pages") or 1,
         # HEIF turns while decoding: what its EXIF or XMP still says is history.
-        orientation=1 if codec == "heif" else _get(image, "orientation"),
+        orientation=1
+        if codec == "heif"
+        else exif_orientation(data if codec == "tiff" else metadata.exif or b""),
         metadata=metadata,
         image=image,
         note=note,
@@ -241,7 +246,9 @@ def encode(
         grey = bands < 3 and codec not in _ALWAYS_RGB
         metadata = replace(metadata, icc=deciding_profile(metadata, grey=grey) or metadata.icc)
     blobs = {name: getattr(metadata, name) for name in _BLOBS}
-    kept = {name: blob for name, blob in blobs.items() if blob}
+    kept = {
+        name: blob for name, blob in blobs.items() if blob and (name != "exif" or is_exif(blob))
+    }
     try:
         plain = pyvips.Image.new_from_memory(
             np.ascontiguousarray(samples).data, width, height, bands, _SAMPLES[depth]
