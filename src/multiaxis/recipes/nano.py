@@ -24,7 +24,7 @@ NANO: dict[str, object] = {
     "block_size_hr": (8, 8),
     "grid_size_hr": (8, 8),
     "use_cross_gating": False,
-    "use_global_mlp": False,  # the bottleneck keeps its own; docs/results.md has the comparison
+    "use_global_mlp": False,  # the bottleneck keeps its own; see docs/results/denoiser.md
 }
 RAIN_OF_RAIN100H = Rain(
     layers=(2.0, 5.0),
@@ -33,7 +33,7 @@ RAIN_OF_RAIN100H = Rain(
     angle=(-20.0, 20.0),
     brightness=(0.22, 0.45),
 )
-"""What adds as much light as Rain100H's rain, and as unevenly; docs/results.md has the figures."""
+"""Adds as much light as Rain100H rain does, and as unevenly; see docs/results/rain.md."""
 CIFAR: dict[str, object] = {
     "num_classes": 10,
     "image_size": 128,
@@ -55,7 +55,7 @@ Data: clean photographs without visible grain, some 1500 pixels wide; those of m
 shrunk before (tools/prepare_photographs.py).
 Cost: about an hour on two cores; half of it with --set run.precision=bf16 where the processor
 has units for it. Expect: on CBSD68 at sigma 25 30.6 dB; 30.9 after a second training on larger
-crops, which docs/results.md has.
+crops, which docs/results/denoiser.md has.
 On a GPU: --set run.steps=300000 --set run.batch=32 --set data.crop=128 --set run.workers=8""",
         model=ModelChoice(name="maxim", config=NANO, from_input=True),
         data=CleanPhotographs(
@@ -90,7 +90,7 @@ multiaxis train rain-fine-tune --set data.folder=CLEAN --set valid.inputs=RAINY 
 
 Cost: 3.7 s a step on two cores, 2.1 s with --set run.precision=bf16 where the processor has
 units for it. Expect: on Rain100H's luma 31.36 dB where the published weights have 30.31
-(docs/results.md).""",
+(docs/results/rain.md).""",
         model=ModelChoice(name="maxim_s2", weights="derain"),
         data=CleanPhotographs(
             folder="data/rain-fine-tune/clean",
@@ -129,7 +129,7 @@ def small_maxvit() -> Recipe:
 multiaxis train maxvit-cifar --set data.folder=TRAIN --set valid.folder=TEST
 
 Data: a folder for each class. Cost: 20 minutes of one core. Expect: 71 % of the test pictures,
-learnt from 10,000; 75 % with --set run.steps=17000, 46 minutes (docs/results.md).""",
+learnt from 10,000; 75 % with --set run.steps=17000, 46 minutes (docs/results/cifar.md).""",
         model=ModelChoice(name="maxvit_pico", config=CIFAR),
         data=ClassFolders(
             folder="data/cifar/train", size=32, crop="pad", layers=1, magnitude=5, keep=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from multiaxis.models.maxim.config import MaximConfig
 
 PLAIN_BYTES_PER_PIXEL = 7_000
-"""Peak of a plain float32 pass at 32 features: 6500 to 6860 measured (docs/results.md)."""
+"""Peak of a plain float32 pass at 32 features: 6500 to 6860 measured (docs/results/time.md)."""
 
 
 def live_units(config: MaximConfig) -> float:
