@@ -47,7 +47,7 @@ def gelu(x: Tensor) -> Tensor:
     """Apply GELU in its tanh approximation, the one the authors use.
 
     Without gradients, float32 on a CPU goes through the equal ``x * sigmoid(2 * inner(x))``:
-    PyTorch's tanh took 1.7 to 2.2 times as long (docs/results/time.md), and neither is closer to the
+    PyTorch's tanh takes 1.7 to 2.2 times as long (docs/results/time.md). Neither is closer to the
     exact value.
     """
     fast = x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
