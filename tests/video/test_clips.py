@@ -10,7 +10,9 @@ import pytest
 
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.video import Steady, restore_clip
-from multiaxis.video.clip import decode, open_clip, probe, to_rgb
+from multiaxis.video.clip import open_clip, probe
+from multiaxis.video.frames import decode
+from multiaxis.video.pixels import to_rgb
 from multiaxis.video.steady import flicker
 
 av = pytest.importorskip("av")

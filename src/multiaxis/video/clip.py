@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError
 from multiaxis.video.av import load
-from multiaxis.video.streams import film, locate
+from multiaxis.video.frames import decode, side_data
+from multiaxis.video.light import Light
+from multiaxis.video.pixels import Colour, as_rgb, has_alpha
+from multiaxis.video.streams import film, locate, origin
 
 _KNOWN = "mp4 mkv mov m4v webm avi ts mts m2ts mpg mpeg wmv flv 3gp"
 SUFFIXES = frozenset(f".{name}" for name in _KNOWN.split())
 """Suffixes of clips, lower case."""
 
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
-_BT709, _UNSPECIFIED = 1, 2
-_REST = "with --end the part before it can be restored"
-_HD = 720  # rows from which untagged video is BT.709
+_TOP_FIRST = 2  # of FFmpeg's field orders
+_UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_LOSSES = {  # side data of frames that no encoder here writes, in words
+    "STEREO3D": "stereoscopic layout",
+    "SPHERICAL": "spherical projection",
+    "ICC_PROFILE": "ICC profile",
+    "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
+    "DOVI_RPU_BUFFER": "Dolby Vision metadata",
+    "DOVI_METADATA": "Dolby Vision metadata",
+    "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
+    "PANSCAN": "pan and scan",
+}
 
 
 @dataclass(frozen=True)
@@ -37,25 +50,60 @@ class Clip:
         Estimated number; 0 where nothing tells.
     seconds : float
         Duration; 0 where nothing tells.
-    rotation : int
-        Degrees counter-clockwise by which players turn frames: a multiple of 90.
-    deep : bool
-        Whether samples have more than 8 bits.
+    start : Fraction
+        Seconds: the container's time from which users count.
+    rate : Fraction or None
+        Frames in a second, on average.
+    time_base : Fraction
+        Seconds: the unit of the frames' times.
+    turn : tuple of 9 int, or None
+        FFmpeg's display matrix: how players turn and mirror frames.
+    aspect : Fraction or None
+        Width of a pixel over its height.
+    field_order : int
+        FFmpeg's number: above 1, frames hold two fields.
+    deep, alpha : bool
+        Whether samples have more than 8 bits; whether frames are transparent somewhere.
     pixel_format, codec : str
         FFmpeg's names.
+    tag : str
+        The codec's four letters in the container.
+    colour : Colour
+    light : Light or None
+        Of HDR10.
     hdr : str or None
         ``"PQ"`` or ``"HLG"``.
+    losses : tuple of str
+        What frames carry beside pixels that cannot be kept, in words.
     """
 
     width: int
     height: int
     frames: int
     seconds: float
-    rotation: int
+    start: Fraction
+    rate: Fraction | None
+    time_base: Fraction
+    turn: tuple[int, ...] | None
+    aspect: Fraction | None
+    field_order: int
     deep: bool
+    alpha: bool
     pixel_format: str
     codec: str
+    tag: str
+    colour: Colour
+    light: Light | None
     hdr: str | None
+    losses: tuple[str, ...]
+
+    @property
+    def rotation(self) -> int:
+        """Degrees counter-clockwise by which players turn frames, mirroring apart."""
+        if self.turn is None:
+            return 0
+        a, b = self.turn[:2]
+        return round(math.degrees(math.atan2(-b, a)) / 90) * 90 % 360
 
 
 def open_clip(path: Path) -> Any:
@@ -83,8 +131,8 @@ def open_clip(path: Path) -> Any:
     return container
 
 
-def probe(path: Path) -> Clip:
-    """Read what a clip says, decoding its first frame.
+def probe(path: Path, start: float = 0.0) -> Clip:
+    """Read what a clip says, decoding its first frame from `start` seconds on.
 
     Raises
     ------
@@ -92,99 +140,67 @@ def probe(path: Path) -> Clip:
         If it is no clip, there is no frame, or the first one cannot be decoded.
     """
     with contextlib.closing(open_clip(path)) as container:
-        return _probe(container, path)
+        first = next(decode(container, path, start), None)
+        if first is not None:
+            return _describe(container, path, first)
+    if start:  # nothing is there: whoever restores the part says so
+        return probe(path)
+    raise ImageError(f"cannot read {path}: it holds no frames")
 
 
-def _probe(container: Any, path: Path) -> Clip:
+def _describe(container: Any, path: Path, first: Any) -> Clip:
     stream = film(container)
-    first = next(decode(container, path), None)
-    if first is None:
-        raise ImageError(f"cannot read {path}: it holds no frames")
-    context = stream.codec_context
+    context, held = stream.codec_context, side_data(first)
     seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0
     if not seconds and container.duration:
         seconds = container.duration / 1e6
     frames = stream.frames or round(seconds * float(stream.average_rate or 0))
+    colour = Colour.of(first)
+    if not colour.is_converted:
+        raise ImageError(
+            f"cannot read {path}: its colours use matrix {colour.matrix} of ITU-T H.273, which "
+            "FFmpeg cannot convert; convert it to BT.709 first"
+        )
     return Clip(
         width=first.width,
         height=first.height,
         frames=frames,
         seconds=seconds,
-        rotation=int(round((first.rotation or 0) / 90) * 90) % 360,
+        start=origin(container),
+        rate=stream.average_rate or None,
+        time_base=stream.time_base,
+        turn=_turn(first),
+        aspect=stream.sample_aspect_ratio or None,
+        field_order=_field_order(context, first),
         deep=any(part.bits > 8 for part in first.format.components),
+        alpha=_is_transparent(first),
         pixel_format=first.format.name,
-        codec=context.name,
-        hdr=_HDR.get(int(first.color_trc)) if first.color_trc is not None else None,
+        codec=context.codec.canonical_name,
+        tag=context.codec_tag,
+        colour=colour,
+        light=Light.of(held),
+        hdr=_HDR.get(colour.transfer),
+        losses=tuple(dict.fromkeys(_LOSSES[name] for name in held if name in _LOSSES)),
     )
 
 
-def decode(container: Any, path: Path) -> Generator[Any]:
-    """Yield the frames of the film; damage is an error, not a shorter clip.
-
-    Raises
-    ------
-    ImageError
-        If a frame cannot be decoded; says about where.
-    """
-    av = load()
-    stream = film(container)
-    stream.thread_type = "AUTO"
-    count = 0
-    try:
-        for frame in container.decode(stream):
-            if frame.pts is None:
-                raise ImageError(f"cannot read {path}: frame {count + 1} has no time")
-            if frame.is_corrupt:
-                raise ImageError(f"cannot read {path}: frame {count + 1} is damaged; {_REST}")
-            count += 1
-            yield frame
-    except av.error.FFmpegError as error:
-        raise ImageError(
-            f"cannot read {path}: what follows frame {count} is damaged ({_why(error)}); {_REST}"
-        ) from error
+def _turn(frame: Any) -> tuple[int, ...] | None:
+    if not (data := side_data(frame).get("DISPLAYMATRIX")):
+        return None
+    turn = tuple(int(value) for value in np.frombuffer(data, "=i4"))
+    return None if turn == _UPRIGHT else turn
 
 
-def to_rgb(frame: Any, *, deep: bool) -> NDArray[Any]:
-    """Turn a frame into RGB by its own matrix and range.
-
-    Parameters
-    ----------
-    frame : av.VideoFrame
-    deep : bool
-        Whether 16 bits are wanted instead of 8.
-
-    Returns
-    -------
-    array of uint8 or uint16, shape (height, width, 3)
-    """
-    kind = "rgb48le" if deep else "rgb24"
-    if _is_untagged_hd(frame):
-        return frame.to_ndarray(format=kind, src_colorspace=_BT709)
-    return frame.to_ndarray(format=kind)
+def _field_order(context: Any, frame: Any) -> int:
+    """Give FFmpeg's number; decoders that tell no order leave 0, and top first is common."""
+    order = int(context.field_order)
+    return max(order, _TOP_FIRST) if frame.interlaced_frame and order <= 1 else order
 
 
-def from_rgb(pixels: NDArray[Any], like: Any, pixel_format: str) -> Any:
-    """Turn RGB into a frame with the matrix, range and time of another.
-
-    Parameters
-    ----------
-    pixels : array of uint8 or uint16, shape (height, width, 3)
-    like : av.VideoFrame
-    pixel_format : str
-    """
-    kind = "rgb48le" if pixels.dtype == np.uint16 else "rgb24"
-    frame = load().VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind)
-    # What an RGB frame is tagged with is what it is converted to.
-    frame.colorspace = _BT709 if _is_untagged_hd(like) else like.colorspace
-    frame.color_range = like.color_range
-    made = frame.reformat(format=pixel_format)
-    made.pts, made.time_base = like.pts, like.time_base
-    return made
-
-
-def _is_untagged_hd(frame: Any) -> bool:
-    """Tell large frames that name no matrix: they are BT.709, and FFmpeg would take BT.601."""
-    return int(frame.colorspace) == _UNSPECIFIED and frame.height >= _HD
+def _is_transparent(frame: Any) -> bool:
+    if not frame.format.has_palette:
+        return has_alpha(frame.format.name)
+    return bool((as_rgb(frame, deep=False, alpha=True).to_ndarray()[..., 3] < 255).any())
 
 
 def _why(error: Exception) -> str:

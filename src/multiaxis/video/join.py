@@ -13,6 +13,7 @@ from multiaxis.errors import ImageError
 from multiaxis.video.av import load
 from multiaxis.video.clip import Clip
 from multiaxis.video.segments import Segments
+from multiaxis.video.track import describe_track
 
 
 def join(
@@ -59,8 +60,7 @@ def _mux_all(
         stream = made.add_stream_from_template(first.streams.video[0])
     stream.time_base = video.time_base
     stream.metadata.update(video.metadata)
-    if clip.rotation:
-        stream.set_display_rotation(clip.rotation)
+    describe_track(stream, clip)
     others = {}
     for other in given.streams:
         if other.index != video.index and other.type in ("audio", "subtitle", "data", "attachment"):

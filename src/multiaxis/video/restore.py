@@ -6,18 +6,18 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.progress import OnProgress, Progress
-from multiaxis.video.clip import Clip, decode, open_clip, probe
+from multiaxis.video.clip import Clip, open_clip, probe
 from multiaxis.video.encoding import Encoding
+from multiaxis.video.frames import decode
 from multiaxis.video.join import join
 from multiaxis.video.segments import Segments, Writer
 from multiaxis.video.steady import Steady
@@ -98,7 +98,7 @@ def restore_clip(  # noqa: PLR0913 (as many as its users need)
         restored by then is kept for the next run.
     """
     _check(source, target, start, end, steady, overwrite=overwrite)
-    clip = probe(source)
+    clip = probe(source, start)
     plan = Encoding.choose(clip, codec, crf, target)
     key = [settings, plan.describe(), start, end, steady, *_identity(source)]
     folder = target.with_name(f".{target.name[:80]}.segments")
@@ -123,9 +123,9 @@ def _write(
     last = 0.0
     total = _frames_between(clip, start, end)
     with contextlib.closing(open_clip(source)) as container:
-        for frame in _between(decode(container, source), start, end):
+        for frame in decode(container, source, start, end):
             writer.add(frame)
-            last = float(frame.pts * frame.time_base)
+            last = float(frame.pts * frame.time_base - clip.start)
             if on_progress:
                 on_progress(Progress(source.name, writer.count, total, "frames"))
         writer.finish()
@@ -161,15 +161,6 @@ def _check(
 def _identity(path: Path) -> tuple[str, int, int]:
     found = path.stat()
     return str(path.resolve()), found.st_size, found.st_mtime_ns
-
-
-def _between(frames: Iterator[Any], start: float, end: float | None) -> Generator[Any]:
-    for frame in frames:
-        time = float(frame.pts * frame.time_base)
-        if end is not None and time >= end:
-            return
-        if time >= start:
-            yield frame
 
 
 def _frames_between(clip: Clip, start: float, end: float | None) -> int:

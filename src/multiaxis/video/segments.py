@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from multiaxis.errors import ImageError
 from multiaxis.images import from_unit, to_unit
 from multiaxis.video.av import load
-from multiaxis.video.clip import Clip, from_rgb, to_rgb
+from multiaxis.video.clip import Clip
 from multiaxis.video.encoding import Encoding
+from multiaxis.video.pixels import as_rgb, from_rgb, turn, turn_back
 from multiaxis.video.steady import Steady
 
 SEGMENT = 48
@@ -76,24 +77,25 @@ class Writer:
         self.count += 1
         if place == 0:
             self._close()
-            self._start(index, frame)
+            self._start(index)
         if self._output is None:
             self.resumed += 1
             return
-        pixels = to_rgb(frame, deep=self.clip.deep)
-        upright = np.rot90(pixels, self.clip.rotation // 90)
-        given = to_unit(np.ascontiguousarray(upright))
+        rgb = as_rgb(frame, deep=self.clip.deep, alpha=self.clip.alpha)
+        pixels = rgb.to_ndarray()
+        given = to_unit(np.ascontiguousarray(turn(pixels[..., :3], self.clip.turn)))
         restored = self.restore(given)
         if self.steady:
             restored = self.steady(given, restored)
-        made = np.rot90(from_unit(restored, pixels.dtype), -(self.clip.rotation // 90))
-        self._mux(self._stream.encode(from_rgb(made, frame, self.plan.pixel_format)))
+        pixels[..., :3] = turn_back(from_unit(restored, pixels.dtype), self.clip.turn)
+        made = from_rgb(pixels, rgb, self.plan.pixel_format, self.plan.colour)
+        self._mux(self._stream.encode(made))
 
     def finish(self) -> None:
         """Close the last segment."""
         self._close()
 
-    def _start(self, index: int, frame: Any) -> None:
+    def _start(self, index: int) -> None:
         if self.segments.path(index).exists():
             # What steadies frames starts anew behind a segment that is skipped.
             return
@@ -102,7 +104,7 @@ class Writer:
         self._path = self.segments.path(index)
         try:
             self._output = av.open(str(self._part), "w", format="nut")
-            self._stream = self.plan.open(self._output, self.clip, frame)
+            self._stream = self.plan.open(self._output, self.clip)
             self._output.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self._output = None

@@ -1,0 +1,213 @@
+"""The frames of a clip in order: each with a time, all of one kind, none of them damaged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from multiaxis.errors import ImageError
+from multiaxis.video.av import load
+from multiaxis.video.streams import film, origin
+
+_UNTIMED = 32  # frames that may wait for one that has a time
+_SLACK = 1e-6  # seconds: containers state their start in microseconds
+
+
+def decode(
+    container: Any, path: Path, start: float = 0.0, end: float | None = None
+) -> Generator[Any]:
+    """Yield the frames of the film; damage is an error, not a shorter clip.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+    path : Path
+        Of it, for messages.
+    start, end : float
+        Seconds from the container's start: frames from `start` up to before `end`. What lies
+        outside may be damaged.
+
+    Raises
+    ------
+    ImageError
+        If a frame cannot be decoded, is of another size or kind than those before, or comes
+        before its predecessor; says where, and what can be restored.
+    """
+    stream = film(container)
+    kept = _Kept(path, origin(container), length(stream))
+    ahead = _timed(_frames(container, stream), kept.step)
+    for frame, damage in ahead:
+        if frame is not None:
+            time = kept.time(frame)
+            if end is not None and time >= end - _SLACK:
+                return
+            if start and time < start - _SLACK:
+                continue
+        if damage:
+            raise kept.damaged(damage, ahead)
+        kept.check(frame)
+        yield frame
+        if end is not None and kept.until() >= end - _SLACK:
+            return
+
+
+def side_data(frame: Any) -> dict[str, bytes]:
+    """Give what a frame carries beside pixels, by FFmpeg's names."""
+    try:
+        return {item.type.name: bytes(item) for item in frame.side_data}
+    except ValueError:  # a kind that PyAV does not know
+        return {}
+
+
+def length(stream: Any) -> int:
+    """Give how long a frame lasts by its stream's rate, in units of its time base."""
+    rate, unit = stream.average_rate, stream.time_base
+    return max(1, round(1 / (rate * unit))) if rate and unit else 1
+
+
+@dataclass
+class _Kept:
+    """What the frames so far were like, and what is wrong with the next."""
+
+    path: Path
+    zero: Fraction
+    step: int
+    count: int = 0
+    last: Any = None
+    kind: tuple[Any, ...] = ()
+
+    def time(self, frame: Any) -> float:
+        return float(frame.pts * frame.time_base - self.zero)
+
+    def until(self) -> float:
+        """Give the time up to which the last frame is shown."""
+        shown = self.last.pts + (self.last.duration or self.step)
+        return float(shown * self.last.time_base - self.zero)
+
+    def check(self, frame: Any) -> None:
+        """Take the next frame.
+
+        Raises
+        ------
+        ImageError
+            If it does not go on from those before.
+        """
+        kind = (frame.width, frame.height, frame.format.name, int(frame.color_trc))
+        if self.last is None:
+            self.kind = kind
+        elif frame.pts <= self.last.pts:
+            raise ImageError(
+                f"cannot read {self.path}: behind frame {self.count} the times go back from "
+                f"{self.time(self.last):g} to {self.time(frame):g} s, as where recordings were "
+                f"joined; {self._before()}; cut what follows into a clip of its own"
+            )
+        elif kind != self.kind:
+            before, after = _spell(self.kind), _spell(kind)
+            raise ImageError(
+                f"cannot read {self.path}: behind frame {self.count} its frames change from "
+                f"{before} to {after}, and one clip holds one kind; {self._before()}, with "
+                f"--start {_down(self.time(frame))} what follows"
+            )
+        self.count, self.last = self.count + 1, frame
+
+    def damaged(self, why: str, ahead: Iterator[tuple[Any, str]]) -> ImageError:
+        """Make the error for a frame that is damaged."""
+        if self.count:
+            return ImageError(
+                f"cannot read {self.path}: what follows frame {self.count} is damaged ({why}); "
+                f"{self._before()}"
+            )
+        sound = next((frame for frame, harm in ahead if frame is not None and not harm), None)
+        if sound is None:
+            return ImageError(f"cannot read {self.path}: its frames are damaged ({why})")
+        return ImageError(
+            f"cannot read {self.path}: its first frames are damaged ({why}); with --start "
+            f"{_down(self.time(sound))} what follows can be restored"
+        )
+
+    def _before(self) -> str:
+        """Say how what came so far can be had."""
+        end, last = _down(self.until()), self.time(self.last)
+        end = end if float(end) > last else f"{self.until()}"
+        return f"with --end {end} what comes before can be restored"
+
+
+def _down(seconds: float) -> str:
+    """Spell a time in milliseconds, so that what starts there is not left out."""
+    return f"{math.floor(seconds * 1000 + 1e-3) / 1000:g}"
+
+
+def _spell(kind: tuple[Any, ...]) -> str:
+    width, height, name, transfer = kind
+    return f"{width}x{height} {name}" + (f" (transfer {transfer})" if transfer != 2 else "")
+
+
+def _frames(container: Any, stream: Any) -> Generator[tuple[Any, str]]:
+    """Yield decoded frames, each with what is wrong with it; at the end None if more are missing.
+
+    Behind damage, nothing is sound up to the next key frame.
+    """
+    av = load()
+    stream.thread_type = "AUTO"
+    damage = ""
+    packets = container.demux(stream)
+    packet = None
+    while True:
+        try:
+            packet = next(packets, None)
+            frames = [] if packet is None else packet.decode()
+        except av.error.FFmpegError as error:
+            damage, frames = str(error.strerror or error), []
+        for frame in frames:
+            if frame.is_corrupt:
+                damage = damage or "data are missing"
+            elif frame.key_frame:
+                damage = ""
+            yield frame, damage
+        if packet is None:
+            break
+    if damage:
+        yield None, damage
+
+
+def _timed(items: Iterable[tuple[Any, str]], step: int) -> Generator[tuple[Any, str]]:
+    """Give times to frames that have none, by their neighbours'."""
+    waiting: list[tuple[Any, str]] = []
+    last: Any = None
+    for item in items:
+        frame, _ = item
+        waiting.append(item)
+        if (frame is None or frame.pts is None) and len(waiting) <= _UNTIMED:
+            continue
+        _fill([one for one, _ in waiting if one is not None], last, step)
+        yield from waiting
+        last, waiting = frame or last, []
+    _fill([one for one, _ in waiting if one is not None], last, step)
+    yield from waiting
+
+
+def _fill(frames: list[Any], before: Any, step: int) -> None:
+    """Set the times of frames of which only the last may have one; `before` has one."""
+    if not frames:
+        return
+    *missing, final = frames
+    if final.pts is None:
+        at = before.pts + (before.duration or step) if before else frames[0].dts or 0
+        for frame in frames:
+            frame.pts = at
+            at += frame.duration or step
+    elif before is None:
+        at = final.pts
+        for frame in reversed(missing):
+            at -= frame.duration or step
+            frame.pts = at
+    else:
+        if before.pts - step // 4 < final.pts <= before.pts:  # rounded onto each other
+            final.pts = before.pts + 1
+        gap = final.pts - before.pts
+        for place, frame in enumerate(missing, 1):
+            frame.pts = before.pts + gap * place // len(frames)

@@ -1,0 +1,31 @@
+"""What a container says about the restored film beside its packets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multiaxis.video.clip import Clip
+
+_MOV = ("mp4", "mov", "ipod", "3gp", "3g2", "psp")  # FFmpeg's names of one family
+
+
+def describe_track(stream: Any, clip: Clip) -> None:
+    """Give an output stream, made from a segment's, what its source says of the film.
+
+    Parameters
+    ----------
+    stream : av.VideoStream
+        Of a container whose header is not written yet.
+    clip : Clip
+    """
+    context = stream.codec_context
+    if clip.turn:
+        stream.set_display_matrix(clip.turn)
+    if clip.aspect:
+        context.sample_aspect_ratio = clip.aspect
+    if clip.rate:
+        context.framerate = clip.rate
+    if clip.field_order:
+        context.field_order = clip.field_order
+    if context.codec.canonical_name == "hevc" and stream.container.format.name in _MOV:
+        context.codec_tag = "hvc1"
