@@ -47,12 +47,11 @@ def decode(
                 return
             if start and time < start - _SLACK:
                 continue
-        if damage:
-            raise kept.damaged(damage, ahead)
-        kept.check(frame)
+        if error := kept.damaged(damage, ahead) if damage else kept.check(frame):
+            if kept.last is not None and end is not None and end <= kept.end() + _SLACK:
+                return
+            raise error
         yield frame
-        if end is not None and kept.until() >= end - _SLACK:
-            return
 
 
 def side_data(frame: Any) -> dict[str, bytes]:
@@ -83,36 +82,31 @@ class _Kept:
     def time(self, frame: Any) -> float:
         return float(frame.pts * frame.time_base - self.zero)
 
-    def until(self) -> float:
-        """Give the time up to which the last frame is shown."""
-        shown = self.last.pts + (self.last.duration or self.step)
-        return float(shown * self.last.time_base - self.zero)
+    def end(self) -> float:
+        """Give a time shortly behind the last frame, in whole milliseconds."""
+        return (math.floor(self.time(self.last) * 1000) + 1) / 1000
 
-    def check(self, frame: Any) -> None:
-        """Take the next frame.
-
-        Raises
-        ------
-        ImageError
-            If it does not go on from those before.
-        """
+    def check(self, frame: Any) -> ImageError | None:
+        """Take the next frame, or say why it does not go on from those before."""
         kind = (frame.width, frame.height, frame.format.name, int(frame.color_trc))
         if self.last is None:
             self.kind = kind
         elif frame.pts <= self.last.pts:
-            raise ImageError(
+            before, after = (_spell_time(self.time(one)) for one in (self.last, frame))
+            return ImageError(
                 f"cannot read {self.path}: behind frame {self.count} the times go back from "
-                f"{self.time(self.last):g} to {self.time(frame):g} s, as where recordings were "
-                f"joined; {self._before()}; cut what follows into a clip of its own"
+                f"{before} to {after} s, as where recordings were joined; {self._before()}; cut "
+                "what follows into a clip of its own"
             )
         elif kind != self.kind:
             before, after = _spell(self.kind), _spell(kind)
-            raise ImageError(
+            return ImageError(
                 f"cannot read {self.path}: behind frame {self.count} its frames change from "
                 f"{before} to {after}, and one clip holds one kind; {self._before()}, with "
-                f"--start {_down(self.time(frame))} what follows"
+                f"--start {_spell_time(self.time(frame))} what follows"
             )
         self.count, self.last = self.count + 1, frame
+        return None
 
     def damaged(self, why: str, ahead: Iterator[tuple[Any, str]]) -> ImageError:
         """Make the error for a frame that is damaged."""
@@ -126,19 +120,17 @@ class _Kept:
             return ImageError(f"cannot read {self.path}: its frames are damaged ({why})")
         return ImageError(
             f"cannot read {self.path}: its first frames are damaged ({why}); with --start "
-            f"{_down(self.time(sound))} what follows can be restored"
+            f"{_spell_time(self.time(sound))} what follows can be restored"
         )
 
     def _before(self) -> str:
         """Say how what came so far can be had."""
-        end, last = _down(self.until()), self.time(self.last)
-        end = end if float(end) > last else f"{self.until()}"
-        return f"with --end {end} what comes before can be restored"
+        return f"with --end {_spell_time(self.end())} what comes before can be restored"
 
 
-def _down(seconds: float) -> str:
-    """Spell a time in milliseconds, so that what starts there is not left out."""
-    return f"{math.floor(seconds * 1000 + 1e-3) / 1000:g}"
+def _spell_time(seconds: float) -> str:
+    """Spell a time in milliseconds, rounded down, so that what starts there is not left out."""
+    return f"{math.floor(seconds * 1000 + 1e-3) / 1000:.3f}".rstrip("0").rstrip(".")
 
 
 def _spell(kind: tuple[Any, ...]) -> str:

@@ -100,6 +100,7 @@ def from_rgb(pixels: NDArray[Any], carrier: Any, pixel_format: str, colour: Colo
     made = _convert(carrier, pixel_format)
     made.colorspace, made.color_range = colour.matrix, colour.range
     made.color_primaries, made.color_trc = colour.primaries, colour.transfer
+    made.pict_type = 0  # the encoder would repeat the source's key frames
     return made
 
 
