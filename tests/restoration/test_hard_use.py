@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from multiaxis import Restorer
 from multiaxis.cli.app import main
-from multiaxis.errors import MissingExtraError
+from multiaxis.errors import ImageError, MissingExtraError
+from multiaxis.images.parts import clear_parts, new_part
+from multiaxis.images.publish import publish
 from multiaxis.restoration import jobs as planning
 from multiaxis.restoration import ledger, plan_jobs, run_jobs
+from multiaxis.restoration.lines import append_line, read_lines
 
 
 def run(*words: object) -> int:
@@ -208,3 +217,220 @@ def test_an_input_that_goes_before_it_is_read_is_called_so(
     results = run_jobs(restorer, plan.jobs, settings="s")
     assert [bool(result.error) for result in results] == [False, True, False]
     assert f"{folder / '1.png'}: there is no such file" in (results[1].error or "")
+
+
+# Two runs at once
+
+
+def test_what_another_run_finished_meanwhile_counts_as_finished(
+    folder: Path, restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(tmp_path / "out")
+    first, second = (plan_jobs([str(folder)], out, suffix="", resume="s") for _ in range(2))
+    other = plan_jobs([str(folder)], out, suffix="", resume="other")
+    assert not any(result.error for result in run_jobs(restorer, first.jobs, settings="s"))
+    results = run_jobs(restorer, second.jobs, settings="s")
+    assert [(result.error, result.earlier) for result in results] == [(None, True)] * 3
+    results = run_jobs(restorer, other.jobs, settings="other")
+    assert all("exists" in (result.error or "") for result in results), "of other settings"
+
+    states, looked = planning.Look.states, []
+
+    def blind_once(look: planning.Look, targets: dict[Path, Path], settings: str) -> object:
+        looked.append(targets)  # as if the other run gave the names right after the look
+        return dict.fromkeys(targets, "") if len(looked) == 1 else states(look, targets, settings)
+
+    monkeypatch.setattr(planning.Look, "states", blind_once)
+    plan = plan_jobs([str(folder)], out, suffix="", resume="s")
+    assert len(plan.finished) == 3
+    assert not plan.refused
+
+
+def test_it_is_reported_as_finished_earlier(
+    words: list[object],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from multiaxis.cli import restore
+
+    load, report = restore.load_restorer, tmp_path / "r.json"
+
+    def load_late(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(restore, "load_restorer", load)
+        assert run(*words, "--resume") == 0  # the other run, from its beginning to its end
+        return load(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(restore, "load_restorer", load_late)
+    assert run(*words, "--resume", "--report", report) == 0
+    assert set(states(report).values()) == {"finished earlier"}
+    told = capsys.readouterr().err
+    assert "(finished by another run)" in told
+    assert "restored 0 of 0 pictures" in told
+    assert "3 were finished earlier" in told
+
+
+# The ledger
+
+
+def test_a_ledger_that_cannot_be_one_is_told_before_the_work(
+    words: list[object],
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "inner").mkdir()
+    make(folder / "inner" / "3.png", 3)
+    assert run(*words, "-r") == 0  # outputs that a ledger vouches for
+    monkeypatch.setattr(Restorer, "restore_picture", None)  # it is not called any more
+    path = tmp_path / "out" / ledger.NAME
+    kept = path.read_bytes()
+    path.unlink()
+    for make_it in (path.mkdir, *([lambda: os.mkfifo(path)] if hasattr(os, "mkfifo") else [])):
+        make_it()
+        assert run(*words, "--resume", "-r") == 1, "those in the other folder are finished"
+        told = capsys.readouterr().err
+        assert told.count("notes what is finished and cannot be read: it is a folder, device") == 3
+        assert run(*words, "--overwrite") == 2
+        assert "cannot be added to: it is a folder, device" in capsys.readouterr().err
+        path.rmdir() if path.is_dir() else path.unlink()
+    path.write_bytes(kept)
+    path.chmod(0o444)
+    if os.access(path, os.W_OK):
+        monkeypatch.setattr(planning, "check_ledger", refuse)
+    assert run(*words, "--overwrite", "--dry-run") == 2
+    assert "cannot be added to: Permission denied" in capsys.readouterr().err
+
+
+def refuse(folder: Path) -> None:
+    raise ImageError(f"{folder} cannot be added to: Permission denied")
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_lines_after_a_torn_one_count(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "lines"
+        records = [{"n": k, "text": "a\n\u2028ü"} for k in range(3)]
+        for record in records:
+            append_line(path, record)
+        whole = path.read_bytes()
+        assert read_lines(path) == records
+        cut = data.draw(st.integers(0, len(whole)))
+        path.write_bytes(whole[:cut])
+        left = read_lines(path)
+        append_line(path, {"n": "new"})
+        assert read_lines(path) == [*left, {"n": "new"}]
+        assert left == records[: len(left)]
+        assert len(left) >= whole[:cut].count(b"\n")
+
+
+def test_a_full_disk_fails_the_file_and_tears_one_line_only(
+    words: list[object], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = os.write, []
+
+    def full(handle: int, line: bytes) -> int:
+        calls.append(line)
+        return write(handle, line[: len(line) // 2] if len(calls) == 2 else line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("multiaxis.restoration.lines.os.write", full)
+        assert run(*words, "--report", tmp_path / "r.json") == 1
+    rows = {row["state"]: row for row in json.loads((tmp_path / "r.json").read_text())["pictures"]}
+    assert "1.png: the disk is full" in rows["failed"]["error"]
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"0.png", "2.png"}
+    assert set(ledger.read_entries(tmp_path / "out")) == {"0.png", "2.png"}
+    assert run(*words, "--resume", "--report", tmp_path / "r.json") == 0
+    assert states(tmp_path / "r.json") == {
+        "0.png": "finished earlier",
+        "1.png": "restored",
+        "2.png": "finished earlier",
+    }
+
+
+def test_lines_of_other_shapes_are_skipped(words: list[object], tmp_path: Path) -> None:
+    assert run(*words) == 0
+    path = tmp_path / "out" / ledger.NAME
+    digests = '"input": "x", "settings": "y", "output": "z"'
+    odd = [
+        b"[" * 100_000,
+        b"1" * 10_000,
+        f'{{"name": ["a"], {digests}}}'.encode(),
+        f'{{"name": "a", "more": 1, {digests}}}'.encode(),
+        b"\xff\xfe{}",
+        b"\0" * 4096,  # what a crash of the machine can leave
+    ]
+    path.write_bytes(b"\n".join([*odd, path.read_bytes()]))
+    assert run(*words, "--resume", "--report", tmp_path / "r.json") == 0
+    assert set(states(tmp_path / "r.json").values()) == {"finished earlier"}
+
+
+# Strays
+
+HOLD = """
+import sys
+from pathlib import Path
+from multiaxis.images.parts import new_part
+with new_part(Path(sys.argv[1])) as part:
+    part.write(b"half a picture")
+    print(part.path.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_parts_of_the_dead_go_at_the_next_use_and_those_of_the_living_stay(
+    words: list[object], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    mine = out / f".{'0' * 15}x.part"  # somebody's own name
+    mine.touch()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, out], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        held = out / other.stdout.readline().strip()
+        os.utime(held, (0, 0))
+        dead = out / f".{'0' * 16}.part"
+        dead.touch()  # nobody has it open
+        assert run(*words, "--dry-run") == 0
+        assert dead.exists(), "a trial touches nothing"
+        assert run(*words, "-q") == 0
+        assert held.exists()
+        assert not dead.exists()
+        other.kill()
+    assert run(*words, "-q", "--resume") == 0, "even where nothing is left to do"
+    assert sorted(path.name for path in out.glob(".*.part")) == [mine.name]
+
+
+def test_every_writer_tidies_its_folder_once(tmp_path: Path) -> None:
+    stray = tmp_path / f".{'1' * 16}.part"
+    stray.touch()
+    publish(tmp_path / "a", b"1", overwrite=False)
+    assert not stray.exists()
+    with new_part(tmp_path) as part:
+        clear_parts(tmp_path)
+        assert part.path.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_part_that_was_tidied_away_before_it_was_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from multiaxis.images import parts
+
+    calls: list[int] = []
+
+    def lock_late(handle: int) -> None:
+        if not calls:
+            clear_parts(tmp_path)
+        calls.append(handle)
+        lock(handle)
+
+    lock = parts.lock
+    monkeypatch.setattr(parts, "lock", lock_late)
+    publish(tmp_path / "a", b"whole", overwrite=False)
+    assert len(calls) == 2
+    assert (tmp_path / "a").read_bytes() == b"whole"

@@ -41,6 +41,8 @@ class Reporter:
             self.pixels += self._weight(result.job)
             self.seconds += result.seconds
         outcome = f"{result.job.output} ({result.seconds:.1f} s)" if not result.error else "failed"
+        if result.earlier:
+            outcome = f"{result.job.output} (finished by another run)"
         done = f"[{len(self.results)}/{len(self.plan.jobs)}]"
         console.note(f"{done} {result.job.input} -> {outcome}{self._estimate()}", quiet=self.quiet)
         if result.lost:
@@ -101,11 +103,12 @@ def summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, qu
         *plan.refused,
         *((result.job.input, result.error) for result in results if result.error),
     ]
-    done = len(results) - sum(result.error is not None for result in results)
-    pixels = sum(result.pixels for result in results if result.error is None)
+    restored = [result for result in results if result.error is None and not result.earlier]
+    done, pixels = len(restored), sum(result.pixels for result in restored)
+    before = len(plan.finished) + sum(result.earlier for result in results)
     if failures and len(plan.jobs) + len(plan.refused) + len(plan.finished) == 1:
         raise ImageError(str(failures[0][1]))
-    earlier = f", {len(plan.finished)} were finished earlier" if plan.finished else ""
+    earlier = f", {before} were finished earlier" if before else ""
     said = (
         f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
         f"{console.duration(seconds)} on {how}"

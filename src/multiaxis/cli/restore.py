@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -126,6 +126,7 @@ def restore(
         Print errors only.
     """
     from multiaxis.restoration import Output
+    from multiaxis.restoration.jobs import check_ledgers
     from multiaxis.restoration.ledger import settings_digest
     from multiaxis.restoration.restorer import check_weights, split_tasks
 
@@ -145,6 +146,10 @@ def restore(
     if not pictures or code == INTERRUPTED:
         return code
     plan = _plan(pictures, output, suffix, options, files, digest)
+    is_batch = len(plan.jobs) + len(plan.refused) + len(plan.finished) > 1
+    note = digest if files.resume or is_batch or files.engine == "ray" else None
+    if note is not None:
+        plan = check_ledgers(plan)
     if files.dry_run:
         return max(code, batch.show_plan(plan))
     about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
@@ -155,8 +160,6 @@ def restore(
             console.complain(reason)
         return BAD_INPUT
     _try_addresses(plan)
-    is_batch = len(plan.jobs) + len(plan.refused) + len(plan.finished) > 1
-    note = digest if files.resume or is_batch or files.engine == "ray" else None
     return max(code, _run(plan, options, arguments, files, note, about, quiet=quiet))
 
 
@@ -169,7 +172,7 @@ def _plan(
     digest: str,
 ) -> Plan:
     from multiaxis.restoration import plan_jobs
-    from multiaxis.restoration.ledger import clear_parts
+    from multiaxis.restoration.ledger import clear_strays
 
     plan = plan_jobs(
         pictures,
@@ -180,9 +183,10 @@ def _plan(
         resume=digest if files.resume else None,
         max_megapixels=files.max_megapixels,
     )
-    if files.resume and not files.dry_run:
-        for folder in {job.output.parent for job in plan.jobs}:
-            clear_parts(folder)
+    if not files.dry_run:
+        outputs = [job.output for job in plan.jobs] + [target for _, target in plan.finished]
+        for folder in {output.parent for output in outputs}:
+            clear_strays(folder)
     return plan
 
 
@@ -218,12 +222,14 @@ def _run(
     try:
         if plan.jobs:
             how = _restore(plan, options, arguments, files, note, results, quiet=quiet)
+        report()
     except KeyboardInterrupt:
-        with suppress(MultiaxisError):
-            report()
         batch.say_how_to_go_on(plan, results)
+        try:
+            report()
+        except MultiaxisError as error:
+            console.complain(str(error))
         return INTERRUPTED
-    report()
     return batch.summarise(plan, results, time.monotonic() - start, how, quiet=quiet)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import secrets
 from pathlib import Path
+
+from multiaxis.images.parts import new_part
 
 # What systems answer that have no hard links (FAT, some network folders).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -31,17 +31,12 @@ def publish(path: Path, data: bytes, *, overwrite: bool) -> None:
     OSError
         Whatever the system answers; nothing is left behind.
     """
-    # A short name of its own: the wanted one may already be as long as a name can be.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        _write(temporary, data)
+    with new_part(path.parent) as part:
+        part.write(data)
         if overwrite:
-            temporary.replace(path)
+            part.path.replace(path)
         else:
-            _claim(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+            _claim(part.path, path)
 
 
 def try_folder(folder: Path) -> None:
@@ -52,24 +47,14 @@ def try_folder(folder: Path) -> None:
     OSError
         Whatever the system answers.
     """
-    temporary = folder / f".{secrets.token_hex(8)}.part"
     try:
-        _write(temporary, b"")
+        with new_part(folder) as part:
+            part.write(b"")
     except FileNotFoundError as error:
         if not folder.is_dir():
             raise
         # The folder is there and takes no files: /proc, for one, answers so.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
-    temporary.unlink()
-
-
-def _write(path: Path, data: bytes) -> None:
-    # 0o666 leaves the final rights to the umask, as for any new file.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _claim(temporary: Path, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from multiaxis.errors import ConfigError, ImageError, MultiaxisError, explain
@@ -14,6 +14,7 @@ from multiaxis.images.formats import format_of
 from multiaxis.restoration import remote
 from multiaxis.restoration.address import Remote, Where, to_where
 from multiaxis.restoration.inputs import Inputs, find_inputs
+from multiaxis.restoration.ledger import check_ledger
 from multiaxis.restoration.look import Look, say_taken
 from multiaxis.restoration.output import Output
 
@@ -83,6 +84,8 @@ class Result:
         Metadata that the output's format could not hold, such as ``"exif"``.
     remarks : tuple of str
         What else a user should know, such as that 16 bits did not do.
+    earlier : bool
+        Whether another run finished the output since the plan was made.
     width, height : int
         Of the input, upright, where it is known by now.
     """
@@ -92,6 +95,7 @@ class Result:
     error: str | None = None
     lost: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    earlier: bool = False
     width: int = 0
     height: int = 0
 
@@ -159,12 +163,38 @@ def plan_jobs(
             finished.append((path, target))
         else:
             made = _job(path, target, options, max_megapixels, originals, taken, state, look)
-            if isinstance(made, str):
+            if isinstance(made, str) and not state and _is_finished(path, target, resume):
+                finished.append((path, target))
+            elif isinstance(made, str):
                 refused.append((path, made))
                 continue
-            jobs.append(made)
+            else:
+                jobs.append(made)
         taken[_real(target)] = path
     return Plan(tuple(jobs), tuple(refused), found.others, found.earlier, tuple(finished))
+
+
+def check_ledgers(plan: Plan) -> Plan:
+    """Refuse what could not be noted when it is finished: a later run would not know of it."""
+    reasons: dict[Where, str] = {}
+    for folder in {job.output.parent for job in plan.jobs}:
+        try:
+            check_ledger(folder)
+        except ImageError as error:
+            reasons[folder] = str(error)
+    if not reasons:
+        return plan
+    bad = [job for job in plan.jobs if job.output.parent in reasons]
+    return replace(
+        plan,
+        jobs=tuple(job for job in plan.jobs if job.output.parent not in reasons),
+        refused=(*plan.refused, *((job.input, reasons[job.output.parent]) for job in bad)),
+    )
+
+
+def _is_finished(path: Where, target: Where, settings: str | None) -> bool:
+    """Look again: another run may have finished an output since the plan looked."""
+    return Look().states({path: target}, settings)[path] == "finished"
 
 
 def _targets(

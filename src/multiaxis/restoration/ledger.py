@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multiaxis.errors import ImageError
+from multiaxis.images.parts import clear_parts
 from multiaxis.restoration import remote
 from multiaxis.restoration.address import Remote, Where
+from multiaxis.restoration.lines import append_line, check_lines, parse_lines, read_lines
 
 NAME = ".multiaxis.jsonl"
 FOLDER = ".multiaxis"
-_STALE = 600  # seconds after which a part of a file is nobody's any more
+_FIELDS = {"name", "input", "settings", "output"}
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,19 @@ def digest_file(where: Where) -> str:
 
 
 def add_entry(folder: Where, entry: Entry) -> None:
-    """Append a line; in one write, so that several processes and machines may share the file."""
-    line = (json.dumps(entry.__dict__, ensure_ascii=True) + "\n").encode()
+    """Append a line, so that several processes and machines may share the file.
+
+    Raises
+    ------
+    OSError, ImageError
+        If it did not get there whole.
+    """
     if isinstance(folder, Remote):
+        line = (json.dumps(entry.__dict__, ensure_ascii=True) + "\n").encode()
         name = f"{digest(line)[:32]}.json"
         remote.publish(line, folder / FOLDER / name, overwrite=True)
         return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    with os.fdopen(os.open(folder / NAME, flags, 0o666), "ab", buffering=0) as file:
-        file.write(line)
-        os.fsync(file.fileno())
+    append_line(folder / NAME, entry.__dict__)
 
 
 def read_entries(folder: Where) -> dict[str, list[Entry]]:
@@ -77,26 +81,47 @@ def read_entries(folder: Where) -> dict[str, list[Entry]]:
     Raises
     ------
     ImageError
-        If they lie at an address and do not come.
+        If they are there and cannot be read.
     """
     found: dict[str, list[Entry]] = {}
-    for line in _lines(folder):
-        try:
-            entry = Entry(**json.loads(line))
-        except (ValueError, TypeError):
-            continue
-        found.setdefault(entry.name, []).append(entry)
+    for record in _records(folder):
+        if set(record) == _FIELDS and all(isinstance(value, str) for value in record.values()):
+            found.setdefault(record["name"], []).append(Entry(**record))
     return found
 
 
-def _lines(folder: Where) -> list[str]:
+def check_ledger(folder: Where) -> None:
+    """Find out before the work whether what is finished could be noted.
+
+    Raises
+    ------
+    ImageError
+        If not.
+    """
     if isinstance(folder, Remote):
-        parts = remote.read_all(folder / FOLDER, ".json")
-        return [part.decode("utf-8", errors="replace") for part in parts]
+        return  # the store was tried
     try:
-        return (folder / NAME).read_text("utf-8", errors="replace").splitlines()
-    except OSError:
+        check_lines(folder / NAME)
+    except OSError as error:
+        raise ImageError(_refusal("added to", folder / NAME, error)) from error
+
+
+def _records(folder: Where) -> list[dict[str, Any]]:
+    if isinstance(folder, Remote):
+        return parse_lines(b"\n".join(remote.read_all(folder / FOLDER, ".json")))
+    try:
+        return read_lines(folder / NAME)
+    except NotADirectoryError:
         return []
+    except OSError as error:
+        raise ImageError(_refusal("read", folder / NAME, error)) from error
+
+
+def _refusal(what: str, path: Path, error: OSError) -> str:
+    return (
+        f"{path} notes what is finished and cannot be {what}: {error.strerror}; move it away, or "
+        "choose another output"
+    )
 
 
 def find_state(entries: list[Entry], source: Where, target: Where, settings: str) -> str:
@@ -127,14 +152,21 @@ def find_state(entries: list[Entry], source: Where, target: Where, settings: str
     return "finished" if done else "ours"
 
 
-def clear_parts(folder: Where) -> None:
+def is_finished(source: Where, target: Where, settings: str) -> bool:
+    """Tell whether an output is there now, of this input and these settings.
+
+    Raises
+    ------
+    OSError, ImageError
+        If that cannot be found out.
+    """
+    entries = read_entries(target.parent).get(target.name, [])
+    return find_state(entries, source, target, settings) == "finished"
+
+
+def clear_strays(folder: Where) -> None:
     """Remove what a killed run left of files that never got their names."""
     if isinstance(folder, Remote):
         remote.clear_parts(folder)
-        return
-    for path in folder.glob(".????????????????.part"):
-        try:
-            if time.time() - path.stat().st_mtime > _STALE:
-                path.unlink()
-        except OSError:
-            continue
+    else:
+        clear_parts(folder)

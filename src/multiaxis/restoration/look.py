@@ -21,7 +21,7 @@ class Look:
     """What a plan has seen so far."""
 
     def __init__(self) -> None:
-        self._entries: dict[Where, dict[str, list[Entry]]] = {}
+        self._entries: dict[Where, dict[str, list[Entry]] | ImageError] = {}
         self._kinds: dict[Remote, dict[str, str]] = {}
 
     def states(
@@ -81,14 +81,22 @@ class Look:
             self._kinds[folder] = {name.name: kind for name, kind in listed.items()}
         return self._kinds[folder].get(target.name)
 
-    def _entries_of(self, target: Where) -> list[Entry]:
+    def _entries_of(self, target: Where) -> list[Entry] | ImageError:
         folder = target.parent
         if folder not in self._entries:
-            self._entries[folder] = read_entries(folder)
-        return self._entries[folder].get(target.name, [])
+            try:
+                self._entries[folder] = read_entries(folder)
+            except ImageError as error:
+                self._entries[folder] = error
+        entries = self._entries[folder]
+        return entries if isinstance(entries, ImageError) else entries.get(target.name, [])
 
 
-def _state(settings: str, entries: list[Entry], source: Where, target: Where) -> str | ImageError:
+def _state(
+    settings: str, entries: list[Entry] | ImageError, source: Where, target: Where
+) -> str | ImageError:
+    if isinstance(entries, ImageError):
+        return entries
     try:
         return find_state(entries, source, target, settings)
     except ImageError as error:

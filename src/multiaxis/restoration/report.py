@@ -110,7 +110,7 @@ def list_rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
             _row(
                 job.input,
                 job.output,
-                "failed" if result.error else "restored",
+                _state(result),
                 **size,
                 seconds=round(result.seconds, 3),
                 error=result.error,
@@ -119,6 +119,12 @@ def list_rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
             )
         )
     return rows
+
+
+def _state(result: Result) -> str:
+    if result.earlier:
+        return "finished earlier"
+    return "failed" if result.error else "restored"
 
 
 def _row(path: Where, target: Where | None, state: str, **more: Any) -> dict[str, Any]:

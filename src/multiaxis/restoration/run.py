@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,13 +25,14 @@ from multiaxis.images import (
 from multiaxis.models.maxim.streaming.streamed import OnFraction
 from multiaxis.restoration.address import Remote
 from multiaxis.restoration.jobs import Job, Result, say_why
-from multiaxis.restoration.ledger import Entry, add_entry, digest
+from multiaxis.restoration.ledger import Entry, add_entry, digest, is_finished
 from multiaxis.restoration.output import Output
 from multiaxis.restoration.remote import publish
 from multiaxis.restoration.restorer import Restorer
 from multiaxis.restoration.scratch import Scratch
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 1.0  # seconds that an interrupt waits for the file that is being written
 
 Value = TypeVar("Value")
 
@@ -48,10 +49,13 @@ class _Work:
     error: str | None = None
     lost: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    earlier: bool = False
 
     def result(self) -> Result:
         size = self.size if any(self.size) else (self.job.width, self.job.height)
-        return Result(self.job, self.seconds, self.error, self.lost, self.remarks, *size)
+        return Result(
+            self.job, self.seconds, self.error, self.lost, self.remarks, self.earlier, *size
+        )
 
 
 def run_jobs(
@@ -83,27 +87,48 @@ def run_jobs(
         Receives the finished fraction of the file in work.
     """
     results: list[Result] = []
+    behind: Future[_Work] | None = None
 
-    def finish(work: _Work) -> None:
-        results.append(work.result())
+    def finish(patience: float | None = None) -> None:
+        """Take the result of the file that is written behind."""
+        nonlocal behind
+        if behind is None:
+            return
+        result = behind.result(patience).result()
+        behind = None
+        results.append(result)
         if on_result:
-            on_result(results[-1])
+            on_result(result)
 
-    with _remarks() as remarks, Scratch() as scratch, ThreadPoolExecutor(2, "files") as files:
+    with _remarks() as remarks, Scratch() as scratch, _threads() as files:
         steps = _Steps(restorer, options, settings, max_megapixels, remarks, scratch)
-        behind: Future[_Work] | None = None
         waiting = iter(jobs)
-        ahead = _submit(files, steps.read, next(waiting, None))
-        while ahead is not None:
-            work = ahead.result()
+        try:
             ahead = _submit(files, steps.read, next(waiting, None))
-            steps.restore(work, on_progress)
-            if behind is not None:
-                finish(behind.result())
-            behind = files.submit(steps.write, work)
-        if behind is not None:
-            finish(behind.result())
+            while ahead is not None:
+                work = ahead.result()
+                ahead = _submit(files, steps.read, next(waiting, None))
+                steps.restore(work, on_progress)
+                finish()
+                behind = files.submit(steps.write, work)
+            finish()
+        except KeyboardInterrupt:
+            with suppress(TimeoutError):  # it is restored, and may soon be a file
+                finish(_PATIENCE)
+            raise
     return results
+
+
+@contextmanager
+def _threads() -> Generator[ThreadPoolExecutor]:
+    """Give the two threads that read and write; what stops the work does not wait for them."""
+    files = ThreadPoolExecutor(2, "files")
+    try:
+        yield files
+    except BaseException:
+        files.shutdown(wait=False, cancel_futures=True)
+        raise
+    files.shutdown()
 
 
 def _submit(
@@ -151,7 +176,7 @@ class _Steps:
         check_write(job.output, picture, overwrite=job.replaces, depth=depth)
 
     def restore(self, work: _Work, on_progress: OnFraction | None) -> None:
-        if work.picture is None or work.error:
+        if work.picture is None or work.error or work.earlier:
             return
         with self._recorded(work):
             work.picture = self.restorer.restore_picture(
@@ -160,7 +185,7 @@ class _Steps:
 
     def write(self, work: _Work) -> _Work:
         picture, work.picture = work.picture, None
-        if picture is None or work.error:
+        if picture is None or work.error or work.earlier:
             return work
         with self._recorded(work):
             if isinstance(work.job.output, Remote):
@@ -185,6 +210,14 @@ class _Steps:
             output = work.job.output
             add_entry(output.parent, Entry(output.name, work.source, self.settings, digest(data)))
 
+    def _is_finished(self, job: Job) -> bool:
+        """Tell whether another run has finished a job meanwhile, with the same settings."""
+        if self.settings is None or job.replaces:
+            return False
+        with suppress(OSError, ImageError):  # not to be known: what failed has failed
+            return is_finished(job.input, job.output, self.settings)
+        return False
+
     @contextmanager
     def _recorded(self, work: _Work) -> Generator[None]:
         start = time.monotonic()
@@ -192,7 +225,9 @@ class _Steps:
             yield
         except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
             _log.debug("%s failed", work.job.input, exc_info=True)
-            work.error = self.scratch.translate(say_why(work.job.input, failure))
+            work.earlier = self._is_finished(work.job)
+            if not work.earlier:
+                work.error = self.scratch.translate(say_why(work.job.input, failure))
         work.seconds += time.monotonic() - start
         work.remarks += tuple(map(self.scratch.translate, self.remarks()))
 

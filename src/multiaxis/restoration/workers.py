@@ -13,7 +13,7 @@ from typing import Any
 
 from multiaxis.errors import ImageError
 from multiaxis.restoration.jobs import Job, Result
-from multiaxis.restoration.ledger import find_state, read_entries
+from multiaxis.restoration.ledger import is_finished
 from multiaxis.restoration.restorer import Restorer
 from multiaxis.restoration.run import run_jobs
 
@@ -153,8 +153,7 @@ def do_once(restorer: Restorer, job: Job, how: dict[str, Any], attempt: int) -> 
     if attempt > 1 and settings is not None:
         # The worker may have died between giving the output its name and telling so.
         with suppress(OSError, ImageError):  # not to be known: done again
-            entries = read_entries(job.output.parent).get(job.output.name, [])
-            if find_state(entries, job.input, job.output, settings) == "finished":
+            if is_finished(job.input, job.output, settings):
                 return Result(job, 0.0, width=job.width, height=job.height)
     (result,) = run_jobs(restorer, [job], **how)
     return result
