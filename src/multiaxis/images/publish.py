@@ -36,7 +36,7 @@ def publish(path: Path, data: bytes, *, overwrite: bool) -> None:
         if overwrite:
             part.path.replace(path)
         else:
-            _claim(part.path, path)
+            claim(part.path, path)
 
 
 def try_folder(folder: Path) -> None:
@@ -57,8 +57,16 @@ def try_folder(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
 
 
-def _claim(temporary: Path, path: Path) -> None:
-    """Move to a free name; a link fails where the name is taken, and a rename would not."""
+def claim(temporary: Path, path: Path) -> None:
+    """Move to a free name; a link fails where the name is taken, and a rename would not.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken.
+    OSError
+        Whatever the system answers.
+    """
     try:
         os.link(temporary, path)
     except OSError as error:

@@ -16,7 +16,7 @@ from multiaxis.video.av import load
 from multiaxis.video.frames import decode, side_data
 from multiaxis.video.light import Light
 from multiaxis.video.pixels import Colour, as_rgb, has_alpha
-from multiaxis.video.streams import film, locate, origin
+from multiaxis.video.streams import film, open_input, origin
 
 _KNOWN = "mp4 mkv mov m4v webm avi ts mts m2ts mpg mpeg wmv flv 3gp"
 SUFFIXES = frozenset(f".{name}" for name in _KNOWN.split())
@@ -120,7 +120,7 @@ def open_clip(path: Path) -> Any:
     try:
         if not path.is_file():
             raise ImageError(f"cannot read {path}: there is no such file; check the path")
-        container = av.open(locate(path))
+        container = open_input(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ImageError(
             f"cannot read {path}: it is no clip that FFmpeg knows, or damaged ({_why(error)})"

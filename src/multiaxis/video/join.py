@@ -3,125 +3,106 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
-import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import ImageError
+from multiaxis.images.publish import claim
 from multiaxis.video.av import load
-from multiaxis.video.clip import Clip
-from multiaxis.video.segments import Segments
-from multiaxis.video.track import describe_track
+from multiaxis.video.folder import Segments
+from multiaxis.video.mux import Muxed, Times, mux
+from multiaxis.video.outline import lay_out, open_output
+from multiaxis.video.plan import ClipPlan
+from multiaxis.video.segments import packets_of
+from multiaxis.video.streams import film, locate, open_input
 
 
-def join(
-    source: Path,
-    target: Path,
-    segments: Segments,
-    clip: Clip,
-    start: float,
-    end: float | None,
-    *,
-    overwrite: bool,
-) -> None:
-    """Mux the segments' packets with the source's other streams, all of them or none."""
+def join(plan: ClipPlan, segments: Segments, times: Times, *, overwrite: bool) -> tuple[str, ...]:
+    """Mux the segments' packets with the source's other streams, all of them or none.
+
+    Returns
+    -------
+    tuple of str
+        What became of other streams, where that could not be known beforehand.
+
+    Raises
+    ------
+    ImageError
+        If the output does not hold every frame, or cannot be written.
+    """
     av = load()
-    part = target.with_name(f".{target.stem[:80]}.part{target.suffix}")
+    part, target = segments.joined, plan.target
     try:
-        with av.open(str(source)) as given, av.open(str(part), "w") as made:
-            _mux_all(given, made, segments, clip, start, end)
+        muxed = _mux(plan, segments, times, part)
+        _count(plan, part, muxed, len(times.shown))
         if overwrite:
             part.replace(target)
         else:
-            os.link(part, target)
+            claim(part, target)
     except FileExistsError as error:
-        raise ImageError(f"the output {target} exists: pass --overwrite") from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
         raise ImageError(
-            f"cannot write {target}: {reason}; its container may not hold the streams of {source}: "
-            "try .mkv"
+            f"the output {target} exists: pass --overwrite, or choose another in the same folder "
+            "with -o, which goes on with what was restored"
         ) from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise segments.unwritten(error) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+    return tuple(
+        f"times of stream {index} went back {count} times, and were moved on"
+        for index, count in sorted(muxed.repaired.items())
+    )
 
 
-def _mux_all(
-    given: Any, made: Any, segments: Segments, clip: Clip, start: float, end: float | None
-) -> None:
+def _mux(plan: ClipPlan, segments: Segments, times: Times, part: Path) -> Muxed:
     av = load()
     paths = list(segments)
-    made.metadata.update(given.metadata)
-    video = given.streams.video[0]
-    with av.open(str(paths[0])) as first:
-        stream = made.add_stream_from_template(first.streams.video[0])
-    stream.time_base = video.time_base
-    stream.metadata.update(video.metadata)
-    describe_track(stream, clip)
-    others = {}
-    for other in given.streams:
-        if other.index != video.index and other.type in ("audio", "subtitle", "data", "attachment"):
-            try:
-                others[other.index] = made.add_stream_from_template(other)
-            except (ValueError, av.error.FFmpegError):
-                continue  # a kind that the container has no place for
-            others[other.index].metadata.update(other.metadata)
-    if chapters := _chapters(given.chapters(), start, end):
-        made.set_chapters(chapters)
-    frames = _video_packets(paths, stream, start)
-    rest = _other_packets(given, others, start, end)
-    for _, _, packet in heapq.merge(frames, rest, key=lambda item: item[:2]):
-        made.mux(packet)
+    with (
+        open_input(plan.source) as given,
+        av.open(locate(paths[0]), format="nut") as first,
+        open_output(locate(part), plan.target) as made,
+    ):
+        template = first.streams.video[0]
+        stream, others = lay_out(given, made, template, plan.clip, plan.window, plan.kept)
+        packets = _packets(paths, template.codec_context.extradata, plan)
+        return mux(given, made, (stream, packets, times), others, plan.window)
 
 
-def _chapters(chapters: list[Any], start: float, end: float | None) -> list[Any]:
-    """Cut chapters to the part that is kept, and move them with it."""
-    kept: list[Any] = []
-    for chapter in chapters:
-        unit = float(chapter["time_base"])
-        first = max(chapter["start"] * unit, start)
-        last = chapter["end"] * unit if end is None else min(chapter["end"] * unit, end)
-        if first < last:
-            moved = {"start": round((first - start) / unit), "end": round((last - start) / unit)}
-            kept.append({**chapter, **moved})
-    return kept
+def _packets(paths: list[Path], header: bytes | None, plan: ClipPlan) -> Generator[Any]:
+    """Yield all packets of the film.
 
-
-def _video_packets(
-    paths: list[Path], stream: Any, start: float
-) -> Generator[tuple[float, int, Any]]:
-    av = load()
+    Raises
+    ------
+    ImageError
+        If a segment was encoded otherwise than the first.
+    """
     for path in paths:
-        with av.open(str(path)) as container:
-            for packet in container.demux(video=0):
-                if packet.dts is None:
-                    continue
-                yield _placed(packet, stream, start, 0)
+        with load().open(locate(path), format="nut") as container:
+            if container.streams.video[0].codec_context.extradata != header:
+                path.unlink()
+                raise ImageError(
+                    f"a segment of {plan.target} was encoded otherwise than the first, and was "
+                    "removed: run it again"
+                )
+        yield from packets_of(path)
 
 
-def _other_packets(
-    given: Any, others: dict[int, Any], start: float, end: float | None
-) -> Generator[tuple[float, int, Any]]:
-    streams = [stream for stream in given.streams if stream.index in others]
-    if not streams:
-        return
-    for packet in given.demux(streams):
-        if packet.dts is None:
-            continue
-        time = float((packet.pts if packet.pts is not None else packet.dts) * packet.time_base)
-        if (start and time < start) or (end is not None and time >= end):
-            continue
-        yield _placed(packet, others[packet.stream.index], start, 1)
+def _count(plan: ClipPlan, part: Path, muxed: Muxed, wanted: int) -> None:
+    """Count what can be read back: frames that are restored are frames that are written.
 
-
-def _placed(packet: Any, stream: Any, start: float, order: int) -> tuple[float, int, Any]:
-    if start:
-        shift = round(start / float(packet.time_base))
-        packet.dts -= shift
-        if packet.pts is not None:
-            packet.pts -= shift
-    packet.stream = stream
-    return float(packet.dts * packet.time_base), order, packet
+    Raises
+    ------
+    ImageError
+        If there are others.
+    """
+    with open_input(part) as made:
+        stream = film(made)
+        found = 0 if stream is None else sum(packet.size > 0 for packet in made.demux(stream))
+    if not muxed.frames == found == wanted:
+        raise ImageError(
+            f"{plan.target} would hold {found} of {wanted} frames, and was not written: choose "
+            "another container with -o, such as .mkv, in the same folder; it goes on with what was "
+            "restored"
+        )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +12,13 @@ from numpy.typing import NDArray
 
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.progress import OnProgress, Progress
-from multiaxis.video.clip import Clip, open_clip, probe
-from multiaxis.video.encoding import Encoding
+from multiaxis.video.av import load
+from multiaxis.video.clip import Clip, open_clip
+from multiaxis.video.folder import finish, open_segments
 from multiaxis.video.frames import decode
 from multiaxis.video.join import join
-from multiaxis.video.segments import Segments, Writer
+from multiaxis.video.plan import ClipPlan, plan_clip
+from multiaxis.video.segments import SEGMENT, Writer
 from multiaxis.video.steady import Steady
 
 _GAP = 0.5  # seconds without frames at the end of a clip that are worth a remark
@@ -97,42 +96,61 @@ def restore_clip(  # noqa: PLR0913 (as many as its users need)
         If the clip is damaged, HDR metadata apart, or the target cannot be written; what was
         restored by then is kept for the next run.
     """
-    _check(source, target, start, end, steady, overwrite=overwrite)
-    clip = probe(source, start)
-    plan = Encoding.choose(clip, codec, crf, target)
-    key = [settings, plan.describe(), start, end, steady, *_identity(source)]
-    folder = target.with_name(f".{target.name[:80]}.segments")
-    segments = Segments(folder, json.dumps(key))
-    writer = Writer(segments, plan, clip, restore, Steady(steady) if steady else None)
-    last = _write(writer, source, clip, start, end, on_progress)
-    join(source, target, segments, clip, start, end, overwrite=overwrite)
-    shutil.rmtree(folder, ignore_errors=True)
-    remarks = plan.remarks + _remarks_on_end(clip, last, end)
+    plan = plan_clip(
+        source, target, start=start, end=end, codec=codec, crf=crf, overwrite=overwrite
+    )
+    return run_plan(
+        restore,
+        plan,
+        steady=steady,
+        settings=settings,
+        overwrite=overwrite,
+        on_progress=on_progress,
+    )
+
+
+def run_plan(
+    restore: Callable[[Values], Values],
+    plan: ClipPlan,
+    *,
+    steady: float = 0.0,
+    settings: str = "",
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> ClipResult:
+    """Restore a clip as planned; see `restore_clip`."""
+    if not 0 <= steady <= 1:
+        raise ConfigError(f"steady is {steady:g}: accepted is 0 to 1")
+    key = [settings, plan.encoding.describe(), plan.start, plan.end, steady, SEGMENT]
+    with open_segments(plan.source, plan.target, [*key, load().ffmpeg_version_info]) as segments:
+        filter_ = Steady(steady) if steady else None
+        writer = Writer(segments, plan.encoding, plan.clip, restore, filter_)
+        try:
+            last = _write(writer, plan, on_progress)
+        finally:
+            writer.abandon()
+        remarks = join(plan, segments, writer.times, overwrite=overwrite)
+        finish(segments)
+    remarks = plan.remarks + remarks + _remarks_on_end(plan.clip, last, plan.end)
     return ClipResult(writer.count, writer.resumed, remarks)
 
 
-def _write(
-    writer: Writer,
-    source: Path,
-    clip: Clip,
-    start: float,
-    end: float | None,
-    on_progress: OnProgress | None,
-) -> float:
+def _write(writer: Writer, plan: ClipPlan, on_progress: OnProgress | None) -> float:
     """Write all frames; give the time of the last one."""
     last = 0.0
-    total = _frames_between(clip, start, end)
+    clip, source = plan.clip, plan.source
+    total = _frames_between(clip, plan.start, plan.end)
     with contextlib.closing(open_clip(source)) as container:
-        for frame in decode(container, source, start, end):
+        for frame in decode(container, source, plan.start, plan.end):
             writer.add(frame)
             last = float(frame.pts * frame.time_base - clip.start)
+            writer.times.length = frame.duration or writer.times.length
             if on_progress:
                 on_progress(Progress(source.name, writer.count, total, "frames"))
-        writer.finish()
+    writer.finish()
     if not writer.count:
-        shutil.rmtree(writer.segments.folder, ignore_errors=True)
         raise ImageError(
-            f"no frame of {source} lies between {start:g} and {end} s: widen the range"
+            f"no frame of {source} lies between {plan.start:g} and {plan.end} s: widen the range"
         )
     return last
 
@@ -143,24 +161,6 @@ def _remarks_on_end(clip: Clip, last: float, end: float | None) -> tuple[str, ..
         return ()
     said = f"the last frame comes at {last:.2f} of the {clip.seconds:.2f} s that the clip states"
     return (f"{said}: it was cut short, or its sound goes on",)
-
-
-def _check(
-    source: Path, target: Path, start: float, end: float | None, steady: float, *, overwrite: bool
-) -> None:
-    if not (start >= 0 and (end is None or end > start)):
-        raise ConfigError(f"from {start:g} to {end} s: accepted is a start before the end")
-    if not 0 <= steady <= 1:
-        raise ConfigError(f"steady is {steady:g}: accepted is 0 to 1")
-    if os.path.realpath(source) == os.path.realpath(target):
-        raise ImageError(f"the output {target} is the input: originals are never replaced")
-    if os.path.lexists(target) and not overwrite:
-        raise ImageError(f"the output {target} exists: pass --overwrite, or choose another with -o")
-
-
-def _identity(path: Path) -> tuple[str, int, int]:
-    found = path.stat()
-    return str(path.resolve()), found.st_size, found.st_mtime_ns
 
 
 def _frames_between(clip: Clip, start: float, end: float | None) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Generator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +16,16 @@ from multiaxis.images import from_unit, to_unit
 from multiaxis.video.av import load
 from multiaxis.video.clip import Clip
 from multiaxis.video.encoding import Encoding
+from multiaxis.video.folder import Segments, why
+from multiaxis.video.mux import Times
 from multiaxis.video.pixels import as_rgb, from_rgb, turn, turn_back
 from multiaxis.video.steady import Steady
+from multiaxis.video.streams import locate
 
 SEGMENT = 48
 """Frames between two points from which a run that was stopped goes on."""
 
 Values = NDArray[np.float32]
-
-
-class Segments:
-    """A folder of finished segments, each with the times of its frames.
-
-    Raises
-    ------
-    ImageError
-        If the folder cannot be made.
-    """
-
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder
-        key_file = folder / "key.json"
-        if not (key_file.is_file() and key_file.read_text("utf-8") == key):
-            shutil.rmtree(folder, ignore_errors=True)
-            try:
-                folder.mkdir()
-                key_file.write_text(key, "utf-8")
-            except OSError as error:
-                raise ImageError(
-                    f"cannot write beside {folder.parent}: {error.strerror}; choose another with -o"
-                ) from error
-
-    def path(self, index: int) -> Path:
-        """Give the file of a segment."""
-        return self.folder / f"{index:06}.nut"
-
-    def __iter__(self) -> Iterator[Path]:
-        return iter(sorted(self.folder.glob("??????.nut")))
 
 
 class Writer:
@@ -67,17 +41,24 @@ class Writer:
     ) -> None:
         self.segments, self.plan, self.clip = segments, plan, clip
         self.restore, self.steady = restore, steady
-        self.count = self.resumed = 0
+        self.times = Times(clip.time_base)
+        self.resumed = 0
         self._output: Any = None
         self._stream: Any = None
+        self._path = self._part = segments.folder
+
+    @property
+    def count(self) -> int:
+        """Frames that were taken."""
+        return len(self.times.shown)
 
     def add(self, frame: Any) -> None:
         """Take the next frame of the clip."""
         index, place = divmod(self.count, SEGMENT)
-        self.count += 1
         if place == 0:
-            self._close()
+            self.finish()
             self._start(index)
+        self.times.shown.append(frame.pts)
         if self._output is None:
             self.resumed += 1
             return
@@ -89,44 +70,96 @@ class Writer:
             restored = self.steady(given, restored)
         pixels[..., :3] = turn_back(from_unit(restored, pixels.dtype), self.clip.turn)
         made = from_rgb(pixels, rgb, self.plan.pixel_format, self.plan.colour)
-        self._mux(self._stream.encode(made))
+        # A segment's clock starts at nothing: its container holds no times below that.
+        made.pts = frame.pts - self.times.shown[index * SEGMENT]
+        self._encode(made)
 
     def finish(self) -> None:
-        """Close the last segment."""
-        self._close()
+        """End a segment; it gets its name when it holds every frame.
+
+        Raises
+        ------
+        ImageError
+            If it does not, or cannot be written.
+        """
+        if self._output is not None:
+            self._encode(None)
+            try:
+                self._output.close()
+            except (load().error.FFmpegError, OSError) as error:
+                raise self._unwritten(error) from error
+            finally:
+                self._output = None
+            self._compare(self._part)
+            self._part.replace(self._path)
+        elif self.count:
+            self._compare(self._path)
+
+    def abandon(self) -> None:
+        """Leave a segment that is not finished."""
+        if self._output is not None:
+            with contextlib.suppress(load().error.FFmpegError, OSError):
+                self._output.close()
+            self._output = None
 
     def _start(self, index: int) -> None:
-        if self.segments.path(index).exists():
+        self._path = self.segments.path(index)
+        if self._path.exists():
             # What steadies frames starts anew behind a segment that is skipped.
             return
         av = load()
-        self._part = self.segments.path(index).with_suffix(".part")
-        self._path = self.segments.path(index)
+        self._part = self._path.with_suffix(".part")
         try:
-            self._output = av.open(str(self._part), "w", format="nut")
+            self._output = av.open(locate(self._part), "w", format="nut")
             self._stream = self.plan.open(self._output, self.clip)
             self._output.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            self._output = None
-            raise ImageError(
-                f"{self.plan.encoder} does not take {self.clip.width}x{self.clip.height} "
-                f"{self.plan.pixel_format} ({error}): choose another with --codec"
-            ) from error
+            self.abandon()
+            raise self._unwritten(error) from error
 
-    def _close(self) -> None:
-        if self._output is None:
-            return
-        self._mux(self._stream.encode(None))
-        self._output.close()
-        self._output = None
-        self._part.replace(self._path)
-
-    def _mux(self, packets: Any) -> None:
+    def _encode(self, frame: Any) -> None:
         av = load()
+        try:
+            packets = self._stream.encode(frame)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise ImageError(
+                f"{self.plan.encoder} did not take frame {self.count} ({why(error)}): choose "
+                "another with --codec"
+            ) from error
         try:
             self._output.mux(packets)
         except (av.error.FFmpegError, OSError) as error:
+            raise self._unwritten(error) from error
+
+    def _compare(self, path: Path) -> None:
+        """Compare a segment with the frames that it was given: all, at their times.
+
+        Raises
+        ------
+        ImageError
+            If it does not hold them.
+        """
+        first = (self.count - 1) // SEGMENT * SEGMENT
+        shown = self.times.shown[first:]
+        wanted = [(at - shown[0]) * self.clip.time_base for at in shown]
+        try:
+            found = [packet.pts * packet.time_base for packet in packets_of(path)]
+        except (load().error.FFmpegError, OSError, TypeError):
+            found = list[Fraction]()
+        if found != wanted:
+            path.unlink(missing_ok=True)
             raise ImageError(
-                f"cannot write {self._part}: {error.strerror}; make room, then run it again with "
-                "--resume"
-            ) from error
+                f"{path} held {len(found)} of {len(wanted)} frames as {self.plan.encoder} was "
+                "given them, and was removed: run it again, or choose another with --codec"
+            )
+
+    def _unwritten(self, error: Exception) -> ImageError:
+        return self.segments.unwritten(error)
+
+
+def packets_of(path: Path) -> Generator[Any]:
+    """Read a segment: a packet for each frame, in the order in which they are shown."""
+    with load().open(locate(path), format="nut") as container:
+        for packet in container.demux(video=0):
+            if packet.size:
+                yield packet

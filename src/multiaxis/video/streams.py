@@ -17,6 +17,17 @@ def locate(path: Path) -> str:
     return f"file:{path}"
 
 
+def open_input(path: Path) -> Any:
+    """Open a file for reading; tags that are not UTF-8 keep their bytes.
+
+    Raises
+    ------
+    av.error.FFmpegError, OSError, ValueError
+        If FFmpeg cannot read it.
+    """
+    return load().open(locate(path), metadata_errors="surrogateescape")
+
+
 def film(container: Any) -> Any:
     """Find the video stream that is restored; None where there is none.
 
@@ -46,6 +57,17 @@ def origin(container: Any) -> Fraction:
     return min((time for time in exact if abs(time - told) < _MICROSECOND), default=told)
 
 
+def frames_before(container: Any, time: Fraction) -> int:
+    """Count the film's frames before a time, by their packets; in a reader of its own."""
+    count = 0
+    with load().open(container.name, metadata_errors="surrogateescape") as again:
+        for packet in again.demux(again.streams[film(container).index]):
+            if packet.dts is not None and packet.dts * packet.time_base >= time:
+                break
+            count += packet.pts is not None and packet.pts * packet.time_base < time
+    return count
+
+
 def _area(stream: Any) -> int:
     return stream.width * stream.height
 
@@ -53,7 +75,7 @@ def _area(stream: Any) -> int:
 def _moving(name: str, indices: set[int]) -> set[int]:
     """Tell which streams hold more than one packet; in a reader of its own, which reads ahead."""
     seen, moving = set[int](), set[int]()
-    with load().open(name) as container:
+    with load().open(name, metadata_errors="surrogateescape") as container:
         for number, packet in enumerate(container.demux()):
             index = packet.stream.index
             if index in indices and packet.size:

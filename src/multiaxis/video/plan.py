@@ -1,0 +1,95 @@
+"""What is to be done with a clip, and what will become of it, found out before the work."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiaxis.errors import ConfigError, ImageError
+from multiaxis.video.clip import Clip, open_clip, probe
+from multiaxis.video.encoding import Encoding
+from multiaxis.video.outline import Window, format_of
+from multiaxis.video.rehearse import rehearse
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """A clip to restore.
+
+    Attributes
+    ----------
+    source, target : Path
+    start, end : float
+        Seconds from the clip's start; `end` may be None.
+    clip : Clip
+    encoding : Encoding
+    window : Window
+    kept : frozenset of int
+        Indices of the source's other streams that are copied.
+    remarks : tuple of str
+        What becomes different from the source.
+    """
+
+    source: Path
+    target: Path
+    start: float
+    end: float | None
+    clip: Clip
+    encoding: Encoding
+    window: Window
+    kept: frozenset[int]
+    remarks: tuple[str, ...]
+
+
+def plan_clip(
+    source: Path,
+    target: Path,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
+    overwrite: bool = False,
+) -> ClipPlan:
+    """Find out what a restoration will keep, without restoring a frame.
+
+    Parameters
+    ----------
+    source, target : Path
+        The target's suffix names the container.
+    start, end : float
+        Seconds from the clip's start; `end` may be None.
+    codec : str, optional
+        FFmpeg's name of an encoder; by default the source's kind.
+    crf : int, optional
+        Constant quality of that encoder.
+    overwrite : bool
+        Whether the target may be replaced.
+
+    Returns
+    -------
+    ClipPlan
+
+    Raises
+    ------
+    ConfigError
+        If a number or the encoder makes no sense, or the target's suffix names no container.
+    ImageError
+        If the clip cannot be read, or its film, sound or subtitles do not fit into the container.
+    """
+    if not (start >= 0 and (end is None or end > start)):
+        raise ConfigError(f"from {start:g} to {end} s: accepted is a start before the end")
+    format_of(target)
+    if os.path.realpath(source) == os.path.realpath(target):
+        raise ImageError(f"the output {target} is the input: originals are never replaced")
+    if os.path.lexists(target) and not overwrite:
+        raise ImageError(f"the output {target} exists: pass --overwrite, or choose another with -o")
+    clip = probe(source, start)
+    encoding = Encoding.choose(clip, codec, crf, target)
+    with open_clip(source) as given:
+        window = Window.of(given, clip, start, end)
+    kept, remarks = rehearse(source, target, clip, encoding, window)
+    return ClipPlan(
+        source, target, start, end, clip, encoding, window, kept, encoding.remarks + remarks
+    )

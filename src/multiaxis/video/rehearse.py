@@ -1,0 +1,160 @@
+"""A small output made before the work, and read back: what a container keeps of a clip."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multiaxis.errors import ImageError
+from multiaxis.video.av import load
+from multiaxis.video.clip import Clip
+from multiaxis.video.encoding import Encoding
+from multiaxis.video.folder import why
+from multiaxis.video.kept import compare, describe_stream, is_content, is_timecode
+from multiaxis.video.mux import Muxed, Times, mux
+from multiaxis.video.outline import Window, format_of, lay_out, open_output
+from multiaxis.video.streams import film, open_input
+
+_PACKETS = 500  # of the source's other streams that are tried
+
+
+def rehearse(
+    source: Path, target: Path, clip: Clip, encoding: Encoding, window: Window
+) -> tuple[frozenset[int], tuple[str, ...]]:
+    """Find out what an output can hold.
+
+    Returns
+    -------
+    frozenset of int, tuple of str
+        The source's other streams that can be copied; and what is lost, in words.
+
+    Raises
+    ------
+    ImageError
+        If the container takes no film of this kind, or not the source's sound, subtitles or other
+        films and there is one that does.
+    """
+    stage = _Stage(source, clip, _blank(encoding, clip), window)
+    wanted = stage.others(target)
+    kept, losses = stage.keep(target, wanted)
+    missing = [index for index in wanted if index not in kept]
+    content = {index for index in missing if is_content(stage.stream(index))}
+    if content:
+        for suffix in dict.fromkeys((source.suffix.lower(), ".mkv")):
+            other = target.with_suffix(suffix)
+            if _is_other(other, target) and content & stage.keep(other, wanted)[0]:
+                names = ", ".join(stage.name(index) for index in sorted(content))
+                raise ImageError(
+                    f"{target.suffix} cannot hold {names} of {source}: name an output that can, "
+                    f"such as -o {other.name}"
+                )
+    left = tuple(f"{target.suffix} cannot hold {stage.name(index)}: left out" for index in missing)
+    return frozenset(kept), left + losses
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What every rehearsal of a clip needs."""
+
+    source: Path
+    clip: Clip
+    blank: bytes
+    window: Window
+
+    def others(self, target: Path) -> list[int]:
+        """List the streams that are wanted beside the film."""
+        with open_input(self.source) as given:
+            own = film(given).index
+            writes_timecode = format_of(target) in ("mp4", "mov")  # from the film's tags
+            return [
+                one.index
+                for one in given.streams
+                if one.index != own and not (writes_timecode and is_timecode(one))
+            ]
+
+    def stream(self, index: int) -> Any:
+        with open_input(self.source) as given:
+            return describe_stream(given.streams[index])
+
+    def name(self, index: int) -> str:
+        return self.stream(index).name
+
+    def keep(self, target: Path, wanted: Collection[int]) -> tuple[set[int], tuple[str, ...]]:
+        """Find the streams that can be copied together, and what is lost of the rest.
+
+        Raises
+        ------
+        ImageError
+            If not even the film can be written.
+        """
+        if reason := self._fails(target, ()):
+            raise ImageError(
+                f"{target.suffix} does not take this film ({reason}): choose another container "
+                "with -o, such as .mkv, or another encoder with --codec"
+            )
+        kept = set(wanted)
+        if self._fails(target, kept):
+            kept = {index for index in wanted if not self._fails(target, (index,))}
+        if kept and (reason := self._fails(target, kept)):
+            raise ImageError(
+                f"{target.suffix} does not take the streams of {self.source} together ({reason}): "
+                "choose another container with -o, such as .mkv"
+            )
+        made, _ = self._play(target, kept)
+        return kept, compare(self.source, made, kept, self.window, target.suffix)
+
+    def _fails(self, target: Path, kept: Collection[int]) -> str:
+        try:
+            made, muxed = self._play(target, kept)
+            with load().open(made, metadata_errors="surrogateescape") as read:
+                found = sum(bool(one.type) for one in read.streams)
+                expected = 1 + sum(muxed.counts[index] > 0 for index in kept)
+                return "" if found >= expected else f"{found} of {expected} streams came back"
+        except (load().error.FFmpegError, OSError, ValueError) as error:
+            return why(error)
+
+    def _play(self, target: Path, kept: Collection[int]) -> tuple[io.BytesIO, Muxed]:
+        """Write a container with one blank frame and the first packets of other streams."""
+        made = io.BytesIO()
+        with (
+            open_input(self.source) as given,
+            load().open(io.BytesIO(self.blank), format="nut") as template,
+            open_output(made, target) as output,
+        ):
+            encoded = template.streams.video[0]
+            stream, others = lay_out(given, output, encoded, self.clip, self.window, kept)
+            packets = [packet for packet in template.demux(encoded) if packet.size]
+            first = self.window.units(self.clip.time_base)
+            times = Times(self.clip.time_base, [first])
+            muxed = mux(given, output, (stream, packets, times), others, self.window, _PACKETS)
+        made.seek(0)
+        return made, muxed
+
+
+def _is_other(one: Path, target: Path) -> bool:
+    try:
+        return format_of(one) != format_of(target)
+    except ValueError:
+        return False
+
+
+def _blank(encoding: Encoding, clip: Clip) -> bytes:
+    """Encode a frame without content."""
+    av = load()
+    made = io.BytesIO()
+    try:
+        with av.open(made, "w", format="nut") as container:
+            stream = encoding.open(container, clip)
+            frame = av.VideoFrame(clip.width, clip.height, encoding.pixel_format)
+            frame.pts, frame.time_base = 0, clip.time_base
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise ImageError(
+            f"{encoding.encoder} does not take {clip.width}x{clip.height} "
+            f"{encoding.pixel_format} ({why(error)}): choose another with --codec"
+        ) from error
+    return made.getvalue()
