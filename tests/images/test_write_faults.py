@@ -101,7 +101,7 @@ def test_a_dangling_link_is_a_taken_name(picture, tmp_path):
 def test_a_file_that_appears_while_encoding_stays(picture, tmp_path, monkeypatch):
     path = tmp_path / "a.png"
 
-    def encode_slowly(*_: object) -> bytes:
+    def encode_slowly(*_: object, **__: object) -> bytes:
         path.write_bytes(b"faster")
         return b"slower"
 

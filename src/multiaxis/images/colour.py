@@ -77,11 +77,11 @@ def as_file_has_it(
         hidden = picture.alpha[..., None] == 0
         values = np.where(hidden, to_unit(picture.pixels), values)
     wanted = np.dtype(depth or picture.depth)
-    pixels = from_unit(values, wanted)
-    alpha = picture.alpha
-    if alpha is not None and wanted != alpha.dtype:
-        alpha = from_unit(to_unit(alpha), wanted)
-    return Picture(pixels, alpha, picture.metadata)
+    beside = [
+        band if band is None or band.dtype == wanted else from_unit(to_unit(band), wanted)
+        for band in (picture.alpha, picture.extra)
+    ]
+    return Picture(from_unit(values, wanted), beside[0], picture.metadata, beside[1])
 
 
 def colour_remark(picture: Picture) -> str:

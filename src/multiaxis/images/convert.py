@@ -90,13 +90,15 @@ def check_range(low: float, high: float) -> None:
         )
 
 
-def divide_alpha(samples: NDArray[Any]) -> NDArray[Any]:
+def divide_alpha(samples: NDArray[Any], colours: int) -> NDArray[Any]:
     """Undo a multiplication by alpha.
 
     Parameters
     ----------
-    samples : array, shape (height, width, 2 or 4)
-        uint8, uint16 or float32; the last channel is alpha.
+    samples : array, shape (height, width, bands)
+        uint8, uint16 or float32.
+    colours : int
+        How many bands are colours; the next one is alpha, and what follows stays as it is.
 
     Returns
     -------
@@ -104,14 +106,16 @@ def divide_alpha(samples: NDArray[Any]) -> NDArray[Any]:
         Whole numbers rounded and at most their peak; multiplied and rounded again they are what
         they were. Under alpha 0 nothing is divided.
     """
-    colour, alpha = samples[..., :-1], samples[..., -1:]
+    if samples.shape[2] <= colours:
+        return samples
+    colour, alpha = samples[..., :colours], samples[..., colours : colours + 1]
     covered = np.where(alpha == 0, 1, alpha).astype(np.float64)
     if samples.dtype == np.float32:
         divided = np.where(alpha == 0, colour, colour / covered)
     else:
         peak = _peak(samples.dtype)
         divided = np.where(alpha == 0, colour, np.minimum(np.rint(colour * (peak / covered)), peak))
-    return np.concatenate([divided.astype(samples.dtype), alpha], axis=-1)
+    return np.concatenate([divided.astype(samples.dtype), samples[..., colours:]], axis=-1)
 
 
 def grey_to_rgb(pixels: NDArray[Any]) -> NDArray[Any]:

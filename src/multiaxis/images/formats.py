@@ -28,6 +28,10 @@ class Format:
         Longest side that can be written, in pixels.
     alpha : bool
         Whether transparency can be written.
+    extra : bool
+        Whether bands beside colour and alpha can be written.
+    hdr : bool
+        Whether the colour space of HDR can be written.
     grey : bool
         Whether grey stays one channel; if not, it is written as RGB.
     options : mapping
@@ -44,6 +48,8 @@ class Format:
     depths: tuple[str, ...]
     max_side: int
     alpha: bool = True
+    extra: bool = False
+    hdr: bool = False
     grey: bool = True
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     written_as: str = ""
@@ -61,6 +67,7 @@ FORMATS = (
         "png",
         ("uint8", "uint16"),
         2**31 - 1,
+        hdr=True,
         note="lossless; holds ICC, EXIF, XMP and resolution, not IPTC",
     ),
     Format(
@@ -80,6 +87,7 @@ FORMATS = (
         "tiff",
         ("uint8", "uint16", "float32"),
         2**31 - 1,
+        extra=True,
         options={"compression": "deflate", "predictor": "horizontal"},
         note="lossless; holds all metadata (EXIF not in files above 4 GB)",
     ),
@@ -209,8 +217,17 @@ def formats_for(depth: str, *, alpha: bool) -> list[Format]:
     return [row for row in FORMATS if depth in row.depths and (row.alpha or not alpha)]
 
 
-def check_holds(path: Path, *, depth: str, alpha: bool, height: int, width: int) -> None:
-    """Refuse a format that would lose depth or transparency, or is too small.
+def check_holds(
+    path: Path,
+    *,
+    depth: str,
+    alpha: bool,
+    height: int,
+    width: int,
+    extra: int = 0,
+    hdr: str = "",
+) -> None:
+    """Refuse a format that would lose depth, transparency, bands or HDR, or is too small.
 
     Parameters
     ----------
@@ -222,6 +239,10 @@ def check_holds(path: Path, *, depth: str, alpha: bool, height: int, width: int)
         Whether there is transparency.
     height, width : int
         Pixels.
+    extra : int
+        Bands beside colour and alpha.
+    hdr : str
+        ``"PQ"``, ``"HLG"`` or nothing.
 
     Raises
     ------
@@ -229,12 +250,19 @@ def check_holds(path: Path, *, depth: str, alpha: bool, height: int, width: int)
         Says which formats hold such a picture.
     """
     kind, fitting = format_of(path), formats_for(depth, alpha=alpha)
+    fitting = [row for row in fitting if (row.extra or not extra) and (row.hdr or not hdr)]
+    if not fitting:
+        raise ImageError(
+            f"cannot write {path}: no format that is written holds {hdr} and extra bands together"
+        )
     if kind not in fitting and not kind.depths:
         raise ImageError(
             f"cannot write {path}: {kind.name} files are only read; use {usual_suffixes(fitting)}"
         )
     if kind not in fitting:
-        kept = depth + (" with alpha" if alpha else "")
+        parts = ["alpha"] * alpha + [f"{extra} extra band{'s' * (extra > 1)}"] * bool(extra)
+        parts += [f"HDR colours ({hdr})"] * bool(hdr)
+        kept = " with ".join([depth, *([" and ".join(parts)] if parts else [])])
         raise ImageError(
             f"cannot write {path}: {kind.name} cannot hold {kept}; use {usual_suffixes(fitting)}"
         )

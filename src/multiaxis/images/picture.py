@@ -55,6 +55,8 @@ class Picture:
         Opacity in the dtype and range of `pixels`; the colour is not multiplied by it.
     metadata : Metadata
         Profile, EXIF and the like.
+    extra : array, shape (height, width, bands), or None
+        Bands of a TIFF file that are neither colour nor alpha, in the dtype of `pixels`.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Picture:
     pixels: NDArray[Any]
     alpha: NDArray[Any] | None = None
     metadata: Metadata = field(default_factory=Metadata)
+    extra: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -76,6 +79,14 @@ class Picture:
             raise ShapeError(
                 f"alpha of shape {self.alpha.shape} and dtype {self.alpha.dtype}: "
                 f"wanted {shape[:2]} and {dtype}, as the pixels have"
+            )
+        if self.extra is not None and (self.extra.shape[:2], self.extra.dtype) != (
+            shape[:2],
+            dtype,
+        ):
+            raise ShapeError(
+                f"extra bands of shape {self.extra.shape} and dtype {self.extra.dtype}: wanted "
+                f"{shape[:2]} and {dtype}, as the pixels have"
             )
 
     def __repr__(self) -> str:

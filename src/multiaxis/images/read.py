@@ -6,13 +6,12 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from multiaxis.errors import ImageError
 from multiaxis.images.colour import colour_remark
+from multiaxis.images.convert import check_range
 from multiaxis.images.formats import (
     FORMATS,
     RAW_SUFFIXES,
@@ -20,9 +19,10 @@ from multiaxis.images.formats import (
     Format,
     recognise,
 )
+from multiaxis.images.kinds import tiff_problem
 from multiaxis.images.orient import upright, upright_exif, upright_xmp, xmp_orientation
 from multiaxis.images.picture import Metadata, Picture
-from multiaxis.images.vips import CodecError, Header, decode, open_header
+from multiaxis.images.vips import CodecError, Header, decode, float_range, open_header
 
 DEFAULT_MEGAPIXELS = 400.0
 """Largest picture that is decoded unless asked otherwise: nearly three frames of 150."""
@@ -54,6 +54,10 @@ class Probe:
         Whether there is transparency.
     format : str
         Name of the format, such as ``"PNG"``.
+    extra : int
+        Bands of a TIFF file that are neither colour nor alpha.
+    hdr : str
+        ``"PQ"``, ``"HLG"`` or, as a rule, nothing.
     """
 
     width: int
@@ -62,12 +66,14 @@ class Probe:
     depth: str
     alpha: bool
     format: str
+    extra: int = 0
+    hdr: str = ""
 
 
 def probe_picture(
     path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
 ) -> Probe:
-    """Read size and kind of a picture without decoding it.
+    """Read size and kind of a picture without decoding it; only floats are looked through.
 
     Parameters
     ----------
@@ -78,19 +84,29 @@ def probe_picture(
     Raises
     ------
     ImageError
-        If `read_picture` would refuse the file for what its header says.
+        If `read_picture` would refuse the file for what its header says, or if it has floats that
+        are no numbers or lie outside [0, 1].
     """
     path = Path(path)
     kind, header = _open(path, read_bytes(path), max_megapixels)
     turned = _orientation(header) in (5, 6, 7, 8)
-    bands = _bands(header)
+    bands, colour = _bands(header), header.metadata.colour
+    if header.samples == "float":
+        try:
+            check_range(*float_range(header, bands))
+        except CodecError as error:
+            raise ImageError(_damaged(path, kind)) from error
+        except ImageError as error:
+            raise ImageError(f"cannot read {path}: {error}") from error
     return Probe(
         width=header.height if turned else header.width,
         height=header.width if turned else header.height,
         bands=bands,
         depth=_DEPTHS[header.samples],
-        alpha=header.bands > bands,
+        alpha=_has_alpha(header),
         format=kind.name,
+        extra=header.bands - bands - _has_alpha(header),
+        hdr=colour.hdr if colour else "",
     )
 
 
@@ -116,6 +132,7 @@ def read_picture(
     Picture
         8 and 16 bits and float32 as stored, grey as grey. 1, 2 and 4 bits become 8; a palette
         becomes RGB; 10 and 12 bits become 16; CMYK and Lab become sRGB, with a RuntimeWarning.
+        Floats are as stored, in whatever range.
 
     Raises
     ------
@@ -130,13 +147,15 @@ def read_picture(
         samples = upright(decode(header), _orientation(header))
     except CodecError as error:
         raise ImageError(_damaged(path, kind)) from error
-    bands = _bands(header)
+    bands, has_alpha = _bands(header), _has_alpha(header)
+    beyond = np.ascontiguousarray(samples[..., bands + has_alpha :])
     picture = Picture(
         pixels=np.ascontiguousarray(samples[..., :bands]),
-        alpha=_alpha(samples, bands),
+        alpha=np.ascontiguousarray(samples[..., bands]) if has_alpha else None,
         metadata=_upright_metadata(header),
+        extra=beyond if beyond.size else None,
     )
-    for note in filter(None, (header.note, colour_remark(picture))):
+    for note in filter(None, (header.note, colour_remark(picture), _extra_note(picture))):
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=2)
     return picture
 
@@ -151,6 +170,8 @@ def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Heade
         raise ImageError(f"cannot read {path}: it is {found}; accepted are {READABLE_NAMES}")
     if kind.name == "PNG" and _is_animated_png(data):
         raise ImageError(_many(path, "is an animated PNG"))
+    if kind.codec == "tiff" and (problem := tiff_problem(data)):
+        raise ImageError(f"cannot read {path}: {problem}")
     try:
         header = open_header(data, kind.codec)
     except CodecError as error:
@@ -199,7 +220,8 @@ def _check_kind(path: Path, kind: Format, header: Header) -> None:
             f"cannot read {path}: its samples are {found} numbers; accepted are unsigned 8 and 16 "
             "bits and 32-bit floats, so save it as TIFF of one of these first"
         )
-    if header.bands - _bands(header) not in (0, 1):
+    beyond = header.bands - _bands(header)
+    if beyond not in (0, 1, len(header.extra)) or _bands(header) < 0:
         raise ImageError(
             f"cannot read {path}: {kind.name} with {header.bands} channels in colour space "
             f"{header.space}; accepted are grey and RGB, with or without alpha, so convert it first"
@@ -233,8 +255,17 @@ def _upright_metadata(header: Header) -> Metadata:
     )
 
 
-def _alpha(samples: NDArray[Any], bands: int) -> NDArray[Any] | None:
-    return np.ascontiguousarray(samples[..., bands]) if samples.shape[2] > bands else None
+def _has_alpha(header: Header) -> bool:
+    """Tell whether there is a band beyond colour and TIFF does not call it something else."""
+    return header.bands > _bands(header) and header.extra[:1] != (0,)
+
+
+def _extra_note(picture: Picture) -> str:
+    if picture.extra is None:
+        return ""
+    count = picture.extra.shape[2]
+    bands = "1 band" if count == 1 else f"{count} bands"
+    return f"{bands} beside colour and transparency pass through unchanged"
 
 
 def _is_animated_png(data: bytes) -> bool:

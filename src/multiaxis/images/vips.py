@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from multiaxis.images.convert import divide_alpha
 from multiaxis.images.exif import exif_resolution, is_exif, png_exif, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
+from multiaxis.images.kinds import call_alpha_plain, extra_bands, name_extra_bands
 from multiaxis.images.lab import open_lab
 from multiaxis.images.orient import exif_orientation
 from multiaxis.images.picture import Metadata
@@ -72,6 +73,8 @@ class Header:
         As stored; without the profile where colours are converted.
     note : str
         What a user should know of how the file is read; empty as a rule.
+    extra : tuple of int
+        What TIFF says of each band beyond colour: 1 and 2 are alpha, 0 is neither.
     bits : int
         Bits of a sample where 16 hold fewer; 0 as a rule.
     premultiplied : bool
@@ -88,6 +91,7 @@ class Header:
     metadata: Metadata
     image: Any = field(repr=False)
     note: str = ""
+    extra: tuple[int, ...] = ()
     bits: int = 0
     premultiplied: bool = False
 
@@ -107,20 +111,17 @@ def open_header(data: bytes, codec: str) -> Header:
     CodecError
         If the header is damaged.
     """
-    header = _opened(data, codec)
-    metadata = header.metadata
-    icc = trim_profile(metadata.icc) if metadata.icc else None
-    if codec == "png":
-        return replace(
-            header, metadata=replace(metadata, icc=icc, colour=read_png_colour(chunks(data)))
-        )
+    extra = extra_bands(data) if codec == "tiff" else ()
+    header = _opened(call_alpha_plain(data) if extra[:1] == (1,) else data, codec)
     items = read_items(data) if codec in ("heif", "heic") else Items()
+    icc = trim_profile(header.metadata.icc) if header.metadata.icc else None
+    colour = read_png_colour(chunks(data)) if codec == "png" else read_heif_colour(items)
+    multiplied = any(kind == "prem" and at == items.primary for kind, at, _ in items.references)
     return replace(
         header,
-        metadata=replace(metadata, icc=icc, colour=read_heif_colour(items)),
-        premultiplied=any(
-            kind == "prem" and at == items.primary for kind, at, _ in items.references
-        ),
+        metadata=replace(header.metadata, icc=icc, colour=colour),
+        extra=extra,
+        premultiplied=multiplied or extra[:1] == (1,),
     )
 
 
@@ -214,11 +215,47 @@ def decode(header: Header) -> NDArray[Any]:
     if samples.dtype == np.uint16 and 8 < header.bits < 16:
         # Codecs shift 10 and 12 bits up; their highest bits again below make white 65535.
         samples = samples | samples >> header.bits
-    return divide_alpha(samples) if header.premultiplied and header.bands in (2, 4) else samples
+    beyond = len(header.extra) or header.bands in (2, 4)
+    colours = 1 if header.bands - beyond < 3 else 3
+    return divide_alpha(samples, colours) if header.premultiplied else samples
+
+
+def float_range(header: Header, bands: int) -> tuple[float, float]:
+    """Find the least and largest of a picture's floats, row by row; NaN comes through.
+
+    Parameters
+    ----------
+    header : Header
+        Of floats; its samples cannot be decoded after this.
+    bands : int
+        How many to look at.
+
+    Raises
+    ------
+    CodecError
+        If the data are damaged or end early.
+    """
+    image = header.image
+    if isinstance(image, Stored):
+        samples = image.decode()[..., :bands]
+        return float(samples.min()), float(samples.max())
+    try:
+        colours = image.extract_band(0, n=bands)
+        # What is no number is not equal to itself, and would hide among the others.
+        told = colours.relational(colours, "equal").ifthenelse(colours, np.inf)
+        found = told.stats().numpy()
+    except pyvips.Error as error:
+        raise CodecError from error
+    return float(found[0, 0]), float(found[0, 1])
 
 
 def encode(
-    samples: NDArray[Any], codec: str, options: Mapping[str, Any], metadata: Metadata
+    samples: NDArray[Any],
+    codec: str,
+    options: Mapping[str, Any],
+    metadata: Metadata,
+    *,
+    extra: int = 0,
 ) -> bytes:
     """Encode samples in memory.
 
@@ -232,6 +269,8 @@ def encode(
         Options of the saver.
     metadata : Metadata
         Written as far as the format can hold it.
+    extra : int
+        How many of the last bands are neither colour nor alpha, for TIFF.
 
     Raises
     ------
@@ -243,7 +282,7 @@ def encode(
     across, down = metadata.resolution or (_DEFAULT_DENSITY, _DEFAULT_DENSITY)
     stated = png_chunks(metadata.colour) if metadata.colour and codec == "png" else []
     if metadata.colour and not stated:
-        grey = bands < 3 and codec not in _ALWAYS_RGB
+        grey = bands - extra < 3 and codec not in _ALWAYS_RGB
         metadata = replace(metadata, icc=deciding_profile(metadata, grey=grey) or metadata.icc)
     blobs = {name: getattr(metadata, name) for name in _BLOBS}
     kept = {
@@ -253,7 +292,7 @@ def encode(
         plain = pyvips.Image.new_from_memory(
             np.ascontiguousarray(samples).data, width, height, bands, _SAMPLES[depth]
         )
-        image = plain.copy(interpretation=_SPACES[depth][bands > 2], xres=across, yres=down)
+        image = plain.copy(interpretation=_SPACES[depth][bands - extra > 2], xres=across, yres=down)
         for name, blob in kept.items():
             if name == "iptc" and codec == "tiff":
                 # libvips cuts TIFF's own IPTC tag to a quarter; the Photoshop block is whole.
@@ -267,7 +306,7 @@ def encode(
         if codec == "png" and "icc" in kept:  # PNG refuses damaged profiles, and RGB's with grey
             return encode(samples, codec, options, replace(metadata, icc=None))
         raise CodecError from error
-    data = add_chunks(data, stated)
+    data = name_extra_bands(add_chunks(data, stated), extra)
     return add_exif(data, metadata.exif) if codec == "tiff" and metadata.exif else data
 
 

@@ -127,13 +127,16 @@ def _refusals(path: Path) -> Generator[None]:
 def _check_fits(path: Path, picture: Picture, kind: Format, depth: str | None = None) -> None:
     """Refuse what would lose depth, transparency or colour, and say where it fits."""
     depth, alpha = depth or picture.depth, picture.has_alpha
-    check_holds(path, depth=depth, alpha=alpha, height=picture.height, width=picture.width)
     icc, colour = picture.metadata.icc or b"", picture.metadata.colour
-    if colour is not None and colour.hdr and kind.codec != "png":
-        raise ImageError(
-            f"cannot write {path}: {kind.name} is not written with HDR colours ({colour.hdr}); "
-            "use .png"
-        )
+    check_holds(
+        path,
+        depth=depth,
+        alpha=alpha,
+        height=picture.height,
+        width=picture.width,
+        extra=0 if picture.extra is None else picture.extra.shape[2],
+        hdr=colour.hdr if colour else "",
+    )
     if not kind.grey and icc[16:20] == b"GRAY" and picture.pixels.shape[2] == 1:
         keeping = usual_suffixes(row for row in formats_for(depth, alpha=alpha) if row.grey)
         raise ImageError(
@@ -152,11 +155,12 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
 
 
 def _encoded(path: Path, picture: Picture, kind: Format, quality: int | None) -> bytes:
-    samples = picture.pixels
-    if picture.alpha is not None:
-        samples = np.dstack([samples, picture.alpha])
+    parts = [part for part in (picture.pixels, picture.alpha, picture.extra) if part is not None]
+    samples = np.dstack(parts) if len(parts) > 1 else picture.pixels
+    options = _options(kind, samples, quality)
+    extra = 0 if picture.extra is None else picture.extra.shape[2]
     try:
-        return encode(samples, kind.codec, _options(kind, samples, quality), picture.metadata)
+        return encode(samples, kind.codec, options, picture.metadata, extra=extra)
     except CodecError as error:
         raise ImageError(
             f"cannot write {path}: {kind.name} refused {picture.width}x{picture.height} pixels of "

@@ -237,6 +237,8 @@ def _job(
             alpha=header.alpha,
             height=header.height,
             width=header.width,
+            extra=header.extra,
+            hdr=header.hdr,
         )
     except MultiaxisError as error:
         return say_why(path, error)
