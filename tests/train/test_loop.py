@@ -21,6 +21,7 @@ from multiaxis.recipes.override import override
 from multiaxis.recipes.recipe import Recipe, RestorationLoss
 from multiaxis.train import checkpoint as checkpoints
 from multiaxis.train import train
+from multiaxis.train.described import describe
 from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log
 from multiaxis.train.optimiser import averaging
@@ -188,7 +189,7 @@ def test_two_trainings_in_one_folder_are_refused(recipe: Recipe, tmp_path: Path)
 
 
 def test_checkpoints_describe_their_recipe(recipe: Recipe) -> None:
-    described = checkpoints.describe(recipe)
+    described = describe(recipe)
     assert described["data"]["degrade"] == "gaussian-noise:sigma=0..50"
     assert described["run"]["steps"] == 8
 

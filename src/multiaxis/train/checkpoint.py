@@ -1,144 +1,89 @@
-"""Checkpoints of a training: whole or not there, and only for the recipe that made them."""
+"""Checkpoints of a training: whole or not there, and not loaded where they were damaged since.
+
+Accelerate writes and reads the model, the optimiser, random states and the scaler, and unpickles
+nothing but tensors and plain values for it. What it would unpickle without that limit, objects of
+its caller, are files of our own here: position and average.
+"""
 
 # pyright: reportMissingTypeStubs=false
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
+import torch
 from accelerate import Accelerator
+from accelerate.utils import load
 from safetensors import SafetensorError
-from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
-from multiaxis.degrade import spell
 from multiaxis.errors import TrainingError
 from multiaxis.recipes.recipe import Recipe
+from multiaxis.train.described import processes_of, state_recipe
+from multiaxis.train.digests import damage, seal
+from multiaxis.train.position import Position
 
 _PREFIX, _PART = "step_", ".part"
-_RECIPE, _PROCESSES = "recipe.json", "processes"
+_NAME = re.compile(r"step_(\d+)")
+_AVERAGE = "average.safetensors"
 _FULL = 1 << 20  # bytes left of a disk that has no room for a checkpoint
-# What may change between a stop and going on, without changing what is computed.
-_FREE = ("log_every", "validate_every", "save_every", "keep", "tracker", "patience")
 
 
-@dataclass
-class Position:
-    """How far a training is.
-
-    Attributes
-    ----------
-    step : int
-        Steps done; the samples of the next one follow from it.
-    skipped : int
-        Steps whose gradients were infinite or undefined, and which moved nothing.
-    unreadable : int
-        Items that could not be read, by all processes.
-    losses : list of Tensor
-        Of the steps since the last report, by this process.
-    """
-
-    step: int = 0
-    skipped: int = 0
-    unreadable: int = 0
-    losses: list[Tensor] = field(default_factory=list[Tensor])
-
-    def state_dict(self) -> dict[str, Any]:
-        """For Accelerate."""
-        return {**self.__dict__, "losses": [loss.cpu() for loss in self.losses]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """For Accelerate."""
-        self.__dict__.update(state)
-
-
-def describe(recipe: Recipe) -> dict[str, Any]:
-    """Write a recipe as plain JSON values."""
-
-    def plain(value: Any) -> Any:
-        if hasattr(value, "__dataclass_fields__"):
-            return {k: plain(getattr(value, k)) for k in value.__dataclass_fields__}
-        if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items()}
-        return value
-
-    result = plain(recipe)
-    for part in ("data", "valid"):
-        chain = getattr(getattr(recipe, part), "degrade", None)
-        if chain is not None:
-            result[part]["degrade"] = spell(chain)
-    return json.loads(json.dumps(result))
+def checkpoints(folder: Path) -> list[Path]:
+    """List the checkpoints of a training's folder, the newest last."""
+    found: list[tuple[int, Path]] = []
+    for path in folder.glob(f"{_PREFIX}*"):
+        name = _NAME.fullmatch(path.name)
+        if name and path.is_dir():
+            found.append((int(name[1]), path))
+    return [path for _, path in sorted(found)]
 
 
 def newest(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint of a training's folder."""
-    found = sorted(p for p in folder.glob(f"{_PREFIX}*") if not p.name.endswith(_PART))
-    return found[-1] if found else None
+    """Find the newest checkpoint of a training's folder."""
+    return next(reversed(checkpoints(folder)), None)
 
 
-def check_recipe(checkpoint: Path, recipe: Recipe, processes: int) -> None:
-    """Refuse to go on with another recipe.
-
-    Another number of processes is accepted where a step sees the same samples: with the same
-    batch * accumulate * processes, unless they come from shards, which processes share out.
+def check_whole(checkpoint: Path) -> None:
+    """Compare the files of a checkpoint with their digests.
 
     Raises
     ------
     TrainingError
-        If anything differs that changes what is computed.
+        If one is not what was written.
     """
-    before = _read(checkpoint)
-    at_work = before.pop(_PROCESSES, processes)
-    now = _comparable(describe(recipe), processes)
-    changed = sorted(_differences(_comparable(before, at_work), now, ""))
-    if changed:
-        raise TrainingError(
-            f"{checkpoint} is of another recipe, which differs in {'; '.join(changed[:4])}: train "
-            "into another folder with --output, or ask for the same recipe"
-        )
+    wrong = damage(checkpoint)
+    if wrong:
+        raise _cannot_go_on(checkpoint, wrong)
 
 
-def processes_of(checkpoint: Path) -> int:
-    """Tell how many processes made a checkpoint.
-
-    Raises
-    ------
-    TrainingError
-        If that cannot be read.
-    """
-    return int(_read(checkpoint).get(_PROCESSES, 1))
-
-
-def _read(checkpoint: Path) -> dict[str, Any]:
-    try:
-        return json.loads((checkpoint / _RECIPE).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"{checkpoint} states no recipe ({error}): remove it, or train into another folder"
-        ) from error
+def _cannot_go_on(checkpoint: Path, reason: object) -> TrainingError:
+    found = checkpoints(checkpoint.parent)
+    older = found[: found.index(checkpoint)] if checkpoint in found else []
+    damaged: list[str] = []
+    then = "the training begins anew"
+    for path in reversed(older):
+        if not damage(path):
+            then = f"the training goes on from {path.name}, which is whole"
+            break
+        damaged.append(path.name)
+    also = f" and {', '.join(damaged)}, damaged as well" if damaged else ""
+    return TrainingError(
+        f"cannot go on from {checkpoint} ({reason}): remove that folder{also}, and {then}"
+    )
 
 
-def _comparable(recipe: dict[str, Any], processes: int) -> dict[str, Any]:
-    run = {name: value for name, value in recipe["run"].items() if name not in _FREE}
-    if "urls" in recipe["data"]:
-        run[_PROCESSES] = processes
-    else:
-        run["batch * accumulate * processes"] = run.pop("batch") * run.pop("accumulate") * processes
-        del run["workers"]
-    return {**recipe, "run": run, "about": ""}
-
-
-def _differences(before: Any, now: Any, path: str) -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = {**before, **now}
-        return [d for k in keys for d in _differences(before.get(k), now.get(k), f"{path}{k}.")]
-    return [] if before == now else [f"{path.rstrip('.')} ({before} then, {now} now)"]
-
-
-def save(accelerator: Accelerator, recipe: Recipe, folder: Path, step: int) -> None:
+def save(
+    accelerator: Accelerator,
+    recipe: Recipe,
+    folder: Path,
+    position: Position,
+    average: AveragedModel | None,
+) -> None:
     """Write a checkpoint under a temporary name, rename it, and remove those that are too old.
 
     Raises
@@ -146,14 +91,18 @@ def save(accelerator: Accelerator, recipe: Recipe, folder: Path, step: int) -> N
     TrainingError
         If the disk does not take it. The older checkpoints stay.
     """
-    whole = folder / f"{_PREFIX}{step:09d}"
+    whole = folder / f"{_PREFIX}{position.step:09d}"
     part = whole.with_name(whole.name + _PART)
     try:
         accelerator.save_state(str(part))
+        position.write(part, accelerator.process_index)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            about = {**describe(recipe), _PROCESSES: accelerator.num_processes}
-            (part / _RECIPE).write_text(json.dumps(about, indent=1), "utf-8")
+            if average is not None:
+                state = {n: v.detach().cpu().contiguous() for n, v in average.state_dict().items()}
+                safetensors.torch.save_file(state, part / _AVERAGE)
+            state_recipe(part, recipe, accelerator.num_processes)
+            seal(part)
             if whole.exists():  # the same step once more: a stop right after a save
                 shutil.rmtree(whole)
             part.rename(whole)
@@ -164,10 +113,57 @@ def save(accelerator: Accelerator, recipe: Recipe, folder: Path, step: int) -> N
         last = newest(folder)
         rest = f"the last whole one is {last}" if last else "there is none yet"
         raise TrainingError(
-            f"cannot save the checkpoint of step {step} in {folder} ({reason}); {rest}. Make room, "
-            "and run the same command again to go on from it"
+            f"cannot save the checkpoint of step {position.step} in {folder} ({reason}); {rest}. "
+            "Make room, and run the same command again to go on from it"
         ) from error
     accelerator.wait_for_everyone()
+
+
+def go_on(
+    accelerator: Accelerator,
+    recipe: Recipe,
+    checkpoint: Path,
+    position: Position,
+    average: AveragedModel | None,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Load a checkpoint into what was prepared.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read.
+    """
+    process = accelerator.process_index
+    try:
+        position.read(checkpoint, process, steps=recipe.run.steps)
+        if average is not None:
+            state = safetensors.torch.load_file(checkpoint / _AVERAGE)
+            average.load_state_dict(state)
+        accelerator.load_state(str(checkpoint))
+        _check_moments(optimiser)
+        if process < processes_of(checkpoint):
+            _check_random(checkpoint, process)
+    except TrainingError:
+        raise
+    except Exception as error:  # whatever torch and Accelerate raise on files that they do not know
+        first_line = str(error).strip().partition("\n")[0]
+        raise _cannot_go_on(checkpoint, f"{type(error).__name__}: {first_line}") from error
+
+
+def _check_moments(optimiser: torch.optim.Optimizer) -> None:
+    """Moments of another shape would be accepted, and end the first step."""
+    for parameter, state in optimiser.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{name} of the optimiser has the shape {tuple(value.shape)}")
+
+
+def _check_random(checkpoint: Path, process: int) -> None:
+    """Accelerate goes on in silence, and not to the bit, where it cannot set random states."""
+    states: dict[str, Any] = load(checkpoint / f"random_states_{process}.pkl")
+    if not torch.equal(torch.get_rng_state(), states["torch_manual_seed"]):
+        raise ValueError("its random states cannot be set")
 
 
 def _reason(error: Exception, folder: Path) -> str:
@@ -186,6 +182,5 @@ def clear_parts(folder: Path) -> None:
 
 
 def _rotate(folder: Path, keep: int) -> None:
-    found = sorted(p for p in folder.glob(f"{_PREFIX}*") if not p.name.endswith(_PART))
-    for old in found[: -max(keep, 1)]:
+    for old in checkpoints(folder)[: -max(keep, 1)]:
         shutil.rmtree(old, ignore_errors=True)

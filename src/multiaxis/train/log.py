@@ -21,6 +21,7 @@ from torch import Tensor
 from multiaxis.data.shards import Shards
 from multiaxis.data.source import Sample
 from multiaxis.errors import TrainingError
+from multiaxis.train.lines import LOG, cut_lines
 from multiaxis.train.session import Session
 
 _log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Log:
 
     def __init__(self, session: Session, on_report: Callable[[Report], None] | None) -> None:
         self._session, self._on_report = session, on_report
-        self._path = session.folder / "log.jsonl"
+        self._path = session.folder / LOG
         self._steps = 0  # since the last report, in this process: for the rate
         self._complaints: list[str] = []
         self._named: set[str] = set()
@@ -83,7 +84,7 @@ class Log:
         session = self._session
         if session.accelerator.is_main_process:
             with _told(self._path):
-                _cut(self._path, session.position.step)
+                cut_lines(self._path, session.position.step)
         for source in (session.source, session.held_out and session.held_out.source):
             if source is not None and not isinstance(source, Shards):
                 self.complain(source.left_out)
@@ -184,16 +185,3 @@ def _told(path: Path) -> Generator[None]:
             f"cannot write {path} ({error.strerror}): make room, and run the same command again to "
             "go on from the last checkpoint"
         ) from error
-
-
-def _cut(path: Path, step: int) -> None:
-    if not path.exists():
-        return
-    kept: list[str] = []
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError):  # a line that was cut short
-            continue
-    path.write_text("".join(kept), "utf-8")

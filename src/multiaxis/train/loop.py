@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 from collections.abc import Callable, Generator
@@ -20,6 +19,7 @@ from multiaxis.data.source import Sample
 from multiaxis.errors import TrainingError
 from multiaxis.recipes.recipe import Recipe
 from multiaxis.train.checkpoint import clear_parts, save
+from multiaxis.train.lines import LOG, read_lines
 from multiaxis.train.log import Log, Report
 from multiaxis.train.optimiser import set_rate
 from multiaxis.train.schedule import rate_at
@@ -115,7 +115,7 @@ def _run(session: Session, log: Log, signals: list[int]) -> float | None:
             log.validated(score, session.objective.score)
         stops = _asked_to_stop(session, signals)
         if is_last or stops or position.step % run.save_every == 0:
-            save(session.accelerator, session.recipe, session.folder, position.step)
+            save(session.accelerator, session.recipe, session.folder, position, session.average)
             session.export()
         if stops:
             break
@@ -212,6 +212,8 @@ def _alone(session: Session) -> Generator[None]:
         raise TrainingError(
             f"another training is at work in {session.folder}: wait for it, or name another folder"
         ) from error
+    except OSError as error:
+        raise _cannot_write(session.folder, error) from error
     try:
         clear_parts(session.folder)
         yield
@@ -224,12 +226,25 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".lock").touch()
     except OSError as error:
-        raise TrainingError(
-            f"cannot write into {folder} ({error.strerror}): name another folder with --output"
-        ) from error
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> TrainingError:
+    return TrainingError(
+        f"cannot write into {folder} ({error.strerror}): name another folder with --output"
+    )
 
 
 def read_log(folder: str | Path) -> list[dict[str, Any]]:
-    """Read the log of a training: one entry for each report."""
-    lines = (Path(folder) / "log.jsonl").read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    """Read the log of a training: one entry for each report.
+
+    Raises
+    ------
+    TrainingError
+        If it is no log, or cannot be read.
+    """
+    path = Path(folder) / LOG
+    try:
+        return read_lines(path)
+    except OSError as error:
+        raise TrainingError(f"cannot read {path} ({error.strerror}): check the folder") from error

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, ProjectConfiguration, load, set_seed
-from safetensors import SafetensorError
+from accelerate.utils import DistributedType, ProjectConfiguration, set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -25,13 +23,15 @@ from multiaxis.data.classes import ClassFolders, ClassSource
 from multiaxis.data.load import Share, passes
 from multiaxis.data.shards import ClassShards, Shards
 from multiaxis.data.source import NumberedSamples, Sample, Source, collate
-from multiaxis.errors import ConfigError, TrainingError
+from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxvit.network import MaxViT
 from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
-from multiaxis.train.checkpoint import Position, check_recipe, newest, processes_of
+from multiaxis.train.checkpoint import check_whole, go_on, newest
+from multiaxis.train.described import check_recipe
 from multiaxis.train.objective import Classification, Objective, Restoration
 from multiaxis.train.optimiser import Statistics, averaging, make_optimiser
+from multiaxis.train.position import Position
 from multiaxis.weights.store import write_safetensors
 from multiaxis.zoo import create_model, open_model
 
@@ -132,6 +132,7 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     accelerator = make_accelerator(recipe, folder)
     last = newest(folder)
     if last:
+        check_whole(last)
         check_recipe(last, recipe, accelerator.num_processes)
     source = recipe.data.open()
     held_out = open_held_out(recipe, source)
@@ -150,12 +151,9 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
     optimiser = make_optimiser(model, recipe.optim)
     trained, optimiser = accelerator.prepare(objective.wrap(model), optimiser)
     position = Position()
-    accelerator.register_for_checkpointing(position)
-    if average is not None:
-        accelerator.register_for_checkpointing(average)
     set_seed(run.seed + accelerator.process_index + 1)
     if last:
-        go_on(accelerator, last)
+        go_on(accelerator, recipe, last, position, average, optimiser)
     return Session(
         recipe=recipe,
         folder=folder,
@@ -178,7 +176,7 @@ def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
     Raises
     ------
     ConfigError
-        If the precision or the tracker is not to be had here.
+        If the precision, the tracker or the way of sharding is not to be had here.
     """
     tracker = recipe.run.tracker
     try:
@@ -191,32 +189,27 @@ def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
         raise ConfigError(
             f"run.precision is {recipe.run.precision} and run.tracker is {tracker!r}: {error}"
         ) from error
-    if recipe.run.ema and accelerator.distributed_type == DistributedType.FSDP:
-        raise ConfigError("averaged weights need whole parameters, which FSDP splits: run.ema=0")
-    if recipe.valid is not None and accelerator.distributed_type == DistributedType.FSDP:
-        raise ConfigError("scoring needs whole parameters, which FSDP splits: valid=none")
+    _check_sharding(recipe, accelerator)
     return accelerator
 
 
-def go_on(accelerator: Accelerator, checkpoint: Path) -> None:
-    """Load a checkpoint into what was prepared.
-
-    Raises
-    ------
-    TrainingError
-        If it cannot be read.
-    """
-    damage = (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError)
-    try:
-        if accelerator.process_index < processes_of(checkpoint):
-            # Without these Accelerate would go on in silence, and not to the bit.
-            load(checkpoint / f"random_states_{accelerator.process_index}.pkl")
-        accelerator.load_state(str(checkpoint))
-    except (*damage, SafetensorError, pickle.UnpicklingError) as error:
-        raise TrainingError(
-            f"cannot go on from {checkpoint} ({error}): remove that folder, and the training goes "
-            "on from the checkpoint before it"
-        ) from error
+def _check_sharding(recipe: Recipe, accelerator: Accelerator) -> None:
+    kind = accelerator.distributed_type
+    if kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ConfigError(
+            f"{kind.value} keeps its checkpoints in pickles, which may run code when they are "
+            "loaded: launch with torchrun, or with accelerate's FSDP"
+        )
+    if kind != DistributedType.FSDP:
+        return
+    if recipe.run.ema:
+        raise ConfigError("averaged weights need whole parameters, which FSDP splits: run.ema=0")
+    if recipe.valid is not None:
+        raise ConfigError("scoring needs whole parameters, which FSDP splits: valid=none")
+    # The directories of split checkpoints begin with a pickle; whole ones are loaded as tensors.
+    plugin = accelerator.state.fsdp_plugin
+    if plugin is not None:
+        plugin.set_state_dict_type("FULL_STATE_DICT")
 
 
 def check_classes(model: nn.Module, source: Source | Shards) -> None:
