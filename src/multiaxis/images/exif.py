@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeAlias
 
-from multiaxis.images.structure import Directory, Entry, chunks, read_directories, read_directory
+from multiaxis.images.structure import Directory, Entry, read_directories, read_directory
 from multiaxis.images.structure.tiff import Order
 
 # Description, maker, model, software, date, artist, copyright. The other tags of a TIFF's main
@@ -39,16 +39,6 @@ def tiff_exif(data: bytes, page: int = 0) -> bytes | None:
     order: Order = "little" if data.startswith(b"II") else "big"
     head = (b"II*\0" if order == "little" else b"MM\0*") + (8).to_bytes(4, order)
     return _PREFIX + head + lay_out(entries, at=8, order=order)
-
-
-def png_exif(data: bytes) -> bytes | None:
-    """Find the EXIF block of a whole PNG file, also behind its samples: libvips looks before them.
-
-    Returns
-    -------
-    bytes or None
-    """
-    return next((chunk.body for chunk in chunks(data) if chunk.name == "eXIf"), None) or None
 
 
 def is_exif(blob: bytes | None) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import ShapeError
+from multiaxis.images.contents.content import Content
 from multiaxis.images.space import Colour
 
 DEPTHS = ("uint8", "uint16", "float32")
@@ -32,6 +33,14 @@ class Metadata:
         Colour space that the file states without a profile, or before it.
     resolution : tuple of float or None
         Horizontal and vertical pixels per millimetre.
+    unit : str
+        ``"inch"`` or ``"cm"``: what files count pixels by.
+    aspect : tuple of int or None
+        Horizontal and vertical pixels per length, where the length is not known.
+    xmp_extension : bytes or None
+        Second part of XMP that JPEG files hold in segments of their own.
+    contents : tuple of Content
+        Everything else that the file holds: texts, private chunks, films.
     """
 
     icc: bytes | None = field(default=None, repr=False)
@@ -40,6 +49,10 @@ class Metadata:
     iptc: bytes | None = field(default=None, repr=False)
     colour: Colour | None = field(default=None, repr=False)
     resolution: tuple[float, float] | None = None
+    unit: str = field(default="inch", repr=False)
+    aspect: tuple[int, int] | None = field(default=None, repr=False)
+    xmp_extension: bytes | None = field(default=None, repr=False)
+    contents: tuple[Content, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -243,15 +243,17 @@ def _orientation(header: Header) -> int:
 
 def _upright_metadata(header: Header) -> Metadata:
     found = header.metadata
-    resolution = found.resolution
+    resolution, aspect = found.resolution, found.aspect
     turned = _orientation(header) in (5, 6, 7, 8)
-    if resolution and turned:
-        resolution = resolution[::-1]
+    if turned:
+        resolution = resolution and resolution[::-1]
+        aspect = aspect and aspect[::-1]
     return replace(
         found,
         exif=upright_exif(found.exif, swapped=turned) if found.exif else None,
         xmp=upright_xmp(found.xmp) if found.xmp else None,
         resolution=resolution,
+        aspect=aspect,
     )
 
 

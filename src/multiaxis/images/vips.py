@@ -15,8 +15,10 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from multiaxis.images.contents import GRAFTED, adapt, find_contents, put_contents
+from multiaxis.images.contents.block import with_size
 from multiaxis.images.convert import divide_alpha
-from multiaxis.images.exif import exif_resolution, is_exif, png_exif, tiff_exif
+from multiaxis.images.exif import exif_resolution, is_exif, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
 from multiaxis.images.kinds import call_alpha_plain, extra_bands, name_extra_bands
 from multiaxis.images.lab import open_lab
@@ -41,7 +43,6 @@ _SPACES = {
 }
 _ALWAYS_RGB = ("webp", "heif")
 _EXTRAS = {"heic": open_heic, "raw": open_raw}
-_OWN_EXIF = {"png": png_exif, "tiff": tiff_exif}  # what libvips leaves unread
 _LAB_NOTE = "its Lab colours were converted to sRGB"
 _MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 _DEFAULT_DENSITY = 72 / 25.4  # pixels per mm, where a format insists on a number
@@ -113,13 +114,16 @@ def open_header(data: bytes, codec: str) -> Header:
     """
     extra = extra_bands(data) if codec == "tiff" else ()
     header = _opened(call_alpha_plain(data) if extra[:1] == (1,) else data, codec)
+    metadata = find_contents(data, codec, header.metadata)
+    if codec in GRAFTED:  # what is read here, and not by libvips, is what is put back
+        header = replace(header, orientation=exif_orientation(metadata.exif or b""))
     items = read_items(data) if codec in ("heif", "heic") else Items()
-    icc = trim_profile(header.metadata.icc) if header.metadata.icc else None
+    icc = trim_profile(metadata.icc) if metadata.icc else None
     colour = read_png_colour(chunks(data)) if codec == "png" else read_heif_colour(items)
     multiplied = any(kind == "prem" and at == items.primary for kind, at, _ in items.references)
     return replace(
         header,
-        metadata=replace(header.metadata, icc=icc, colour=colour),
+        metadata=replace(metadata, icc=icc, colour=colour),
         extra=extra,
         premultiplied=multiplied or extra[:1] == (1,),
     )
@@ -138,8 +142,7 @@ def _opened(data: bytes, codec: str) -> Header:
             if "labq" not in str(error):
                 raise
             return replace(_extra_header(open_lab(data)), note=_LAB_NOTE)
-        own_exif = _OWN_EXIF.get(codec)
-        metadata = _metadata(image, own_exif(data) if own_exif else None)
+        metadata = _metadata(image, tiff_exif(data) if codec == "tiff" else None)
         note = ""
         if image.interpretation == "cmyk" and image.bands == 4:
             # libvips' own generic inks serve where the file brings no profile.
@@ -279,12 +282,14 @@ def encode(
     """
     height, width, bands = samples.shape
     depth = samples.dtype.name
+    metadata = adapt(metadata, codec)
     across, down = metadata.resolution or (_DEFAULT_DENSITY, _DEFAULT_DENSITY)
     stated = png_chunks(metadata.colour) if metadata.colour and codec == "png" else []
     if metadata.colour and not stated:
         grey = bands - extra < 3 and codec not in _ALWAYS_RGB
         metadata = replace(metadata, icc=deciding_profile(metadata, grey=grey) or metadata.icc)
-    blobs = {name: getattr(metadata, name) for name in _BLOBS}
+    names = ("icc",) if codec in GRAFTED else tuple(_BLOBS)
+    blobs = {name: getattr(metadata, name) for name in names}
     kept = {
         name: blob for name, blob in blobs.items() if blob and (name != "exif" or is_exif(blob))
     }
@@ -307,7 +312,11 @@ def encode(
             return encode(samples, codec, options, replace(metadata, icc=None))
         raise CodecError from error
     data = name_extra_bands(add_chunks(data, stated), extra)
-    return add_exif(data, metadata.exif) if codec == "tiff" and metadata.exif else data
+    if codec == "tiff" and metadata.exif:
+        return add_exif(data, metadata.exif)
+    if codec in GRAFTED and metadata.exif:
+        metadata = replace(metadata, exif=with_size(metadata.exif, width, height))
+    return put_contents(data, codec, metadata)
 
 
 def to_srgb(samples: NDArray[np.uint16], icc: bytes) -> NDArray[np.uint16]:

@@ -6,15 +6,15 @@ import errno
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from multiaxis.errors import ImageError
+from multiaxis.images.contents import lost
 from multiaxis.images.formats import Format, check_holds, format_of, formats_for, usual_suffixes
-from multiaxis.images.picture import Metadata, Picture
+from multiaxis.images.picture import Picture
 from multiaxis.images.publish import publish, try_folder
 from multiaxis.images.vips import CodecError, encode, open_header
 
@@ -61,7 +61,8 @@ def write_picture(
     Returns
     -------
     tuple of str
-        Names of the `Metadata` that the format could not hold, read back from what was written.
+        Names of what the source held and the output does not, such as ``"exif"``, ``"film"`` or
+        ``"chunk prVt"``: both files are read by their structure and compared.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def write_picture(
             before_publishing(data)
         publish(path, data, overwrite=overwrite)
     written = open_header(data, kind.codec).metadata
-    return _lost(picture.metadata, written)
+    return lost(picture.metadata, written, kind.codec)
 
 
 def check_write(
@@ -178,15 +179,6 @@ def _options(kind: Format, samples: np.ndarray[Any, Any], quality: int | None) -
         if samples.dtype == np.float32:
             options["predictor"] = "float"
     return options
-
-
-def _lost(wanted: Metadata, written: Metadata) -> tuple[str, ...]:
-    names = (field.name for field in fields(Metadata))
-    lost = (name for name in names if getattr(wanted, name) and not getattr(written, name))
-    colour = wanted.colour
-    # An equivalent profile serves as well, and sRGB is what everyone takes silence for.
-    served = colour and (colour.is_srgb or (colour.is_known and written.icc))
-    return tuple(name for name in lost if not (name == "colour" and served))
 
 
 def _exists(path: Path) -> str:

@@ -66,7 +66,13 @@ class Output:
         if not self.strip:
             return picture
         found = picture.metadata
-        kept = Metadata(icc=found.icc, colour=found.colour, resolution=found.resolution)
+        kept = Metadata(
+            icc=found.icc,
+            colour=found.colour,
+            resolution=found.resolution,
+            unit=found.unit,
+            aspect=found.aspect,
+        )
         return replace(picture, metadata=kept)
 
     def settings(self) -> dict[str, Any]:

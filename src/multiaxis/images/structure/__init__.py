@@ -7,7 +7,7 @@ compared with the bytes that are there, and a walk ends where they disagree.
 from multiaxis.images.structure.iso import Items, boxes, read_items
 from multiaxis.images.structure.jpeg import jpeg_end, segments
 from multiaxis.images.structure.part import Part
-from multiaxis.images.structure.png import add_chunks, chunks
+from multiaxis.images.structure.png import add_chunks, chunk_bytes, chunks
 from multiaxis.images.structure.riff import riff_chunks
 from multiaxis.images.structure.tiff import Directory, Entry, read_directories, read_directory
 
@@ -18,6 +18,7 @@ __all__ = [
     "Part",
     "add_chunks",
     "boxes",
+    "chunk_bytes",
     "chunks",
     "jpeg_end",
     "read_directories",

@@ -27,20 +27,22 @@ _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
-def segments(data: bytes) -> Iterator[Part]:
-    """Walk over the segments of the first picture of a JPEG file, ``"EOI"`` included.
+def segments(data: bytes, start: int = 0) -> Iterator[Part]:
+    """Walk over the segments of one picture of a JPEG file, ``"EOI"`` included.
 
     Parameters
     ----------
     data : bytes
         The whole file; anything else has no segments.
+    start : int
+        Where the picture starts; by default the first.
 
     Notes
     -----
     Source: ITU-T T.81, annex B. The content of ``"SOS"`` is its header; its samples lie between
     that and `Part.end`. What follows the end of the picture is not looked at.
     """
-    at = 2 if data.startswith(b"\xff\xd8") else len(data)
+    at = start + 2 if data.startswith(b"\xff\xd8", start) else len(data)
     while at + 2 <= len(data):
         if data[at] != 0xFF:
             return
@@ -64,15 +66,15 @@ def segments(data: bytes) -> Iterator[Part]:
         at = after
 
 
-def jpeg_end(data: bytes) -> int:
-    """Tell where the first picture of a JPEG file ends: other pictures, or a film, may follow.
+def jpeg_end(data: bytes, start: int = 0) -> int:
+    """Tell where one picture of a JPEG file ends: other pictures, or a film, may follow.
 
     Returns
     -------
     int
         Offset behind the end marker; the length of the file where there is none.
     """
-    return next((part.end for part in segments(data) if part.name == "EOI"), len(data))
+    return next((part.end for part in segments(data, start) if part.name == "EOI"), len(data))
 
 
 def _after_samples(data: bytes, at: int) -> int:

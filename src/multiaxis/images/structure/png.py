@@ -48,8 +48,11 @@ def add_chunks(data: bytes, added: Iterable[tuple[str, bytes]]) -> bytes:
     head = next(chunks(data), None)
     if head is None:
         return data
-    written = b""
-    for name, body in added:
-        inner = name.encode("latin-1") + body
-        written += len(body).to_bytes(4, "big") + inner + zlib.crc32(inner).to_bytes(4, "big")
+    written = b"".join(chunk_bytes(name, body) for name, body in added)
     return data[: head.end] + written + data[head.end :]
+
+
+def chunk_bytes(name: str, body: bytes) -> bytes:
+    """Make a chunk: length, name, content, check sum."""
+    named = name.encode("latin-1") + body
+    return len(body).to_bytes(4, "big") + named + zlib.crc32(named).to_bytes(4, "big")
