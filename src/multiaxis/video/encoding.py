@@ -63,7 +63,7 @@ class Encoding:
         tried: list[str] = []
         for kind in _formats(encoder, wanted):
             quality = _CRF.get(encoder) if crf is None else crf
-            plan = cls(encoder, kind, quality, _colour(clip, kind), ())
+            plan = cls(encoder, kind, quality, written_colour(clip, kind), ())
             if not (why := plan.fails(clip)):
                 remarks += _remarks(clip, wanted, plan)
                 return replace(plan, remarks=tuple(remarks))
@@ -221,7 +221,7 @@ def _wanted(clip: Clip) -> str:
     return clip.pixel_format.replace("yuvj", "yuv")  # full range is a tag
 
 
-def _colour(clip: Clip, pixel_format: str) -> Colour:
+def written_colour(clip: Clip, pixel_format: str) -> Colour:
     """Say what the numbers of a pixel format are to mean."""
     given, rgb = clip.colour, _Traits.of(clip.pixel_format).rgb
     if _Traits.of(pixel_format).rgb:

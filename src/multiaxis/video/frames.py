@@ -14,6 +14,7 @@ from multiaxis.video.av import load
 from multiaxis.video.streams import film, origin
 
 _UNTIMED = 32  # frames that may wait for one that has a time
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _SLACK = 1e-6  # seconds: containers state their start in microseconds
 
 
@@ -38,8 +39,8 @@ def decode(
         before its predecessor; says where, and what can be restored.
     """
     stream = film(container)
-    kept = _Kept(path, origin(container), length(stream))
-    ahead = _timed(_frames(container, stream), kept.step)
+    kept = _Kept(path, origin(container))
+    ahead = _timed(_frames(container, stream), stream)
     for frame, damage in ahead:
         if frame is not None:
             time = kept.time(frame)
@@ -74,7 +75,6 @@ class _Kept:
 
     path: Path
     zero: Fraction
-    step: int
     count: int = 0
     last: Any = None
     kind: tuple[Any, ...] = ()
@@ -144,14 +144,14 @@ def _frames(container: Any, stream: Any) -> Generator[tuple[Any, str]]:
     Behind damage, nothing is sound up to the next key frame.
     """
     av = load()
-    stream.thread_type = "AUTO"
+    decoder = _decoder(stream)
     damage = ""
     packets = container.demux(stream)
     packet = None
     while True:
         try:
             packet = next(packets, None)
-            frames = [] if packet is None else packet.decode()
+            frames = [] if packet is None else decoder.decode(packet)
         except av.error.FFmpegError as error:
             damage, frames = str(error.strerror or error), []
         for frame in frames:
@@ -166,8 +166,46 @@ def _frames(container: Any, stream: Any) -> Generator[tuple[Any, str]]:
         yield None, damage
 
 
-def _timed(items: Iterable[tuple[Any, str]], step: int) -> Generator[tuple[Any, str]]:
-    """Give times to frames that have none, by their neighbours'."""
+def _decoder(stream: Any) -> Any:
+    """Give a stream's decoder; FFmpeg's own of VP8 and VP9 leave transparency out."""
+    context = stream.codec_context
+    if has_alpha_stream(stream):
+        context = load().CodecContext.create(_WITH_ALPHA[context.codec.canonical_name], "r")
+    context.thread_type = "AUTO"
+    return context
+
+
+def has_alpha_stream(stream: Any) -> bool:
+    """Tell whether transparency comes beside the film's packets, as in WebM."""
+    told = {name.lower(): value for name, value in stream.metadata.items()}.get("alpha_mode")
+    return told == "1" and stream.codec_context.codec.canonical_name in _WITH_ALPHA
+
+
+def _timed(items: Iterable[tuple[Any, str]], stream: Any) -> Generator[tuple[Any, str]]:
+    """Give every frame a time, where it has none by its neighbours', and a duration."""
+    step = length(stream)
+    before: tuple[Any, str] | None = None
+    for frame, damage in _placed(items, step):
+        if before is not None:
+            if frame is not None and before[0] is not None:
+                before[0].duration = max(0, frame.pts - before[0].pts)
+            yield before
+        before = frame, damage
+    if before is not None:
+        last = before[0]
+        if last is not None:
+            # A packet's own duration may be another frame's, where frames are sorted.
+            end = stream.start_time + stream.duration if _states_end(stream) else 0
+            last.duration = end - last.pts if end > last.pts else last.duration or step
+        yield before
+
+
+def _states_end(stream: Any) -> bool:
+    return stream.start_time is not None and stream.duration is not None
+
+
+def _placed(items: Iterable[tuple[Any, str]], step: int) -> Generator[tuple[Any, str]]:
+    """Give times to frames that have none."""
     waiting: list[tuple[Any, str]] = []
     last: Any = None
     for item in items:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from multiaxis.video.clip import Clip
+from multiaxis.video.encoding import written_colour
 
 _MOV = ("mp4", "mov", "ipod", "3gp", "3g2", "psp")  # FFmpeg's names of one family
 
@@ -23,6 +24,9 @@ def describe_track(stream: Any, clip: Clip) -> None:
         stream.set_display_matrix(clip.turn)
     if clip.aspect:
         context.sample_aspect_ratio = clip.aspect
+    colour = written_colour(clip, context.pix_fmt)  # which segments do not hold
+    context.colorspace, context.color_range = colour.matrix, colour.range
+    context.color_primaries, context.color_trc = colour.primaries, colour.transfer
     if clip.rate:
         context.framerate = clip.rate
     if clip.field_order:
