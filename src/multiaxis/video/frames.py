@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from multiaxis.errors import ImageError
 from multiaxis.video.av import load
 from multiaxis.video.streams import film, origin
 
 _UNTIMED = 32  # frames that may wait for one that has a time
+_ADVISED = 1.5e-3  # seconds: the times that messages name are in milliseconds
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _SLACK = 1e-6  # seconds: containers state their start in microseconds
 
@@ -40,15 +42,18 @@ def decode(
     """
     stream = film(container)
     kept = _Kept(path, origin(container))
-    ahead = _timed(_frames(container, stream), stream)
-    for frame, damage in ahead:
+    ahead = _timed(_items(container, stream), stream)
+    for item in ahead:
+        frame, lost = item.frame, item.lost
         if frame is not None:
             time = kept.time(frame)
             if end is not None and time >= end - _SLACK:
                 return
             if start and time < start - _SLACK:
                 continue
-        if error := kept.damaged(damage, ahead) if damage else kept.check(frame):
+            if start and item.sound and time < start + _ADVISED:
+                lost = ""  # what is missing came before
+        if error := kept.damaged(item, ahead) if lost else kept.check(frame):
             if kept.last is not None and end is not None and end <= kept.end() + _SLACK:
                 return
             raise error
@@ -67,6 +72,17 @@ def length(stream: Any) -> int:
     """Give how long a frame lasts by its stream's rate, in units of its time base."""
     rate, unit = stream.average_rate, stream.time_base
     return max(1, round(1 / (rate * unit))) if rate and unit else 1
+
+
+class _Item(NamedTuple):
+    """A decoded frame, or None at the end where more is missing.
+
+    `lost` says what is wrong with it or directly before it; `sound` that it is right itself.
+    """
+
+    frame: Any
+    lost: str
+    sound: bool
 
 
 @dataclass
@@ -108,18 +124,18 @@ class _Kept:
         self.count, self.last = self.count + 1, frame
         return None
 
-    def damaged(self, why: str, ahead: Iterator[tuple[Any, str]]) -> ImageError:
-        """Make the error for a frame that is damaged."""
+    def damaged(self, item: _Item, ahead: Iterator[_Item]) -> ImageError:
+        """Make the error for damage before or in the next frame."""
         if self.count:
             return ImageError(
-                f"cannot read {self.path}: what follows frame {self.count} is damaged ({why}); "
-                f"{self._before()}"
+                f"cannot read {self.path}: what follows frame {self.count} is damaged "
+                f"({item.lost}); {self._before()}"
             )
-        sound = next((frame for frame, harm in ahead if frame is not None and not harm), None)
+        sound = next((one.frame for one in itertools.chain([item], ahead) if one.sound), None)
         if sound is None:
-            return ImageError(f"cannot read {self.path}: its frames are damaged ({why})")
+            return ImageError(f"cannot read {self.path}: its frames are damaged ({item.lost})")
         return ImageError(
-            f"cannot read {self.path}: its first frames are damaged ({why}); with --start "
+            f"cannot read {self.path}: its first frames are damaged ({item.lost}); with --start "
             f"{_spell_time(self.time(sound))} what follows can be restored"
         )
 
@@ -138,32 +154,29 @@ def _spell(kind: tuple[Any, ...]) -> str:
     return f"{width}x{height} {name}" + (f" (transfer {transfer})" if transfer != 2 else "")
 
 
-def _frames(container: Any, stream: Any) -> Generator[tuple[Any, str]]:
-    """Yield decoded frames, each with what is wrong with it; at the end None if more are missing.
-
-    Behind damage, nothing is sound up to the next key frame.
-    """
+def _items(container: Any, stream: Any) -> Generator[_Item]:
+    """Decode frames. Behind damage, none is sound up to the next key frame."""
     av = load()
     decoder = _decoder(stream)
-    damage = ""
     packets = container.demux(stream)
-    packet = None
+    packet, lost, broken = None, "", False
     while True:
         try:
             packet = next(packets, None)
             frames = [] if packet is None else decoder.decode(packet)
         except av.error.FFmpegError as error:
-            damage, frames = str(error.strerror or error), []
+            lost, broken, frames = str(error.strerror or error), True, []
         for frame in frames:
             if frame.is_corrupt:
-                damage = damage or "data are missing"
+                lost, broken = lost or "data are missing", True
             elif frame.key_frame:
-                damage = ""
-            yield frame, damage
+                broken = False
+            yield _Item(frame, lost, not broken)
+            lost = lost if broken else ""
         if packet is None:
             break
-    if damage:
-        yield None, damage
+    if lost:
+        yield _Item(None, lost, sound=False)
 
 
 def _decoder(stream: Any) -> Any:
@@ -181,19 +194,18 @@ def has_alpha_stream(stream: Any) -> bool:
     return told == "1" and stream.codec_context.codec.canonical_name in _WITH_ALPHA
 
 
-def _timed(items: Iterable[tuple[Any, str]], stream: Any) -> Generator[tuple[Any, str]]:
+def _timed(items: Iterable[_Item], stream: Any) -> Generator[_Item]:
     """Give every frame a time, where it has none by its neighbours', and a duration."""
     step = length(stream)
-    before: tuple[Any, str] | None = None
-    for frame, damage in _placed(items, step):
+    before: _Item | None = None
+    for item in _placed(items, step):
         if before is not None:
-            if frame is not None and before[0] is not None:
-                before[0].duration = max(0, frame.pts - before[0].pts)
+            if item.frame is not None:
+                before.frame.duration = max(0, item.frame.pts - before.frame.pts)
             yield before
-        before = frame, damage
+        before = item
     if before is not None:
-        last = before[0]
-        if last is not None:
+        if (last := before.frame) is not None:
             # A packet's own duration may be another frame's, where frames are sorted.
             end = stream.start_time + stream.duration if _states_end(stream) else 0
             last.duration = end - last.pts if end > last.pts else last.duration or step
@@ -204,19 +216,18 @@ def _states_end(stream: Any) -> bool:
     return stream.start_time is not None and stream.duration is not None
 
 
-def _placed(items: Iterable[tuple[Any, str]], step: int) -> Generator[tuple[Any, str]]:
+def _placed(items: Iterable[_Item], step: int) -> Generator[_Item]:
     """Give times to frames that have none."""
-    waiting: list[tuple[Any, str]] = []
+    waiting: list[_Item] = []
     last: Any = None
     for item in items:
-        frame, _ = item
         waiting.append(item)
-        if (frame is None or frame.pts is None) and len(waiting) <= _UNTIMED:
+        if (item.frame is None or item.frame.pts is None) and len(waiting) <= _UNTIMED:
             continue
-        _fill([one for one, _ in waiting if one is not None], last, step)
+        _fill([one.frame for one in waiting if one.frame is not None], last, step)
         yield from waiting
-        last, waiting = frame or last, []
-    _fill([one for one, _ in waiting if one is not None], last, step)
+        last, waiting = item.frame or last, []
+    _fill([one.frame for one in waiting if one.frame is not None], last, step)
     yield from waiting
 
 

@@ -1,0 +1,274 @@
+"""Frames: their times, what they are alike in, and where a clip breaks off."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_clip import patches, write_clip
+
+from multiaxis.errors import ImageError
+from multiaxis.video import frames as frames_module
+from multiaxis.video import restore_clip
+from multiaxis.video.clip import open_clip, probe
+from multiaxis.video.frames import decode
+from multiaxis.video.pixels import to_rgb, turn, turn_back
+
+av = pytest.importorskip("av")
+QUARTERS = [(1, 0, 0, 1), (-1, 0, 0, 1), (0, 1, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (-1, 0, 0, -1)]
+
+
+def same(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def fault(shared_dir: Path, name: str) -> Path:
+    return shared_dir / "data" / "faults" / name
+
+
+def read(path: Path, start: float = 0.0, end: float | None = None) -> list[Any]:
+    with open_clip(path) as container:
+        return list(decode(container, path, start, end))
+
+
+def times(path: Path, start: float = 0.0, end: float | None = None) -> list[float]:
+    return [float(frame.pts * frame.time_base) for frame in read(path, start, end)]
+
+
+def display_matrix(a: int, b: int, c: int, d: int) -> tuple[int, ...]:
+    one = 1 << 16
+    return (a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+
+
+def test_negative_and_missing_times_are_counted_back(shared_dir: Path, tmp_path: Path) -> None:
+    source = fault(shared_dir, "32_negative.mkv")
+    found = times(source)
+    assert len(found) == 30
+    assert found == pytest.approx([-1.23 + 0.1 * k for k in range(30)])
+    assert restore_clip(same, source, tmp_path / "b.mkv").frames == 30
+    made = times(tmp_path / "b.mkv")
+    assert np.diff(made) == pytest.approx(np.full(29, 0.1), abs=1.1e-3)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(1, 9))
+def test_whichever_times_are_missing_they_rise(known: list[bool], step: int) -> None:
+    class Frame:
+        def __init__(self, pts: int | None) -> None:
+            self.pts, self.dts, self.duration = pts, None, step
+
+    wanted = [k * step for k in range(len(known))]
+    items = [
+        frames_module._Item(Frame(at if told else None), "", True)
+        for at, told in zip(wanted, known, strict=True)
+    ]
+    found = [item.frame.pts for item in frames_module._placed(items, step)]
+    assert all(a < b for a, b in itertools.pairwise(found))
+    if any(known):
+        assert found == wanted
+
+
+def test_the_last_frame_is_shown_as_long_as_before(shared_dir: Path, tmp_path: Path) -> None:
+    source = fault(shared_dir, "31_slides_5s.mp4")
+    for suffix in (".mp4", ".mkv", ".mov"):
+        target = tmp_path / f"b{suffix}"
+        assert restore_clip(same, source, target).remarks == ()
+        with av.open(str(target)) as container:
+            assert container.duration / 1e6 == pytest.approx(15, abs=0.01)
+
+
+@pytest.mark.parametrize("options", [{"bf": "3"}, {"bf": "0"}])
+def test_uneven_last_durations(options: dict[str, str], tmp_path: Path) -> None:
+    """The end is the track's, whatever a sorted packet says."""
+    shown = [0, 100, 150, 400, 420, 900]
+    source = write_clip(
+        tmp_path / "a.mp4", [patches(moved=k) for k in range(6)], times=shown, options=options
+    )
+    found = read(source)
+    units = [round(frame.duration * frame.time_base * 1000) for frame in found]
+    assert units[:-1] == [100, 50, 250, 20, 480]
+    with av.open(str(source)) as container:
+        end = container.streams.video[0].duration * container.streams.video[0].time_base
+    last = found[-1]
+    if end > last.pts * last.time_base:
+        assert (last.pts + last.duration) * last.time_base == end
+    else:  # PyAV's muxer states an end before the last sorted frame
+        assert last.duration > 0
+
+
+def test_times_that_go_back(shared_dir: Path, tmp_path: Path) -> None:
+    source = fault(shared_dir, "35_backwards.ts")
+    with pytest.raises(ImageError, match="behind frame 10 the times go back from 0.9 to 0 s") as at:
+        restore_clip(same, source, tmp_path / "b.ts")
+    assert not (tmp_path / "b.ts").exists()
+    end = float(re.search(r"--end ([\d.]+)", str(at.value))[1])
+    assert restore_clip(same, source, tmp_path / "c.ts", end=end).frames == 10, "as advised"
+
+
+def test_another_size(shared_dir: Path, tmp_path: Path) -> None:
+    source = fault(shared_dir, "35_reschange.ts")
+    with pytest.raises(ImageError, match="from 96x64 yuv420p to 128x96 yuv420p") as told:
+        restore_clip(same, source, tmp_path / "b.ts")
+    said = str(told.value)
+    end, start = (float(re.search(rf"--{name} ([\d.]+)", said)[1]) for name in ("end", "start"))
+    assert restore_clip(same, source, tmp_path / "c.ts", end=end).frames == 10, "as advised"
+    assert restore_clip(same, source, tmp_path / "d.ts", start=start).frames == 10, "as advised"
+    assert (probe(tmp_path / "c.ts").width, probe(tmp_path / "d.ts").width) == (96, 128)
+
+
+@pytest.mark.parametrize("second", ["yuv422p", "yuv420p10le"])
+def test_another_pixel_format(second: str, tmp_path: Path) -> None:
+    """MPEG-TS may be joined by appending."""
+    parts = [
+        write_clip(
+            tmp_path / f"{kind}.ts",
+            [patches()] * 5,
+            pixel_format=kind,
+            times=[9000 * k for k in range(first, first + 5)],
+            time_base=Fraction(1, 90000),
+        )
+        for kind, first in (("yuv420p", 0), (second, 5))
+    ]
+    source = tmp_path / "joined.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(ImageError, match=f"from 80x32 yuv420p to 80x32 {second}"):
+        restore_clip(same, source, tmp_path / "b.ts")
+
+
+def test_damage_is_placed_and_the_advice_is_true(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (64, 64, 3), dtype=np.uint8) for _ in range(30)]
+    source = write_clip(
+        tmp_path / "a.mp4", noise, options={"g": "5", "bf": "0", "sc_threshold": "0"}
+    )
+    with av.open(str(source)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = source.read_bytes()
+    for broken, option, count in ((12, "--end", 12), (0, "--start", 25)):
+        at, size = packets[broken]
+        spoiled = tmp_path / f"{broken}.mp4"
+        spoiled.write_bytes(data[: at + 4] + b"\xff" * (size - 4) + data[at + size :])
+        with pytest.raises(ImageError, match="damaged") as told:
+            restore_clip(same, spoiled, tmp_path / "b.mp4")
+        limit = float(re.search(rf"{option} ([\d.]+)", str(told.value))[1])
+        part = {option.removeprefix("--"): limit}
+        target = tmp_path / f"{broken}_b.mp4"
+        assert restore_clip(same, spoiled, target, **part).frames == count, "as advised"
+
+
+def test_parts_count_from_the_clips_start(shared_dir: Path, tmp_path: Path) -> None:
+    source = fault(shared_dir, "23_ts.ts")
+    first = times(source)[0]
+    assert first == pytest.approx(1.6)
+    assert len(read(source, 0, 1)) == 10
+    assert len(read(source, 1)) == 6
+    assert restore_clip(same, source, tmp_path / "b.ts", end=1.0).frames == 10
+
+
+def test_mirroring_is_kept_and_the_model_sees_it_undone(shared_dir: Path, tmp_path: Path) -> None:
+    source = fault(shared_dir, "33_hflip.mp4")
+    seen = []
+    for suffix in (".mp4", ".mov"):
+        restore_clip(lambda x: seen.append(x) or x, source, tmp_path / f"b{suffix}")
+        assert probe(tmp_path / f"b{suffix}").turn == probe(source).turn
+    stored = to_rgb(read(source)[0], deep=False)
+    assert np.array_equal(np.round(seen[0] * 255), stored[:, ::-1]), "mirrored, not upside down"
+
+
+@pytest.mark.parametrize("abcd", QUARTERS)
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_every_quarter_turn_and_mirror(
+    abcd: tuple[int, int, int, int], suffix: str, tmp_path: Path
+) -> None:
+    matrix = display_matrix(*abcd)
+    picture = patches()
+    picture[:16, :16] = 255
+    source = write_clip(
+        tmp_path / f"a{suffix}",
+        [picture] * 3,
+        pixel_format="yuv444p",
+        change=lambda stream: stream.set_display_matrix(matrix),
+    )
+    seen = []
+    restore_clip(lambda x: seen.append(x) or x, source, tmp_path / f"b{suffix}")
+    clip = probe(tmp_path / f"b{suffix}")
+    assert (clip.turn or display_matrix(1, 0, 0, 1)) == matrix
+    a, b, c, d = abcd
+    x, y = np.array([5, 60]), np.array([20, 5])  # two places in the stored picture
+    shown_x, shown_y = a * x + c * y, b * x + d * y
+    height, width = seen[0].shape[:2]
+    place = shown_y % height - (b + d < 0), shown_x % width - (a + c < 0)
+    assert np.abs(seen[0][place] * 255 - picture[y, x]).max() < 4
+
+
+@given(st.sampled_from(QUARTERS), st.integers(1, 5), st.integers(1, 5))
+def test_turning_back_undoes(abcd: tuple[int, int, int, int], height: int, width: int) -> None:
+    pixels = np.arange(height * width * 3).reshape(height, width, 3)
+    matrix = display_matrix(*abcd)
+    assert np.array_equal(turn_back(turn(pixels, matrix), matrix), pixels)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_fields_keep_their_order(order: int, suffix: str, tmp_path: Path) -> None:
+    flags = av.codec.context.Flags
+    source = tmp_path / f"a{suffix}"
+
+    def interlaced(stream: Any) -> None:
+        stream.codec_context.flags |= int(flags.interlaced_dct | flags.interlaced_me)
+        stream.codec_context.field_order = order
+
+    graph_input = [patches((80, 64), k) for k in range(4)]
+    write_clip(source, graph_input, change=interlaced, options={"crf": "4"})
+    clip = probe(source)
+    assert clip.field_order > 1
+    result = restore_clip(same, source, tmp_path / f"b{suffix}")
+    assert any("interlaced" in remark for remark in result.remarks)
+    assert probe(tmp_path / f"b{suffix}").field_order == clip.field_order
+    assert all(frame.interlaced_frame for frame in read(tmp_path / f"b{suffix}"))
+
+
+def test_an_interlaced_file(shared_dir: Path, tmp_path: Path) -> None:
+    source = fault(shared_dir, "21_interlaced.mp4")
+    result = restore_clip(same, source, tmp_path / "b.mp4")
+    assert any("interlaced" in remark for remark in result.remarks)
+    assert probe(tmp_path / "b.mp4").field_order == probe(source).field_order == 2
+    assert all(frame.interlaced_frame for frame in read(tmp_path / "b.mp4"))
+    result = restore_clip(same, source, tmp_path / "c.mp4", codec="libx265")
+    assert any("deinterlace" in remark for remark in result.remarks)
+
+
+def test_a_clip_that_begins_late_keeps_its_frames(tmp_path: Path) -> None:
+    base = Fraction(1, 90000)
+    shown = [123456 + 3003 * k for k in range(6)]
+    source = write_clip(tmp_path / "a.ts", [patches()] * 6, times=shown, time_base=base)
+    assert len(read(source)) == 6
+    assert replace(probe(source), start=Fraction(0)).rate == pytest.approx(30000 / 1001, rel=0.05)
+
+
+def test_times_of_avi(tmp_path: Path) -> None:
+    """AVI has no presentation times, and sorted frames none at all."""
+    source = write_clip(
+        tmp_path / "a.avi",
+        [patches(moved=k) for k in range(12)],
+        codec="mpeg4",
+        time_base=Fraction(1, 10),
+        options={"bf": "2"},
+    )
+    assert len(read(source)) == 12
+    assert restore_clip(same, source, tmp_path / "b.mp4").frames == 12
+    assert times(tmp_path / "b.mp4") == pytest.approx([k / 10 for k in range(12)], abs=0.11)
+
+
+def test_no_scratch_is_left(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", [patches()] * 3)
+    restore_clip(same, shutil.copy(source, tmp_path / "c.mp4"), tmp_path / "b.mp4")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "b.mp4", "c.mp4"}
