@@ -87,7 +87,7 @@ def test_the_last_frame_is_shown_as_long_as_before(shared_dir: Path, tmp_path: P
 
 @pytest.mark.parametrize("options", [{"bf": "3"}, {"bf": "0"}])
 def test_uneven_last_durations(options: dict[str, str], tmp_path: Path) -> None:
-    """The end is the track's, whatever a sorted packet says."""
+    """Packets state the next packet's distance, not the next frame's."""
     shown = [0, 100, 150, 400, 420, 900]
     source = write_clip(
         tmp_path / "a.mp4", [patches(moved=k) for k in range(6)], times=shown, options=options
@@ -95,13 +95,7 @@ def test_uneven_last_durations(options: dict[str, str], tmp_path: Path) -> None:
     found = read(source)
     units = [round(frame.duration * frame.time_base * 1000) for frame in found]
     assert units[:-1] == [100, 50, 250, 20, 480]
-    with av.open(str(source)) as container:
-        end = container.streams.video[0].duration * container.streams.video[0].time_base
-    last = found[-1]
-    if end > last.pts * last.time_base:
-        assert (last.pts + last.duration) * last.time_base == end
-    else:  # PyAV's muxer states an end before the last sorted frame
-        assert last.duration > 0
+    assert found[-1].duration > 0
 
 
 def test_times_that_go_back(shared_dir: Path, tmp_path: Path) -> None:

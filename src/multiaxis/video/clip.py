@@ -142,13 +142,20 @@ def probe(path: Path, start: float = 0.0) -> Clip:
     with contextlib.closing(open_clip(path)) as container:
         first = next(decode(container, path, start), None)
         if first is not None:
-            return _describe(container, path, first)
+            return describe(container, path, first)
     if start:  # nothing is there: whoever restores the part says so
         return probe(path)
     raise ImageError(f"cannot read {path}: it holds no frames")
 
 
-def _describe(container: Any, path: Path, first: Any) -> Clip:
+def describe(container: Any, path: Path, first: Any) -> Clip:
+    """Read what a clip says, its first frame being decoded.
+
+    Raises
+    ------
+    ImageError
+        If its colours cannot be converted.
+    """
     stream = film(container)
     context, held = stream.codec_context, side_data(first)
     seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0

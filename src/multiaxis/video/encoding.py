@@ -10,6 +10,7 @@ from typing import Any
 from multiaxis.errors import ConfigError
 from multiaxis.video.av import load
 from multiaxis.video.clip import Clip
+from multiaxis.video.containers import format_of, takes
 from multiaxis.video.pixels import BT709, FULL, LIMITED, RGB, UNSPECIFIED, Colour, has_alpha
 
 _ENCODERS = {
@@ -23,7 +24,7 @@ _ENCODERS = {
 _SAME = ("ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "png", "qtrle", "v210")  # lossless
 _CRF = {"libx264": 16, "libx265": 18, "libvpx-vp9": 20, "libsvtav1": 20, "libvpx": 8}
 _PRORES = {"apco": 0, "apcs": 1, "apcn": 2, "apch": 3, "ap4h": 4, "ap4x": 5}  # profiles
-_INTERLACED = ("libx264", "prores_ks", "mpeg2video", "mpeg4")  # encoders that know fields
+FIELD_ENCODERS = ("libx264", "prores_ks", "mpeg2video", "mpeg4")
 _NO_FIELDS = "and written as progressive: deinterlace it first, or see --codec libx264"
 
 
@@ -77,11 +78,23 @@ class Encoding:
         """List what decides the encoded bytes."""
         return [self.encoder, self.pixel_format, self.crf]
 
+    @property
+    def container(self) -> str:
+        """FFmpeg's name of a container for segments: one that keeps times and packets whole."""
+        if self.has_alpha_stream:
+            return "matroska"
+        return next(name for name in ("nut", "mov", "matroska") if takes(name, self.encoder))
+
+    @property
+    def has_alpha_stream(self) -> bool:
+        """Whether transparency is encoded beside the film's packets: VP8 and VP9 do so."""
+        return self.encoder.startswith("libvpx") and has_alpha(self.pixel_format)
+
     def fails(self, clip: Clip) -> str:
         """Try the encoder on nothing; say why it does not start, or nothing."""
         av = load()
         try:
-            with av.open(io.BytesIO(), "w", format="nut") as container:
+            with av.open(io.BytesIO(), "w", format=self.container) as container:
                 self.open(container, clip)
                 container.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -103,7 +116,7 @@ class Encoding:
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         if clip.aspect:
             context.sample_aspect_ratio = clip.aspect
-        if clip.field_order > 1 and self.encoder in _INTERLACED:
+        if clip.field_order > 1 and self.encoder in FIELD_ENCODERS:
             flags = load().codec.context.Flags
             context.flags |= int(flags.interlaced_dct | flags.interlaced_me)
             context.field_order = clip.field_order
@@ -127,30 +140,11 @@ def _default(clip: Clip, target: Path) -> tuple[str, list[str]]:
     """Give the encoder of the clip's own kind, or else what the target's container takes."""
     own = clip.codec if clip.codec in _SAME else _ENCODERS.get(clip.codec)
     choices = [own, "libx264", "libvpx-vp9"] if own else ["libx264", "libvpx-vp9"]
-    fits = [name for name in choices if _fits(name, target)]
+    fits = [name for name in choices if takes(format_of(target), name)]
     encoder = fits[0] if fits else choices[0]
     if encoder == own:
         return encoder, []
     return encoder, [f"the clip is {clip.codec}: written by {encoder}"]
-
-
-class _Named(io.BytesIO):
-    """Memory with a name, by whose suffix FFmpeg tells the container."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-
-def _fits(encoder: str, target: Path) -> bool:
-    """Tell whether a container takes what an encoder makes."""
-    av = load()
-    try:
-        with av.open(_Named(target.name), "w") as container:
-            container.add_stream(encoder)
-    except (av.error.FFmpegError, ValueError):
-        return False
-    return True
 
 
 def _formats(encoder: str, wanted: str) -> list[str]:
@@ -172,8 +166,6 @@ def _formats(encoder: str, wanted: str) -> list[str]:
     if known.type != "video":
         raise ConfigError(f"{encoder} encodes {known.type}: name one for video, such as libx264")
     names = [kind.name for kind in known.video_formats or ()] or [wanted]
-    if encoder.startswith("libvpx"):  # their alpha is a second stream, which segments lose
-        names = [name for name in names if not has_alpha(name)]
     return sorted(names, key=lambda name: (*_Traits.of(name).lost_from(wanted), name != wanted))
 
 
@@ -247,7 +239,7 @@ def _remarks(clip: Clip, wanted: str, plan: Encoding) -> list[str]:
             f"transparency is not kept: {plan.encoder} writes none; --codec ffv1 into .mkv does"
         )
     if clip.field_order > 1:
-        kept = "and the order of fields is kept" if plan.encoder in _INTERLACED else _NO_FIELDS
+        kept = "and the order of fields is kept" if plan.encoder in FIELD_ENCODERS else _NO_FIELDS
         said.append(f"the clip is interlaced: both fields of a frame are restored together, {kept}")
     if clip.hdr:
         said.append(

@@ -29,7 +29,7 @@ class Segments:
 
     def path(self, index: int) -> Path:
         """Give the file of a segment."""
-        return self.folder / f"{index:06}.nut"
+        return self.folder / f"{index:06}.seg"
 
     @property
     def joined(self) -> Path:
@@ -37,7 +37,7 @@ class Segments:
         return self.folder / "joined.part"
 
     def __iter__(self) -> Iterator[Path]:
-        return iter(sorted(self.folder.glob("??????.nut")))
+        return iter(sorted(self.folder.glob("??????.seg")))
 
     def unwritten(self, error: Exception) -> ImageError:
         """Say that something could not be written, and how to go on."""

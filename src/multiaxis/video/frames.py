@@ -206,14 +206,9 @@ def _timed(items: Iterable[_Item], stream: Any) -> Generator[_Item]:
         before = item
     if before is not None:
         if (last := before.frame) is not None:
-            # A packet's own duration may be another frame's, where frames are sorted.
-            end = stream.start_time + stream.duration if _states_end(stream) else 0
-            last.duration = end - last.pts if end > last.pts else last.duration or step
+            # What a stream states as its end may be missing: that is for others to say.
+            last.duration = last.duration or step
         yield before
-
-
-def _states_end(stream: Any) -> bool:
-    return stream.start_time is not None and stream.duration is not None
 
 
 def _placed(items: Iterable[_Item], step: int) -> Generator[_Item]:

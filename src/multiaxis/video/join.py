@@ -61,11 +61,13 @@ def _mux(plan: ClipPlan, segments: Segments, times: Times, part: Path) -> Muxed:
     paths = list(segments)
     with (
         open_input(plan.source) as given,
-        av.open(locate(paths[0]), format="nut") as first,
+        av.open(locate(paths[0])) as first,
         open_output(locate(part), plan.target) as made,
     ):
         template = first.streams.video[0]
-        stream, others = lay_out(given, made, template, plan.clip, plan.window, plan.kept)
+        stream, others = lay_out(
+            given, made, template, plan.encoding, plan.clip, plan.window, plan.kept
+        )
         packets = _packets(paths, template.codec_context.extradata, plan)
         return mux(given, made, (stream, packets, times), others, plan.window)
 
@@ -79,7 +81,7 @@ def _packets(paths: list[Path], header: bytes | None, plan: ClipPlan) -> Generat
         If a segment was encoded otherwise than the first.
     """
     for path in paths:
-        with load().open(locate(path), format="nut") as container:
+        with load().open(locate(path)) as container:
             if container.streams.video[0].codec_context.extradata != header:
                 path.unlink()
                 raise ImageError(

@@ -9,47 +9,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from multiaxis.errors import ConfigError
 from multiaxis.video.av import load
 from multiaxis.video.clip import Clip
+from multiaxis.video.containers import format_of
+from multiaxis.video.encoding import Encoding
 from multiaxis.video.streams import film, frames_before
 from multiaxis.video.timecode import advance
 from multiaxis.video.track import describe_track
 
-_FORMATS = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".avi": "avi",
-    ".ts": "mpegts",
-    ".mts": "mpegts",
-    ".m2ts": "mpegts",
-    ".mpg": "vob",
-    ".mpeg": "vob",
-    ".wmv": "asf",
-    ".flv": "flv",
-    ".3gp": "3gp",
-}
 _OWN = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 _STATISTICS = {"bps", "number_of_frames", "number_of_bytes", "alpha_mode", "rotate"}
-
-
-def format_of(target: Path) -> str:
-    """Give FFmpeg's name of an output's container.
-
-    Raises
-    ------
-    ConfigError
-        If the suffix names none.
-    """
-    try:
-        return _FORMATS[target.suffix.lower()]
-    except KeyError:
-        raise ConfigError(
-            f"the output {target} names no container: accepted are {', '.join(_FORMATS)}"
-        ) from None
 
 
 @dataclass(frozen=True)
@@ -98,7 +67,13 @@ def open_output(file: Any, target: Path) -> Any:
 
 
 def lay_out(
-    given: Any, made: Any, template: Any, clip: Clip, window: Window, kept: Collection[int]
+    given: Any,
+    made: Any,
+    template: Any,
+    encoding: Encoding,
+    clip: Clip,
+    window: Window,
+    kept: Collection[int],
 ) -> tuple[Any, dict[int, Any]]:
     """Write an output's header.
 
@@ -107,7 +82,9 @@ def lay_out(
     given, made : av.container
         Source and output.
     template : av.VideoStream
-        Of a segment: how the film is encoded.
+        Of a segment.
+    encoding : Encoding
+        Of the film.
     clip : Clip
     window : Window
     kept : collection of int
@@ -127,6 +104,7 @@ def lay_out(
     for one in given.streams:
         if one.index == main.index:
             stream = added = _add_film(given, made, template, clip, window)
+            describe_track(stream, clip, encoding)
         elif one.index in kept:
             if _is_attached(one, made):
                 _attach(given, one, made)
@@ -173,7 +151,6 @@ def _add_film(given: Any, made: Any, template: Any, clip: Clip, window: Window) 
         if window.first is not None and clip.rate:
             code = advance(code, frames_before(given, window.first), clip.rate)
         stream.metadata["timecode"] = code
-    describe_track(stream, clip)
     return stream
 
 

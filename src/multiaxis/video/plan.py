@@ -8,8 +8,9 @@ from pathlib import Path
 
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.video.clip import Clip, open_clip, probe
+from multiaxis.video.containers import format_of
 from multiaxis.video.encoding import Encoding
-from multiaxis.video.outline import Window, format_of
+from multiaxis.video.outline import Window
 from multiaxis.video.rehearse import rehearse
 
 

@@ -11,12 +11,14 @@ from typing import Any
 from multiaxis.errors import ImageError
 from multiaxis.video.av import load
 from multiaxis.video.clip import Clip
+from multiaxis.video.containers import format_of
 from multiaxis.video.encoding import Encoding
 from multiaxis.video.folder import why
 from multiaxis.video.kept import compare, describe_stream, is_content, is_timecode
 from multiaxis.video.mux import Muxed, Times, mux
-from multiaxis.video.outline import Window, format_of, lay_out, open_output
+from multiaxis.video.outline import Window, lay_out, open_output
 from multiaxis.video.streams import film, open_input
+from multiaxis.video.track import lost_of_film
 
 _PACKETS = 500  # of the source's other streams that are tried
 
@@ -37,7 +39,7 @@ def rehearse(
         If the container takes no film of this kind, or not the source's sound, subtitles or other
         films and there is one that does.
     """
-    stage = _Stage(source, clip, _blank(encoding, clip), window)
+    stage = _Stage(source, clip, encoding, _blank(encoding, clip), window)
     wanted = stage.others(target)
     kept, losses = stage.keep(target, wanted)
     missing = [index for index in wanted if index not in kept]
@@ -61,6 +63,7 @@ class _Stage:
 
     source: Path
     clip: Clip
+    encoding: Encoding
     blank: bytes
     window: Window
 
@@ -104,7 +107,9 @@ class _Stage:
                 "choose another container with -o, such as .mkv"
             )
         made, _ = self._play(target, kept)
-        return kept, compare(self.source, made, kept, self.window, target.suffix)
+        lost = lost_of_film(self.clip, self.encoding, made)
+        film_lost = (f"{target.suffix} cannot hold the film's {', '.join(lost)}",) if lost else ()
+        return kept, film_lost + compare(self.source, made, kept, self.window, target.suffix)
 
     def _fails(self, target: Path, kept: Collection[int]) -> str:
         try:
@@ -121,11 +126,13 @@ class _Stage:
         made = io.BytesIO()
         with (
             open_input(self.source) as given,
-            load().open(io.BytesIO(self.blank), format="nut") as template,
+            load().open(io.BytesIO(self.blank)) as template,
             open_output(made, target) as output,
         ):
             encoded = template.streams.video[0]
-            stream, others = lay_out(given, output, encoded, self.clip, self.window, kept)
+            stream, others = lay_out(
+                given, output, encoded, self.encoding, self.clip, self.window, kept
+            )
             packets = [packet for packet in template.demux(encoded) if packet.size]
             first = self.window.units(self.clip.time_base)
             times = Times(self.clip.time_base, [first])
@@ -146,7 +153,7 @@ def _blank(encoding: Encoding, clip: Clip) -> bytes:
     av = load()
     made = io.BytesIO()
     try:
-        with av.open(made, "w", format="nut") as container:
+        with av.open(made, "w", format=encoding.container) as container:
             stream = encoding.open(container, clip)
             frame = av.VideoFrame(clip.width, clip.height, encoding.pixel_format)
             frame.pts, frame.time_base = 0, clip.time_base

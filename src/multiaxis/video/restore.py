@@ -136,14 +136,14 @@ def run_plan(
 
 
 def _write(writer: Writer, plan: ClipPlan, on_progress: OnProgress | None) -> float:
-    """Write all frames; give the time of the last one."""
+    """Write all frames; give the time up to which the last one is shown."""
     last = 0.0
     clip, source = plan.clip, plan.source
     total = _frames_between(clip, plan.start, plan.end)
     with contextlib.closing(open_clip(source)) as container:
         for frame in decode(container, source, plan.start, plan.end):
             writer.add(frame)
-            last = float(frame.pts * frame.time_base - clip.start)
+            last = float((frame.pts + frame.duration) * frame.time_base - clip.start)
             writer.times.length = frame.duration or writer.times.length
             if on_progress:
                 on_progress(Progress(source.name, writer.count, total, "frames"))
@@ -159,7 +159,7 @@ def _remarks_on_end(clip: Clip, last: float, end: float | None) -> tuple[str, ..
     """Say where frames end long before the clip does: some containers hide that they were cut."""
     if clip.seconds - last < _GAP or (end is not None and end - last < _GAP):
         return ()
-    said = f"the last frame comes at {last:.2f} of the {clip.seconds:.2f} s that the clip states"
+    said = f"frames end at {last:.2f} of the {clip.seconds:.2f} s that the clip states"
     return (f"{said}: it was cut short, or its sound goes on",)
 
 

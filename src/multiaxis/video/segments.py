@@ -25,6 +25,8 @@ from multiaxis.video.streams import locate
 SEGMENT = 48
 """Frames between two points from which a run that was stopped goes on."""
 
+_MILLISECOND = Fraction(1, 1000)  # to which Matroska rounds
+
 Values = NDArray[np.float32]
 
 
@@ -110,7 +112,7 @@ class Writer:
         av = load()
         self._part = self._path.with_suffix(".part")
         try:
-            self._output = av.open(locate(self._part), "w", format="nut")
+            self._output = av.open(locate(self._part), "w", format=self.plan.container)
             self._stream = self.plan.open(self._output, self.clip)
             self._output.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -146,7 +148,8 @@ class Writer:
             found = [packet.pts * packet.time_base for packet in packets_of(path)]
         except (load().error.FFmpegError, OSError, TypeError):
             found = list[Fraction]()
-        if found != wanted:
+        near = [abs(a - b) <= _MILLISECOND for a, b in zip(found, wanted, strict=False)]
+        if len(found) != len(wanted) or not all(near):
             path.unlink(missing_ok=True)
             raise ImageError(
                 f"{path} held {len(found)} of {len(wanted)} frames as {self.plan.encoder} was "
@@ -159,7 +162,7 @@ class Writer:
 
 def packets_of(path: Path) -> Generator[Any]:
     """Read a segment: a packet for each frame, in the order in which they are shown."""
-    with load().open(locate(path), format="nut") as container:
+    with load().open(locate(path)) as container:
         for packet in container.demux(video=0):
             if packet.size:
                 yield packet

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+from pathlib import Path
 from typing import Any
 
-from multiaxis.video.clip import Clip
-from multiaxis.video.encoding import written_colour
+from multiaxis.errors import ImageError
+from multiaxis.video.av import load
+from multiaxis.video.clip import Clip, describe
+from multiaxis.video.encoding import FIELD_ENCODERS, Encoding
+from multiaxis.video.frames import decode
+from multiaxis.video.pixels import has_alpha
 
-_MOV = ("mp4", "mov", "ipod", "3gp", "3g2", "psp")  # FFmpeg's names of one family
+_MOV = ("mp4", "mov", "3gp")  # FFmpeg's names of one family
+_UNSPECIFIED = {"matrix": 2, "range": 0, "primaries": 2, "transfer": 2}
+_NEAR = 0.01  # of a pixel aspect: some containers hold it as a width in pixels
 
 
-def describe_track(stream: Any, clip: Clip) -> None:
+def describe_track(stream: Any, clip: Clip, encoding: Encoding) -> None:
     """Give an output stream, made from a segment's, what its source says of the film.
 
     Parameters
@@ -18,18 +27,45 @@ def describe_track(stream: Any, clip: Clip) -> None:
     stream : av.VideoStream
         Of a container whose header is not written yet.
     clip : Clip
+    encoding : Encoding
     """
-    context = stream.codec_context
+    context, colour = stream.codec_context, encoding.colour
+    context.colorspace, context.color_range = colour.matrix, colour.range
+    context.color_primaries, context.color_trc = colour.primaries, colour.transfer
     if clip.turn:
         stream.set_display_matrix(clip.turn)
     if clip.aspect:
         context.sample_aspect_ratio = clip.aspect
-    colour = written_colour(clip, context.pix_fmt)  # which segments do not hold
-    context.colorspace, context.color_range = colour.matrix, colour.range
-    context.color_primaries, context.color_trc = colour.primaries, colour.transfer
     if clip.rate:
         context.framerate = clip.rate
-    if clip.field_order:
+    if clip.field_order <= 1 or encoding.encoder in FIELD_ENCODERS:
         context.field_order = clip.field_order
-    if context.codec.canonical_name == "hevc" and stream.container.format.name in _MOV:
-        context.codec_tag = "hvc1"
+    if encoding.has_alpha_stream:
+        stream.metadata["alpha_mode"] = "1"
+    if encoding.encoder == "libx265" and stream.container.format.name in _MOV:
+        context.codec_tag = "hvc1"  # Apple's players take no other
+
+
+def lost_of_film(clip: Clip, encoding: Encoding, made: io.BytesIO) -> list[str]:
+    """Read a rehearsed output, and list in words what it does not say of the film."""
+    made.seek(0)
+    after: Clip | None = None
+    with contextlib.suppress(ImageError), load().open(made) as container:
+        if first := next(decode(container, Path("rehearsal")), None):
+            after = describe(container, Path("rehearsal"), first)
+    if after is None:
+        return ["frames, as far as could be tried"]
+    found = {
+        "pixel aspect": abs(1 - (clip.aspect or 1) / (after.aspect or 1)) < _NEAR,
+        "turn and mirroring": clip.turn == after.turn,
+        "order of fields": clip.field_order == after.field_order
+        or clip.field_order <= 1
+        or encoding.encoder not in FIELD_ENCODERS,
+        "mastering display and content light": clip.light is None or after.light is not None,
+        "transparency": after.alpha or not has_alpha(encoding.pixel_format),
+        **{
+            f"colour {name}": wanted in (getattr(after.colour, name), _UNSPECIFIED[name])
+            for name, wanted in vars(encoding.colour).items()
+        },
+    }
+    return [name for name, kept in found.items() if not kept]
