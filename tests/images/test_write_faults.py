@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from multiaxis.errors import ImageError
+from multiaxis.files.publish import publish
 from multiaxis.images import Picture, read_picture, write_picture
-from multiaxis.images.publish import publish
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from PIL import Image
 from multiaxis import Restorer
 from multiaxis.cli.app import main
 from multiaxis.errors import ImageError, MissingExtraError
-from multiaxis.images.parts import clear_parts, new_part
-from multiaxis.images.publish import publish
+from multiaxis.files.lines import append_line, read_lines
+from multiaxis.files.parts import clear_parts, new_part
+from multiaxis.files.publish import publish
 from multiaxis.restoration import jobs as planning
 from multiaxis.restoration import ledger, plan_jobs, run_jobs
-from multiaxis.restoration.lines import append_line, read_lines
 
 
 def run(*words: object) -> int:
@@ -336,7 +336,7 @@ def test_a_full_disk_fails_the_file_and_tears_one_line_only(
         return write(handle, line[: len(line) // 2] if len(calls) == 2 else line)
 
     with monkeypatch.context() as patch:
-        patch.setattr("multiaxis.restoration.lines.os.write", full)
+        patch.setattr("multiaxis.files.lines.os.write", full)
         assert run(*words, "--report", tmp_path / "r.json") == 1
     rows = {row["state"]: row for row in json.loads((tmp_path / "r.json").read_text())["pictures"]}
     assert "1.png: the disk is full" in rows["failed"]["error"]
@@ -372,7 +372,7 @@ def test_lines_of_other_shapes_are_skipped(words: list[object], tmp_path: Path) 
 HOLD = """
 import sys
 from pathlib import Path
-from multiaxis.images.parts import new_part
+from multiaxis.files.parts import new_part
 with new_part(Path(sys.argv[1])) as part:
     part.write(b"half a picture")
     print(part.path.name, flush=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from multiaxis.restoration.address import Remote
-from multiaxis.restoration.scratch import Scratch, open_folder
+from multiaxis.files.address import Remote
+from multiaxis.files.scratch import Scratch, open_folder
 
 HOLD = """
 import sys
-from multiaxis.restoration.scratch import open_folder
+from multiaxis.files.scratch import open_folder
 with open_folder() as folder:
     (folder / "a.png").write_bytes(b"1")
     print(folder, flush=True)

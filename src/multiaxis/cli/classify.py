@@ -81,7 +81,7 @@ def classify(
 
 def _find(inputs: list[str]) -> tuple[list[Path], list[str]]:
     """Find the files that words stand for, and say why some stand for none."""
-    from multiaxis.restoration.address import is_address
+    from multiaxis.files.address import is_address
     from multiaxis.restoration.inputs import find_inputs
 
     distant = [word for word in inputs if is_address(word)]

@@ -50,7 +50,7 @@ def split(inputs: list[str], output: str | None, engine: str) -> tuple[list[str]
     ConfigError
         If a clip lies at an address, is to go to one, or to several machines.
     """
-    from multiaxis.restoration.address import is_address
+    from multiaxis.files.address import is_address
 
     clips = [word for word in inputs if _is_clip(Path(word))]
     if clips and engine == "ray":

@@ -93,7 +93,7 @@ def evaluate(
 
 def _prepare(folder: Path, tables: list[Path], *, overwrite: bool) -> None:
     """Make the folder for the tables, and find out before the work whether it takes them."""
-    from multiaxis.images.publish import try_folder
+    from multiaxis.files.publish import try_folder
 
     for path in tables:
         if os.path.lexists(path) and not overwrite:

@@ -192,8 +192,8 @@ def _plan(
 
 def _try_addresses(plan: Plan) -> None:
     """Find out before a model is loaded what a store does not take."""
-    from multiaxis.restoration.address import Remote
-    from multiaxis.restoration.remote import try_folder
+    from multiaxis.files.address import Remote
+    from multiaxis.files.remote import try_folder
 
     outputs = (job.output for job in plan.jobs if isinstance(job.output, Remote))
     for output in list(outputs)[:1]:  # one tells of the credentials for all
@@ -234,7 +234,7 @@ def _run(
 
 
 def _report(name: str, plan: Plan, results: list[Result], about: dict[str, Any]) -> None:
-    from multiaxis.restoration.address import to_where
+    from multiaxis.files.address import to_where
     from multiaxis.restoration.report import write_report
 
     write_report(to_where(name), plan, results, about)
@@ -315,7 +315,7 @@ def _progress(plan: Plan, *, quiet: bool) -> AbstractContextManager[console.OnPr
 
 
 def _check(files: BatchOptions, inputs: list[str], output: str | None) -> None:
-    from multiaxis.restoration.address import lives_in_one_process, to_where
+    from multiaxis.files.address import lives_in_one_process, to_where
     from multiaxis.restoration.report import check_report
 
     if files.report is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from multiaxis.errors import ImageError
+from multiaxis.files.read import read_bytes
 from multiaxis.images.colour import colour_remark
 from multiaxis.images.convert import check_range
 from multiaxis.images.formats import (
@@ -184,31 +185,6 @@ def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Heade
             f"at most {max_megapixels:g} are accepted; raise the limit if the file is trusted"
         )
     return kind, header
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file whole, through Python, which knows every name on every system.
-
-    Raises
-    ------
-    ImageError
-        If it is missing, no regular file, or may not be read.
-    """
-    try:
-        if path.is_dir():
-            raise ImageError(f"cannot read {path}: it is a folder, a picture file is wanted")
-        if path.exists() and not path.is_file():
-            raise ImageError(f"cannot read {path}: it is a device or pipe, not a regular file")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise ImageError(f"cannot read {path}: there is no such file; check the path") from error
-    except PermissionError as error:
-        raise ImageError(
-            f"cannot read {path}: permission denied; the file must be readable for this user"
-        ) from error
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"cannot read {path}: {reason}; a readable file is wanted") from error
 
 
 def _check_kind(path: Path, kind: Format, header: Header) -> None:

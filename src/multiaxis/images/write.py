@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from multiaxis.errors import ImageError
+from multiaxis.files.publish import publish, try_folder
 from multiaxis.images.contents import lost
 from multiaxis.images.formats import Format, check_holds, format_of, formats_for, usual_suffixes
 from multiaxis.images.picture import Picture
-from multiaxis.images.publish import publish, try_folder
 from multiaxis.images.vips import CodecError, encode, open_header
 
 _CLASSIC_TIFF = 4_000_000_000  # bytes; offsets of 32 bits reach 2**32, headers need some

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError
+from multiaxis.files import remote
+from multiaxis.files.address import Remote, Where, is_address, to_where
 from multiaxis.images import READABLE_SUFFIXES, list_pictures
 from multiaxis.images.formats import READABLE_NAMES
-from multiaxis.restoration import remote
-from multiaxis.restoration.address import Remote, Where, is_address, to_where
 
 _JUNK = {"desktop.ini", "thumbs.db"}
 

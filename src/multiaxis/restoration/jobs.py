@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from multiaxis.errors import ConfigError, ImageError, MultiaxisError, explain
+from multiaxis.files import remote
+from multiaxis.files.address import Remote, Where, to_where
 from multiaxis.images import DEFAULT_MEGAPIXELS, check_holds, probe_picture
 from multiaxis.images.formats import format_of
-from multiaxis.restoration import remote
-from multiaxis.restoration.address import Remote, Where, to_where
 from multiaxis.restoration.inputs import Inputs, find_inputs
 from multiaxis.restoration.ledger import check_ledger
 from multiaxis.restoration.look import Look, say_taken

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import ImageError
-from multiaxis.images.parts import clear_parts
-from multiaxis.restoration import remote
-from multiaxis.restoration.address import Remote, Where
-from multiaxis.restoration.lines import append_line, check_lines, parse_lines, read_lines
+from multiaxis.files import remote
+from multiaxis.files.address import Remote, Where
+from multiaxis.files.lines import append_line, check_lines, parse_lines, read_lines
+from multiaxis.files.parts import clear_parts
 
 NAME = ".multiaxis.jsonl"
 FOLDER = ".multiaxis"

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from multiaxis.errors import ImageError, explain
-from multiaxis.restoration import remote
-from multiaxis.restoration.address import Remote, Where, is_read_only
+from multiaxis.files import remote
+from multiaxis.files.address import Remote, Where, is_read_only
 from multiaxis.restoration.ledger import Entry, find_state, read_entries
 
 _log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
+from multiaxis.files.scratch import open_folder
 from multiaxis.restoration.jobs import Job, Result
 from multiaxis.restoration.restorer import Restorer
-from multiaxis.restoration.scratch import open_folder
 from multiaxis.restoration.workers import ATTEMPTS, do_once
 
 _log = logging.getLogger(__name__)

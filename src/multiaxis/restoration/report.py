@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multiaxis.errors import ConfigError
-from multiaxis.images.publish import publish, try_folder
-from multiaxis.restoration import remote
-from multiaxis.restoration.address import Remote, Where
+from multiaxis.files import remote
+from multiaxis.files.address import Remote, Where
+from multiaxis.files.publish import publish, try_folder
 from multiaxis.restoration.jobs import Plan, Result
 
 # Controls, marks of direction and what stands for bytes that are no UTF-8, in a name.

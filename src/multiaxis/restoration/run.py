@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from multiaxis.errors import ImageError
+from multiaxis.files.address import Remote
+from multiaxis.files.remote import publish
+from multiaxis.files.scratch import Scratch
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
@@ -23,13 +26,10 @@ from multiaxis.images import (
     write_picture,
 )
 from multiaxis.models.maxim.streaming.streamed import OnFraction
-from multiaxis.restoration.address import Remote
 from multiaxis.restoration.jobs import Job, Result, say_why
 from multiaxis.restoration.ledger import Entry, add_entry, digest, is_finished
 from multiaxis.restoration.output import Output
-from multiaxis.restoration.remote import publish
 from multiaxis.restoration.restorer import Restorer
-from multiaxis.restoration.scratch import Scratch
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 1.0  # seconds that an interrupt waits for the file that is being written

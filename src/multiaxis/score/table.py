@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiaxis.errors import ConfigError, ImageError
+from multiaxis.files.publish import publish
 from multiaxis.images import list_pictures
 from multiaxis.images.formats import READABLE_NAMES
-from multiaxis.images.publish import publish
 from multiaxis.score.protocol import Score
 
 _NAMED = 5  # how many files without a partner a message names

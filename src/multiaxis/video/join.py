@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import ImageError
-from multiaxis.images.publish import claim
+from multiaxis.files.publish import claim
 from multiaxis.video.av import load
 from multiaxis.video.folder import Segments
 from multiaxis.video.mux import Muxed, Times, mux

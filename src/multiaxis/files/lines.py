@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from multiaxis.images.parts import lock
+from multiaxis.files.parts import lock
 
 _SPECIAL = "it is a folder, device or pipe, not a regular file"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from multiaxis.restoration import remote
-from multiaxis.restoration.address import Remote, Where
+from multiaxis.files import remote
+from multiaxis.files.address import Remote, Where
 
 _PREFIX = "multiaxis-"
 _LOCK = ".lock"

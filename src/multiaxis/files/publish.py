@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from multiaxis.images.parts import new_part
+from multiaxis.files.parts import new_part
 
 # What systems answer that have no hard links (FAT, some network folders).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}

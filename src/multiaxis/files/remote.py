@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError, MultiaxisError
-from multiaxis.restoration.address import Remote, is_on_web, is_read_only
+from multiaxis.files.address import Remote, is_on_web, is_read_only
 
 # What is put there appears whole or not at all; elsewhere a second name is needed.
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "memory"}

@@ -1,0 +1,1 @@
+"""Files, whatever is in them: paths, addresses, reading, scratch files, the one atomic writer."""

@@ -1,0 +1,39 @@
+"""Reading files, with a sentence for what the system refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from multiaxis.errors import ImageError
+
+
+def read_bytes(path: Path, name: object = None) -> bytes:
+    """Read a file whole, through Python, which knows every name on every system.
+
+    Parameters
+    ----------
+    path : Path
+    name : object, optional
+        What a message calls it, where that is not the path.
+
+    Raises
+    ------
+    ImageError
+        If it is missing, no regular file, or may not be read.
+    """
+    name = path if name is None else name
+    try:
+        if path.is_dir():
+            raise ImageError(f"cannot read {name}: it is a folder, a file is wanted")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"cannot read {name}: it is a device or pipe, not a regular file")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(f"cannot read {name}: there is no such file; check the path") from error
+    except PermissionError as error:
+        raise ImageError(
+            f"cannot read {name}: permission denied; the file must be readable for this user"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"cannot read {name}: {reason}; a readable file is wanted") from error
