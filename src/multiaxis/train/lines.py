@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import TrainingError
-from multiaxis.images.publish import publish
+from multiaxis.files.publish import publish
 
 LOG = "log.jsonl"
 
