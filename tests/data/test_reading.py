@@ -161,12 +161,12 @@ def test_profiles_and_hidden_colour_are_honoured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.float32(1.01), "its values are .* to 1.01, accepted are 0 to 1"),
-        (np.float32(-3), "its values are -3 to "),
-        (np.float32(65535), "to 65535, accepted are 0 to 1"),
-        (np.float32(np.nan), "infinite or no numbers"),
-        (np.float32(np.inf), "infinite or no numbers"),
-        (np.float32(-np.inf), "infinite or no numbers"),
+        (np.float32(1.01), "its floats lie between .* and 1.01; accepted is the range 0 to 1"),
+        (np.float32(-3), "its floats lie between -3 and "),
+        (np.float32(65535), "and 65535; accepted is"),
+        (np.float32(np.nan), "its floats hold NaN or infinite values"),
+        (np.float32(np.inf), "its floats hold NaN or infinite values"),
+        (np.float32(-np.inf), "its floats hold NaN or infinite values"),
     ],
 )
 @pytest.mark.parametrize("channels", [1, 3])
@@ -345,3 +345,22 @@ def test_a_shard_with_two_pictures_of_a_name_is_no_sample(tmp_path: Path) -> Non
         "2 has several pictures (png, tif): wante",
         "3 has the class '99999999999999999999': ",
     ]
+
+
+def test_hdr_is_no_sample(shared_dir: Path) -> None:
+    folder = shared_dir / "data" / "faults"
+    with pytest.raises(ImageError, match=r"01_cicp_pq.png: it is HDR .*convert it to sRGB"):
+        read_levels(folder / "01_cicp_pq.png")
+    assert read_levels(folder / "01_cicp_p3.png").dtype == np.uint8
+
+
+def test_a_pair_whose_sizes_have_come_to_differ_is_no_sample(tmp_path: Path) -> None:
+    for folder in ("in", "gt"):
+        small_recipe.make_pictures(tmp_path / folder)
+    source = PairedFolders(
+        inputs=str(tmp_path / "in"), targets=str(tmp_path / "gt"), crop=16, mixup=0.0
+    ).open()
+    Image.new("RGB", (60, 40)).save(tmp_path / "gt" / "1.png")
+    complaints = {c for k in range(3) for c in NumberedSamples(source, 0)[k].complaints}
+    (told,) = complaints
+    assert told.startswith(f"{tmp_path / 'in' / '1.png'}: it has 40 x 40 pixels, and its target 40")

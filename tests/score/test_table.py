@@ -141,3 +141,21 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 def test_csv_into_a_missing_folder(tmp_path):
     with pytest.raises(ConfigError, match="create it"):
         table((30.0, 0.5)).write_csv(tmp_path / "none" / "scores.csv")
+
+
+def test_folders_inside_belong_to_the_name(tmp_path):
+    for name in ("in/a/0.png", "in/b/0.png", "in/b/7_2.png", "in/a/.n/x.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("in/gt/a/0.jpg", "in/gt/b/0.tif", "in/gt/b/7.png", "in/gt/7.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    pairs = pair_folders(tmp_path / "in", tmp_path / "in" / "gt")
+    assert names(pairs) == [
+        ("a/0", "0.png", "0.jpg"),
+        ("b/0", "0.png", "0.tif"),
+        ("b/7_2", "7_2.png", "7.png"),
+    ]
+    (tmp_path / "in/b/0.webp").touch()
+    with pytest.raises(ImageError, match="two inputs have the stem 'b/0': 0.png and 0.webp in"):
+        pair_folders(tmp_path / "in", tmp_path / "in" / "gt")

@@ -40,7 +40,8 @@ def evaluate(
 ) -> int:
     """Restore a folder of pictures and score it against a folder of targets.
 
-    A pair that fails is reported at the end, and the means are without it.
+    A pair that fails is reported at the end, and the means are without it. Pictures are compared
+    in sRGB: those with another profile are converted, as restore does, and counted.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def evaluate(
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch; or several in a
         row with commas between.
     input
-        Folder of degraded pictures.
+        Folder of degraded pictures, with its folders.
     target
         Folder of the true pictures. Each has the name of its input, or that name up to the first
         "_": 1400.png is the target of 1400_1.png.
@@ -81,6 +82,8 @@ def evaluate(
     names = [rule.name for rule in rules]
     with console.progress("pictures") as show:
         results = run(restorer, input, target, protocols=names, on_pair=print_row, on_progress=show)
+    for text, files in _grouped(results[0].remarks).items():
+        console.say(f"{text}: {len(files)} files, such as {files[0]}")
     mean, failed = f"mean of {len(results[0].rows)}", results[0].failed
     console.say(f"{mean:<24} {_columns(rules, [table.means for table in results])}")
     for path, table in zip(tables, results, strict=True):
@@ -89,6 +92,14 @@ def evaluate(
     for name, reason in failed:
         console.complain(f"no score for {name}: {reason}")
     return 1 if failed else 0
+
+
+def _grouped(remarks: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    """Put the files of each remark together; a target of many inputs counts once."""
+    grouped: dict[str, list[str]] = {}
+    for name, text in dict.fromkeys(remarks):
+        grouped.setdefault(text, []).append(name)
+    return grouped
 
 
 def _prepare(folder: Path, tables: list[Path], *, overwrite: bool) -> None:

@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.errors import DataError, ImageError, MultiaxisError, explain
+from multiaxis.errors import DataError, ImageError, explain
 from multiaxis.images import grey_to_rgb, read_picture, seen_by_model, walk_pictures
 from multiaxis.images.formats import READABLE_NAMES
-
-_HALF = 0.5 / 255  # floats this far outside [0, 1] still round to black and white
 
 
 @dataclass(frozen=True)
@@ -149,20 +147,20 @@ def read_levels(path: Path, data: bytes | None = None) -> NDArray[np.uint8]:
     Raises
     ------
     ImageError
-        If it cannot be read, whatever the reason, or holds values outside [0, 1].
+        If it cannot be read, whatever the reason, holds values outside [0, 1], or is HDR.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of conversions: sRGB is what we want
-            seen = seen_by_model(read_picture(path, data=data))
-    except MultiaxisError:
-        raise
+            picture = read_picture(path, data=data)
+        seen = seen_by_model(picture)
     except Exception as error:  # a file that surprises a decoder costs only itself
-        raise ImageError(f"cannot read {path}: {explain(error)}") from error
-    low, high = float(seen.min()), float(seen.max())
-    if not (low >= -_HALF and high <= 1 + _HALF):  # also where one of them is no number
-        found = f"{low:g} to {high:g}" if np.isfinite(low + high) else "infinite or no numbers"
+        told = explain(error)
+        raise ImageError(told if str(path) in told else f"cannot use {path}: {told}") from error
+    colour = picture.metadata.colour
+    if colour is not None and colour.hdr:
         raise ImageError(
-            f"cannot use {path}: its values are {found}, accepted are 0 to 1; scale it first"
+            f"cannot use {path}: it is HDR ({colour.hdr}), and would be taken for sRGB; convert it "
+            "to sRGB first"
         )
     return np.rint(np.clip(grey_to_rgb(seen) * np.float32(255), 0, 255)).astype(np.uint8)

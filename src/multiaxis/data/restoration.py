@@ -185,7 +185,19 @@ class PairedSource:
 
 
 def cut_pair(whole: list[NDArray[np.uint8]], size: int, rng: np.random.Generator) -> Pair:
-    """Cut the same square out of two pictures, turn both alike, and scale them to [0, 1]."""
+    """Cut the same square out of two pictures, turn both alike, and scale them to [0, 1].
+
+    Raises
+    ------
+    DataError
+        If they differ in size, or are smaller than the square.
+    """
+    (height, width), (rows, columns) = (picture.shape[:2] for picture in whole)
+    if (height, width) != (rows, columns):
+        raise DataError(
+            f"it has {height} x {width} pixels, and its target {rows} x {columns}: crop them to "
+            "the same frame, or leave the pair out"
+        )
     made, wanted = turn(cut(whole, size, rng), rng)
     return made.astype(np.float32) / np.float32(255), wanted.astype(np.float32) / np.float32(255)
 

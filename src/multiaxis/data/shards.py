@@ -61,11 +61,6 @@ class PairShards:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Make a pair of arrays out of files."""
         pair = [_picture(raw, f"{kind}.") for kind in ("input", "target")]
-        if pair[0].shape != pair[1].shape:
-            (a, b, _), (c, d, _) = (picture.shape for picture in pair)
-            raise DataError(
-                f"{_key(raw)} has an input of {a} x {b} pixels and a target of {c} x {d}"
-            )
         with naming(_key(raw)):
             return cut_pair(pair, self.crop, rng)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.files.publish import publish
-from multiaxis.images import list_pictures
+from multiaxis.images import walk_pictures
 from multiaxis.images.formats import READABLE_NAMES
 from multiaxis.score.protocol import Score
 
@@ -16,25 +16,26 @@ _NAMED = 5  # how many files without a partner a message names
 
 @dataclass(frozen=True)
 class Pair:
-    """One degraded picture and its target; `name` is the input's stem."""
+    """One degraded picture and its target; `name` is the input's stem, after its folders."""
 
     name: str
     input: Path
     target: Path
 
 
-def _pictures(role: str, folder: Path) -> dict[str, Path]:
-    """Map each stem of a folder to its picture."""
+def _pictures(role: str, folder: Path, but: Path) -> dict[str, Path]:
+    """Map the name of each picture, its way from the folder without suffix, to its file."""
     if not folder.is_dir():
         raise ImageError(f"no folder of {role} at {folder}: name an existing folder of pictures")
     pictures: dict[str, Path] = {}
-    for path in list_pictures(folder):
-        if path.stem in pictures:
+    for path in walk_pictures(folder, but=but).pictures:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in pictures:
             raise ImageError(
-                f"two {role} have the stem {path.stem!r}: {pictures[path.stem].name} and"
-                f" {path.name} in {folder}; each stem may occur once: remove or rename one"
+                f"two {role} have the stem {name!r}: {pictures[name].name} and"
+                f" {path.name} in {path.parent}; each stem may occur once: remove or rename one"
             )
-        pictures[path.stem] = path
+        pictures[name] = path
     if not pictures:
         raise ImageError(
             f"no pictures in the folder of {role} {folder}; accepted are {READABLE_NAMES}"
@@ -43,7 +44,7 @@ def _pictures(role: str, folder: Path) -> dict[str, Path]:
 
 
 def pair_folders(inputs: Path, targets: Path) -> list[Pair]:
-    """Pair the pictures of two folders by their names.
+    """Pair the pictures of two folders, and of the folders inside them, by their names.
 
     Parameters
     ----------
@@ -57,6 +58,7 @@ def pair_folders(inputs: Path, targets: Path) -> list[Pair]:
     list of Pair
         Sorted by name. An input belongs to the target of equal stem, else to the target whose
         stem is the input's up to its first underscore: ``1400_10.png`` belongs to ``1400.png``.
+        Both lie in the same folder inside: ``a/1400_10.png`` belongs to ``a/1400.png``.
 
     Raises
     ------
@@ -68,15 +70,17 @@ def pair_folders(inputs: Path, targets: Path) -> list[Pair]:
     -----
     Source of the underscore rule: RESIDE's SOTS, several hazy pictures of one scene.
     """
-    candidates = _pictures("targets", targets)
+    candidates = _pictures("targets", targets, inputs)
     pairs: list[Pair] = []
     alone: list[str] = []
-    for stem, path in sorted(_pictures("inputs", inputs).items()):
-        target = candidates.get(stem) or candidates.get(stem.split("_", 1)[0])
+    for name, path in sorted(_pictures("inputs", inputs, targets).items()):
+        folder, slash, stem = name.rpartition("/")
+        scene = f"{folder}{slash}{stem.split('_', 1)[0]}"
+        target = candidates.get(name) or candidates.get(scene)
         if target is None:
-            alone.append(path.name)
+            alone.append(path.relative_to(inputs).as_posix())
         else:
-            pairs.append(Pair(stem, path, target))
+            pairs.append(Pair(name, path, target))
     if alone:
         more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
         raise ImageError(
@@ -107,11 +111,14 @@ class ScoreTable:
         One for each picture, in order.
     failed : tuple of (str, str)
         Name of each pair that could not be scored, and why; the means are without them.
+    remarks : tuple of (str, str)
+        Files whose samples are not compared as they are stored, and what is compared instead.
     """
 
     protocol: str
     rows: tuple[ScoreRow, ...]
     failed: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @property
     def means(self) -> Score:

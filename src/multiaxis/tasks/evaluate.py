@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from multiaxis.errors import ConfigError, ImageError, explain
-from multiaxis.images import Picture, read_picture, to_unit
+from multiaxis.images import from_unit, grey_to_rgb, read_picture, seen_by_model, to_unit
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.restoration import Restorer
 from multiaxis.score import (
@@ -23,6 +25,7 @@ from multiaxis.score import (
 )
 
 _log = logging.getLogger(__name__)
+_CONVERTED = "compared as restore sees it: in sRGB, and without colour that alpha hides"
 
 
 def evaluate(
@@ -36,7 +39,8 @@ def evaluate(
 ) -> list[ScoreTable]:
     """Restore every picture of a folder and score it against its target.
 
-    A pair that fails is recorded, and the next is done.
+    A pair that fails is recorded, and the next is done. Inputs and targets are compared as
+    `multiaxis restore` sees them: upright and in sRGB, whatever their profiles.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ def evaluate(
     Returns
     -------
     list of ScoreTable
-        One for each protocol. All have the same pairs, and the same `failed`.
+        One for each protocol. All have the same pairs, `failed` and `remarks`.
 
     Raises
     ------
@@ -68,43 +72,53 @@ def evaluate(
     pairs = pair_folders(Path(inputs), Path(targets))
     scored: list[list[ScoreRow]] = []
     failed: list[tuple[str, str]] = []
+    remarks: list[tuple[str, str]] = []
     for done, pair in enumerate(pairs):
         if on_progress:
             on_progress(Progress(pair.name, done, len(pairs), "pictures"))
         try:
-            scored.append(_score(restorer, pair, rules))
+            rows, about = _score(restorer, pair, rules)
         except Exception as error:  # noqa: BLE001 (whatever it is, the other scores are not lost)
             _log.debug("%s failed", pair.input, exc_info=True)
             failed.append((pair.name, explain(error)))
         else:
+            scored.append(rows)
+            remarks += about
             if on_pair:
-                on_pair(pair, scored[-1])
+                on_pair(pair, rows)
     if not scored:
         raise ImageError(f"none of the {len(pairs)} pairs can be scored; the first: {failed[0][1]}")
     columns = zip(*scored, strict=True)
     return [
-        ScoreTable(rule.name, rows, tuple(failed))
+        ScoreTable(rule.name, rows, tuple(failed), tuple(remarks))
         for rule, rows in zip(rules, columns, strict=True)
     ]
 
 
-def _score(restorer: Restorer, pair: Pair, rules: list[Protocol]) -> list[ScoreRow]:
-    degraded, target = _read_pair(pair)
-    restored = restorer.restore_values(to_unit(degraded))
-    return [ScoreRow(pair.name, score_pair(restored, target, rule)) for rule in rules]
-
-
-def _read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    degraded, target = (_rgb8(path, read_picture(path)) for path in (pair.input, pair.target))
+def _score(
+    restorer: Restorer, pair: Pair, rules: list[Protocol]
+) -> tuple[list[ScoreRow], list[tuple[str, str]]]:
+    (degraded, about_input), (target, about_target) = _see(pair.input), _see(pair.target)
     if degraded.shape != target.shape:
         raise ImageError(
             f"{pair.input} has {degraded.shape[0]} x {degraded.shape[1]} pixels, its target "
             f"{pair.target} {target.shape[0]} x {target.shape[1]}: crop them to the same frame"
         )
-    return degraded, target
+    restored = restorer.restore_values(degraded)
+    levels = from_unit(target, np.uint8)
+    rows = [ScoreRow(pair.name, score_pair(restored, levels, rule)) for rule in rules]
+    return rows, about_input + about_target
 
 
-def _rgb8(path: Path, picture: Picture) -> np.ndarray:
+def _see(path: Path) -> tuple[NDArray[np.float32], list[tuple[str, str]]]:
+    """Give what a network sees of a file, as when it restores, and what that changes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        picture = read_picture(path)
     if picture.pixels.dtype != np.uint8:
         raise ImageError(f"{path} has {picture.pixels.dtype} values: protocols score 8-bit files")
-    return np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3))
+    remarks = [str(warning.message).removeprefix(f"{path}: ") for warning in caught]
+    seen = seen_by_model(picture)
+    if not np.array_equal(seen, to_unit(picture.pixels)):
+        remarks.append(_CONVERTED)
+    return grey_to_rgb(seen), [(str(path), remark) for remark in remarks]
