@@ -142,6 +142,7 @@ def restore(
     code = OK
     if films:
         how = {"overwrite": written.overwrite, "dry_run": files.dry_run, "quiet": quiet}
+        how["alone"] = not pictures
         code = clips.restore_clips(films, output, suffix, arguments, video, digest, **how)
     if not pictures or code == INTERRUPTED:
         return code

@@ -13,6 +13,9 @@ from typing import Any
 from multiaxis.errors import ImageError
 from multiaxis.video.hold import hold, is_free
 
+SEGMENT = 48
+"""Frames between two points from which a run that was stopped goes on."""
+
 _KEY, _LOCK = "key.json", ".lock"
 
 
@@ -72,6 +75,7 @@ def open_segments(source: Path, target: Path, key: list[Any]) -> Generator[Segme
     segments = Segments(folder, target)
     with contextlib.ExitStack() as opened:
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             opened.enter_context(hold(claim))
             _clear_left(source, target, folder)
             folder.mkdir(exist_ok=True)
@@ -93,6 +97,18 @@ def open_segments(source: Path, target: Path, key: list[Any]) -> Generator[Segme
                 _remove(folder)
 
 
+def frames_kept(source: Path, target: Path) -> int:
+    """Count the frames of a clip that wait in segments for an output."""
+    for folder in target.parent.glob(f".{'?' * 32}.segments"):
+        try:
+            note = json.loads((folder / _KEY).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if [note["source"][0], note["target"]] == [str(source.resolve()), str(target.resolve())]:
+            return SEGMENT * sum(1 for _ in folder.glob("??????.nut"))
+    return 0
+
+
 def finish(segments: Segments) -> None:
     """Remove segments whose output has its name."""
     _remove(segments.folder)
@@ -103,10 +119,13 @@ def identity(path: Path) -> list[Any]:
 
     Raises
     ------
-    OSError
+    ImageError
         If it is gone.
     """
-    found = path.stat()
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {why(error)}; it was there before") from error
     return [str(path.resolve()), found.st_size, found.st_mtime_ns]
 
 
@@ -154,5 +173,5 @@ def _is_wanted(folder: Path, source: Path, target: Path) -> bool:
             return False
         mine = [str(source.resolve()), str(target.resolve())]
         return [note["source"][0], note["target"]] != mine
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ImageError, OSError, ValueError, LookupError, TypeError):
         return False

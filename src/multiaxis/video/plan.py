@@ -10,6 +10,7 @@ from multiaxis.errors import ConfigError, ImageError
 from multiaxis.video.clip import Clip, open_clip, probe
 from multiaxis.video.containers import format_of
 from multiaxis.video.encoding import Encoding
+from multiaxis.video.folder import why
 from multiaxis.video.outline import Window
 from multiaxis.video.rehearse import rehearse
 
@@ -86,6 +87,12 @@ def plan_clip(
         raise ImageError(f"the output {target} is the input: originals are never replaced")
     if os.path.lexists(target) and not overwrite:
         raise ImageError(f"the output {target} exists: pass --overwrite, or choose another with -o")
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # too long a name, a file for a folder
+        raise ImageError(f"cannot write {target}: {why(error)}; choose another with -o") from error
     clip = probe(source, start)
     encoding = Encoding.choose(clip, codec, crf, target)
     with open_clip(source) as given:

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.errors import ConfigError, ImageError
+from multiaxis.errors import ImageError
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.video.av import load
 from multiaxis.video.clip import Clip, open_clip
-from multiaxis.video.folder import finish, open_segments
+from multiaxis.video.folder import SEGMENT, finish, identity, open_segments
 from multiaxis.video.frames import decode
 from multiaxis.video.join import join
 from multiaxis.video.plan import ClipPlan, plan_clip
-from multiaxis.video.segments import SEGMENT, Writer
+from multiaxis.video.segments import Writer
 from multiaxis.video.steady import Steady
 
 _GAP = 0.5  # seconds without frames at the end of a clip that are worth a remark
@@ -119,16 +119,19 @@ def run_plan(
     on_progress: OnProgress | None = None,
 ) -> ClipResult:
     """Restore a clip as planned; see `restore_clip`."""
-    if not 0 <= steady <= 1:
-        raise ConfigError(f"steady is {steady:g}: accepted is 0 to 1")
+    filter_ = Steady(steady) if steady else None
+    before = identity(plan.source)
     key = [settings, plan.encoding.describe(), plan.start, plan.end, steady, SEGMENT]
     with open_segments(plan.source, plan.target, [*key, load().ffmpeg_version_info]) as segments:
-        filter_ = Steady(steady) if steady else None
         writer = Writer(segments, plan.encoding, plan.clip, restore, filter_)
         try:
             last = _write(writer, plan, on_progress)
         finally:
             writer.abandon()
+        if identity(plan.source) != before:
+            raise ImageError(
+                f"{plan.source} was changed while it was restored: run it again when it is finished"
+            )
         remarks = join(plan, segments, writer.times, overwrite=overwrite)
         finish(segments)
     remarks = plan.remarks + remarks + _remarks_on_end(plan.clip, last, plan.end)

@@ -16,14 +16,11 @@ from multiaxis.images import from_unit, to_unit
 from multiaxis.video.av import load
 from multiaxis.video.clip import Clip
 from multiaxis.video.encoding import Encoding
-from multiaxis.video.folder import Segments, why
+from multiaxis.video.folder import SEGMENT, Segments, why
 from multiaxis.video.mux import Times
 from multiaxis.video.pixels import as_rgb, from_rgb, turn, turn_back
 from multiaxis.video.steady import Steady
 from multiaxis.video.streams import locate
-
-SEGMENT = 48
-"""Frames between two points from which a run that was stopped goes on."""
 
 _MILLISECOND = Fraction(1, 1000)  # to which Matroska rounds
 

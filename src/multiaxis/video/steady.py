@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from multiaxis.errors import ConfigError
+
 _STILL = 3 / 255  # RMS difference that counts as standing still, in a clip without noise
 _NOISE = 2.25  # of the noise's variance: two still frames differ by 2, and windows scatter
 _SLACK = 0.15  # of the noise's variance: what noise leaves uncertain counts as still, too
@@ -27,9 +29,16 @@ class Steady:
     ----------
     strength : float
         0 leaves frames alone; 0.8 averages over about five still frames.
+
+    Raises
+    ------
+    ConfigError
+        If the strength is none from 0 to 1.
     """
 
     def __init__(self, strength: float) -> None:
+        if not 0 <= strength <= 1:
+            raise ConfigError(f"steady is {strength:g}: accepted is 0 to 1")
         self.strength = strength
         self._before: tuple[Frame, Frame] | None = None
 
