@@ -44,9 +44,10 @@ class Segments:
 
     def unwritten(self, error: Exception) -> ImageError:
         """Say that something could not be written, and how to go on."""
+        kept = "; what was restored is kept: the same command goes on" if any(self) else ""
         return ImageError(
-            f"cannot write {self.target}: {why(error)}; make room or choose another folder with "
-            "-o. What was restored is kept: the same command goes on"
+            f"cannot write {self.target}: {why(error)}; make room, or choose another folder with "
+            f"-o{kept}"
         )
 
 

@@ -97,14 +97,15 @@ _Item = tuple[float, int, Any, int | None]
 
 
 def _film(packets: Iterable[Any], stream: Any, times: Times, window: Window) -> Generator[_Item]:
-    shift = window.units(times.unit)
+    shift, unit, last = window.units(times.unit), stream.time_base, None
     for place, packet in enumerate(packets):
-        packet.time_base = times.unit
         # Encoders here look at no later frames: frames are decoded in the order they are shown in.
-        packet.pts = packet.dts = times.shown[place] - shift
-        packet.duration = times.lasts(place)
-        packet.stream = stream
-        yield float(packet.dts * times.unit), 0, packet, None
+        at = round((times.shown[place] - shift) * times.unit / unit)
+        at = at if last is None else max(at, last + 1)  # rounded onto each other
+        last = packet.pts = packet.dts = at
+        packet.duration = max(1, round(times.lasts(place) * times.unit / unit))
+        packet.time_base, packet.stream = unit, stream
+        yield float(at * unit), 0, packet, None
 
 
 def _copied(
@@ -162,9 +163,7 @@ def _place(packet: Any, source: Any, window: Window, last: int | None) -> bool:
         if window.last is not None:
             until = min(until, math.floor(window.last / unit))
         packet.duration = max(1, until - first)
-    if window.first is not None and first * unit < window.first:
-        return False
-    if window.last is not None and first * unit >= window.last:
+    if not window.holds(first * unit):
         return False
     packet.pts, packet.dts = first - shift, dts + first - pts - shift
     return True

@@ -46,6 +46,11 @@ class Window:
         free = given.format.flags & load().format.Flags.ts_discont.value
         return cls(first, last, first or (clip.start if free or clip.start < 0 else Fraction(0)))
 
+    def holds(self, time: Fraction) -> bool:
+        """Tell whether a time lies in the part."""
+        is_early = self.first is not None and time < self.first
+        return not is_early and (self.last is None or time < self.last)
+
     def units(self, time_base: Fraction) -> int:
         """Give the shift in units of a time base."""
         return round(self.shift / time_base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from multiaxis.video.folder import why
 from multiaxis.video.kept import compare, describe_stream, is_content, is_timecode
 from multiaxis.video.mux import Muxed, Times, mux
 from multiaxis.video.outline import Window, lay_out, open_output
-from multiaxis.video.streams import film, open_input
+from multiaxis.video.streams import film, open_input, packet_times
 from multiaxis.video.track import lost_of_film
 
+_UNEVEN = 0.15  # of a frame: times in whole milliseconds are even, too
 _PACKETS = 500  # of the source's other streams that are tried
 
 
@@ -39,6 +41,8 @@ def rehearse(
         If the container takes no film of this kind, or not the source's sound, subtitles or other
         films and there is one that does.
     """
+    if format_of(target) == "avi":
+        _check_even(source, target, clip, window)
     stage = _Stage(source, clip, encoding, _blank(encoding, clip), window)
     wanted = stage.others(target)
     kept, losses = stage.keep(target, wanted)
@@ -139,6 +143,24 @@ class _Stage:
             muxed = mux(given, output, (stream, packets, times), others, self.window, _PACKETS)
         made.seek(0)
         return made, muxed
+
+
+def _check_even(source: Path, target: Path, clip: Clip, window: Window) -> None:
+    """Refuse frames that come unevenly where a container only counts them.
+
+    Raises
+    ------
+    ImageError
+        If they do.
+    """
+    with open_input(source) as given:
+        times = [time for time in packet_times(given) if window.holds(time)]
+    gaps = [float((after - before) * (clip.rate or 1)) for before, after in pairwise(times)]
+    if any(abs(gap - max(1, round(gap))) > _UNEVEN for gap in gaps):
+        raise ImageError(
+            f"{target.suffix} holds frames of one rate, and those of {source} come unevenly: name "
+            f"another output, such as -o {target.with_suffix('.mkv').name}"
+        )
 
 
 def _is_other(one: Path, target: Path) -> bool:

@@ -58,14 +58,15 @@ def origin(container: Any) -> Fraction:
 
 
 def frames_before(container: Any, time: Fraction) -> int:
-    """Count the film's frames before a time, by their packets; in a reader of its own."""
-    count = 0
+    """Count the film's frames before a time, by their packets."""
+    return sum(at < time for at in packet_times(container))
+
+
+def packet_times(container: Any) -> list[Fraction]:
+    """List the times of the film's packets, in seconds; by a reader of its own."""
     with load().open(container.name, metadata_errors="surrogateescape") as again:
-        for packet in again.demux(again.streams[film(container).index]):
-            if packet.dts is not None and packet.dts * packet.time_base >= time:
-                break
-            count += packet.pts is not None and packet.pts * packet.time_base < time
-    return count
+        packets = again.demux(again.streams[film(container).index])
+        return sorted(one.pts * one.time_base for one in packets if one.pts is not None)
 
 
 def _area(stream: Any) -> int:
