@@ -12,7 +12,7 @@ from multiaxis.files.publish import claim
 from multiaxis.video.av import load
 from multiaxis.video.folder import Segments
 from multiaxis.video.mux import Muxed, Times, mux
-from multiaxis.video.outline import lay_out, open_output
+from multiaxis.video.outline import format_of, lay_out, open_output
 from multiaxis.video.plan import ClipPlan
 from multiaxis.video.segments import packets_of
 from multiaxis.video.streams import film, locate, open_input
@@ -99,9 +99,13 @@ def _count(plan: ClipPlan, part: Path, muxed: Muxed, wanted: int) -> None:
     ImageError
         If there are others.
     """
-    with open_input(part) as made:
-        stream = film(made)
-        found = 0 if stream is None else sum(packet.size > 0 for packet in made.demux(stream))
+    found = 0
+    # A very short MPEG-TS is not recognised.
+    kind = "mpegts" if format_of(plan.target) == "mpegts" else None
+    # What cannot be read back at all holds none.
+    with contextlib.suppress(load().error.FFmpegError), open_input(part, kind) as made:
+        if stream := film(made):
+            found = sum(packet.size > 0 for packet in made.demux(stream))
     if not muxed.frames == found == wanted:
         raise ImageError(
             f"{plan.target} would hold {found} of {wanted} frames, and was not written: choose "

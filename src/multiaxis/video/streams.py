@@ -17,15 +17,17 @@ def locate(path: Path) -> str:
     return f"file:{path}"
 
 
-def open_input(path: Path) -> Any:
+def open_input(path: Path, kind: str | None = None) -> Any:
     """Open a file for reading; tags that are not UTF-8 keep their bytes.
+
+    `kind` is FFmpeg's name of its container; by default FFmpeg finds that out.
 
     Raises
     ------
     av.error.FFmpegError, OSError, ValueError
         If FFmpeg cannot read it.
     """
-    return load().open(locate(path), metadata_errors="surrogateescape")
+    return load().open(locate(path), format=kind, metadata_errors="surrogateescape")
 
 
 def film(container: Any) -> Any:
