@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, PngImagePlugin
 
 from multiaxis.images import Picture, read_picture, write_picture
@@ -491,3 +492,164 @@ def test_stripping_loses_nothing(shared_dir, tmp_path):
         path = tmp_path / name
         assert write_picture(path, stripped) == ()
         assert not re.search(rb"tEXt|MotionPhoto|GainMap", Path(path).read_bytes())
+
+
+# TIFF
+
+
+def tiff_of(smooth, path: Path, tags=(), **options) -> Path:
+    tifffile.imwrite(path, smooth, photometric="rgb", metadata=None, extratags=tags, **options)
+    return path
+
+
+def tags_of(path: Path) -> dict[int, object]:
+    with tifffile.TiffFile(path) as file:
+        return {tag.code: tag.value for tag in file.pages[0].tags}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_georeferences_stay(order, big, smooth, tmp_path):
+    tags = [
+        (33550, 12, 3, (0.5, 0.25, 0.0)),
+        (33922, 12, 6, (0.0, 0.0, 0.0, 5e5, 4e6, 0.0)),
+        (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1)),
+        (34736, 12, 2, (6378137.0, 298.25)),
+        (34737, 2, None, "WGS 84|"),
+        (42112, 2, None, "<GDALMetadata/>"),
+        (42113, 2, None, "-9999"),
+        (285, 2, None, "page"),
+        (60001, 5, 1, (1, 3)),
+        (60002, 9, 2, (-5, 6)),
+    ]
+    path = tiff_of(smooth, tmp_path / "a.tif", tags, byteorder=order, bigtiff=big)
+    assert write_picture(tmp_path / "b.tif", read_picture(path)) == ()
+    before, after = tags_of(path), tags_of(tmp_path / "b.tif")
+    for tag, *_ in tags:
+        assert after[tag] == before[tag]
+    named = set(write_picture(tmp_path / "b.png", read_picture(path)))
+    assert {"tag 33550 ModelPixelScale", "tag 42113 GDAL nodata", "tag 60001"} <= named
+
+
+def test_the_georeference_of_the_sheet_stays(shared_dir, tmp_path):
+    source = shared_dir / "data/faults/10_geotiff.tif"
+    assert write_picture(tmp_path / "b.tif", read_picture(source)) == ()
+    before, after = tags_of(source), tags_of(tmp_path / "b.tif")
+    assert all(after[tag] == before[tag] for tag in (33550, 33922, 34735))
+
+
+def test_turned_pictures_lie_elsewhere(smooth, tmp_path):
+    tags = [(33550, 12, 3, (0.5, 0.5, 0.0)), (274, 3, 1, 6), (34737, 2, None, "WGS 84|")]
+    picture = read_picture(tiff_of(smooth, tmp_path / "a.tif", tags))
+    assert write_picture(tmp_path / "b.tif", picture) == ("tag 33550 ModelPixelScale",)
+
+
+def test_tags_that_point_elsewhere_are_named(smooth, tmp_path):
+    tags = [(60003, 4, 1, 8), (60004, 4, 1, 12345), (60005, 13, 1, 8), (37724, 7, 4, b"8BIM")]
+    picture = read_picture(tiff_of(smooth, tmp_path / "a.tif", tags))
+    lost = set(write_picture(tmp_path / "b.tif", picture))
+    assert lost == {"tag 60003", "tag 60005", "tag 37724 Photoshop layers"}
+    assert tags_of(tmp_path / "b.tif")[60004] == 12345
+
+
+@pytest.mark.parametrize("thumbnail_first", [False, True])
+def test_thumbnails_are_no_pages(thumbnail_first, smooth, tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        if thumbnail_first:
+            file.write(smooth[::4, ::4], photometric="rgb", subfiletype=1)
+        file.write(smooth, photometric="rgb")
+        if not thumbnail_first:
+            file.write(smooth[::4, ::4], photometric="rgb", subfiletype=1)
+    picture = read_picture(path)
+    np.testing.assert_array_equal(picture.pixels, smooth)
+    assert write_picture(tmp_path / "b.tif", picture) == ("thumbnail",)
+
+
+def test_the_thumbnail_of_the_sheet_is_named(shared_dir, tmp_path):
+    picture = read_picture(shared_dir / "data/faults/10_thumb_page2.tif")
+    assert (picture.width, picture.depth) == (96, "uint16")
+    assert write_picture(tmp_path / "b.tif", picture) == ("thumbnail",)
+
+
+def test_pictures_below_a_page_are_named(smooth, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(smooth, photometric="rgb", subifds=2)
+        file.write(smooth[::2, ::2], photometric="rgb", subfiletype=1)
+        file.write(smooth, photometric="rgb")
+    picture = read_picture(tmp_path / "a.tif")
+    assert set(write_picture(tmp_path / "b.tif", picture)) == {"thumbnail", "second picture"}
+
+
+@pytest.mark.parametrize("kind", [1, 4, 7])
+def test_iptc_in_its_own_tag_is_read(kind, smooth, copy, tmp_path):
+    record = b"\x1c\x02\x05\x00\x05title" + bytes(2)
+    count = len(record) // 4 if kind == 4 else len(record)
+    value = struct.unpack(f"<{count}I", record) if kind == 4 else record
+    path = tiff_of(smooth, tmp_path / "a.tif", [(33723, kind, count, value)])
+    picture = read_picture(path)
+    assert picture.metadata.iptc == as_photoshop(record[:-2])
+    assert write_picture(tmp_path / "b.tif", picture) == ()
+    assert read_picture(tmp_path / "b.tif").metadata.iptc == picture.metadata.iptc
+    assert bytes(tags_of(tmp_path / "b.tif")[33723]) == record[:-2]
+    assert write_picture(tmp_path / "b.jpg", picture) == ()
+
+
+@pytest.mark.parametrize("unit", [2, 3])
+def test_resolution_of_tiff_keeps_its_unit(unit, smooth, tmp_path):
+    path = tiff_of(smooth, tmp_path / "a.tif", resolution=(300, 118.11), resolutionunit=unit)
+    assert write_picture(tmp_path / "b.tif", read_picture(path)) == ()
+    after = tags_of(tmp_path / "b.tif")
+    assert (after[282], after[296]) == ((300, 1), unit)
+    assert after[283][0] / after[283][1] == pytest.approx(118.11)
+
+
+def test_aspects_travel_between_png_jpeg_and_tiff(copy, shared_dir):
+    source = (shared_dir / "data/faults/03_phys_aspect.png").read_bytes()
+    tiff, lost = copy(source, ".tif")
+    again, lost_again = copy(tiff, ".png")
+    assert (of(again, "pHYs"), lost, lost_again) == (of(source, "pHYs"), (), ())
+
+
+def test_texts_of_tiff_keep_types_and_go_into_exif(smooth, copy, tmp_path):
+    tags = [
+        (315, 2, None, "A. Artist"),
+        (33432, 2, None, "(c) me"),
+        (316, 2, None, "host"),
+        (40091, 1, 6, "ab\0".encode("utf-16-le")),
+        (305, 2, None, "tool"),
+    ]
+    path = tiff_of(smooth, tmp_path / "a.tif", tags, description="a text", software=False)
+    picture = read_picture(path)
+    for suffix in (".tif", ".jpg", ".png", ".webp"):
+        assert write_picture(tmp_path / f"b{suffix}", picture) == ()
+    before, after = tags_of(path), tags_of(tmp_path / "b.tif")
+    assert all(before[tag] == after[tag] for tag in (270, 305, 315, 316, 33432, 40091))
+    with Image.open(tmp_path / "b.jpg") as image:
+        exif = image.getexif()
+    assert (exif[315], exif[316], exif[270]) == ("A. Artist", "host", "a text")
+
+
+def test_odd_exif_goes_into_tiff_as_it_is(copy, png, shared_dir, tmp_path):
+    """Strings where numbers belong, and numbers where text does: no entry stops a file."""
+    entries = [
+        struct.pack(">HHI4s", 0x010F, 11, 1, struct.pack(">f", 1.5)),
+        struct.pack(">HHI4s", 0x013B, 2, 3, b"ab\0\0"),
+        struct.pack(">HHII", 0x8769, 4, 1, 50),
+    ]
+    inner = [
+        struct.pack(">HHI4s", 0x829A, 2, 4, b"1/5\0"),
+        struct.pack(">HHI4s", 0xA002, 12, 9, b"\0\0\xff\xff"),
+    ]
+    exif = b"MM\0*\0\0\0\x08" + struct.pack(">H", 3) + b"".join(entries) + bytes(4)
+    exif += struct.pack(">H", 2) + b"".join(inner) + bytes(4)
+    source = with_chunks(png, chunk_bytes("eXIf", exif))
+    for suffix in (".tif", ".png", ".jpg", ".webp"):
+        assert copy(source, suffix)[1] == ()
+    (tmp_path / "b.tif").write_bytes(copy(source, ".tif")[0])
+    after = tags_of(tmp_path / "b.tif")
+    assert (after[0x010F], after[0x013B]) == (1.5, "ab")
+    assert after[0x8769]["ExposureTime"] == "1/5"
+    odd = read_picture(shared_dir / "data/faults/51_artist_as_float.tif")
+    assert write_picture(tmp_path / "c.tif", odd) == ()
+    assert tags_of(tmp_path / "c.tif")[315] == 1.5

@@ -8,9 +8,13 @@ from typing import TypeAlias
 from multiaxis.images.structure import Directory, Entry, read_directories, read_directory
 from multiaxis.images.structure.tiff import Order
 
-# Description, maker, model, software, date, artist, copyright. The other tags of a TIFF's main
+# Description, maker, model, software, date, artist, computer, copyright, ratings and what Windows
+# shows of a file (title, comment, author, keywords, subject). The other tags of a TIFF's main
 # directory say how its samples lie, and would be wrong in any other file.
-_OUTER = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+_OUTER = (
+    *(0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298),
+    *(0x4746, 0x4749, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F),
+)
 _EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 _BELOW = ((_EXIF, _GPS), (_INTEROPERABILITY,), ())  # what points to directories, level by level
 _TAKEN = (*_OUTER, *_BELOW[0])

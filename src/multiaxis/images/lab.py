@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from multiaxis.images.contents.photoshop import PHOTOSHOP
 from multiaxis.images.exif import tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored
 from multiaxis.images.picture import Metadata
 from multiaxis.images.structure import read_directories
-from multiaxis.images.tiff import PHOTOSHOP
 
 _XMP, _PHOTOSHOP_TAG, _INCHES = 700, 34377, 25.4
 _MOST_DENSE = 1e5  # pixels per mm: what says more is damaged

@@ -12,6 +12,7 @@ import numpy as np
 from multiaxis.errors import ImageError
 from multiaxis.files.read import read_bytes
 from multiaxis.images.colour import colour_remark
+from multiaxis.images.contents.tiff import without_places
 from multiaxis.images.convert import check_range
 from multiaxis.images.formats import (
     FORMATS,
@@ -230,6 +231,7 @@ def _upright_metadata(header: Header) -> Metadata:
         xmp=upright_xmp(found.xmp) if found.xmp else None,
         resolution=resolution,
         aspect=aspect,
+        contents=found.contents if _orientation(header) == 1 else without_places(found.contents),
     )
 
 

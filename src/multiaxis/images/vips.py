@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from multiaxis.images.contents import GRAFTED, adapt, find_contents, put_contents
 from multiaxis.images.contents.block import with_size
+from multiaxis.images.contents.photoshop import PHOTOSHOP
+from multiaxis.images.contents.tiff import only_page
 from multiaxis.images.convert import divide_alpha
 from multiaxis.images.exif import exif_resolution, is_exif, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
@@ -27,7 +29,6 @@ from multiaxis.images.picture import Metadata
 from multiaxis.images.profile import deciding_profile, trim_profile
 from multiaxis.images.space import png_chunks, read_heif_colour, read_png_colour
 from multiaxis.images.structure import Items, add_chunks, chunks, read_items
-from multiaxis.images.tiff import PHOTOSHOP, add_exif
 
 # libvips' own remarks on damaged files would reach stderr beside our one sentence.
 logging.getLogger("pyvips").addHandler(logging.NullHandler())
@@ -112,8 +113,9 @@ def open_header(data: bytes, codec: str) -> Header:
     CodecError
         If the header is damaged.
     """
-    extra = extra_bands(data) if codec == "tiff" else ()
-    header = _opened(call_alpha_plain(data) if extra[:1] == (1,) else data, codec)
+    shown = only_page(data) if codec == "tiff" else data
+    extra = extra_bands(shown) if codec == "tiff" else ()
+    header = _opened(call_alpha_plain(shown) if extra[:1] == (1,) else shown, codec)
     metadata = find_contents(data, codec, header.metadata)
     if codec in GRAFTED:  # what is read here, and not by libvips, is what is put back
         header = replace(header, orientation=exif_orientation(metadata.exif or b""))
@@ -312,8 +314,6 @@ def encode(
             return encode(samples, codec, options, replace(metadata, icc=None))
         raise CodecError from error
     data = name_extra_bands(add_chunks(data, stated), extra)
-    if codec == "tiff" and metadata.exif:
-        return add_exif(data, metadata.exif)
     if codec in GRAFTED and metadata.exif:
         metadata = replace(metadata, exif=with_size(metadata.exif, width, height))
     return put_contents(data, codec, metadata)
@@ -363,11 +363,6 @@ def _through_lab(
 def _metadata(image: Any, exif: bytes | None) -> Metadata:
     found: dict[str, bytes | None] = {name: _get(image, key) for name, key in _BLOBS.items()}
     found["exif"] = found["exif"] or exif
-    photoshop = _get(image, "photoshop-data")
-    if photoshop:
-        found["iptc"] = PHOTOSHOP + photoshop
-    elif found["iptc"] and not found["iptc"].startswith(PHOTOSHOP):
-        found["iptc"] = None  # TIFF's own tag: already cut by libvips
     resolution = (image.xres, image.yres)
     if not all(0 < value < _MOST_DENSE for value in resolution):
         resolution = (1.0, 1.0)

@@ -15,6 +15,7 @@ from multiaxis.images.contents.content import Content, Found
 from multiaxis.images.contents.heif import read_heif
 from multiaxis.images.contents.jpeg import put_jpeg, read_jpeg
 from multiaxis.images.contents.png import put_png, read_png
+from multiaxis.images.contents.tiff import put_tiff, read_tiff
 from multiaxis.images.contents.webp import put_webp, read_webp
 from multiaxis.images.contents.xmp import Kept, join_xmp, mend_xmp, without_extension
 from multiaxis.images.exif import exif_resolution
@@ -27,6 +28,7 @@ __all__ = ["GRAFTED", "Content", "Found", "adapt", "find_contents", "lost", "put
 _READERS: Mapping[str, Callable[[bytes], Found]] = {
     "png": read_png,
     "jpeg": read_jpeg,
+    "tiff": read_tiff,
     "webp": read_webp,
     "heif": read_heif,
     "heic": read_heif,
@@ -34,11 +36,13 @@ _READERS: Mapping[str, Callable[[bytes], Found]] = {
 _WRITERS: Mapping[str, Callable[[bytes, Metadata], bytes]] = {
     "png": put_png,
     "jpeg": put_jpeg,
+    "tiff": put_tiff,
     "webp": put_webp,
 }
-GRAFTED = frozenset(_WRITERS)
+GRAFTED = frozenset(_WRITERS) - {"tiff"}
 """Codecs whose metadata are put in here; libvips would rewrite EXIF, and hold less."""
 
+_MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 _OWN_FIELDS = ("icc", "exif", "xmp", "xmp_extension", "iptc", "colour", "resolution", "aspect")
 _FIELD_NAMES = {"xmp_extension": "extended XMP", "aspect": "pixel aspect"}
 
@@ -58,8 +62,10 @@ def find_contents(data: bytes, codec: str, metadata: Metadata) -> Metadata:
     if codec not in _READERS:
         return metadata
     found = _READERS[codec](data)
-    exif = found.exif if codec in _WRITERS else metadata.exif or found.exif
+    exif = found.exif if codec in GRAFTED else metadata.exif or found.exif
     resolution = found.resolution
+    if resolution and not all(0 < value < _MOST_DENSE for value in resolution):
+        resolution = None
     if exif and (resolution is None or _is_default(resolution)):
         resolution = exif_resolution(exif) or resolution
     return replace(
@@ -67,7 +73,7 @@ def find_contents(data: bytes, codec: str, metadata: Metadata) -> Metadata:
         exif=exif,
         xmp=found.xmp,
         xmp_extension=found.xmp_extension,
-        iptc=found.iptc or metadata.iptc,
+        iptc=found.iptc,
         resolution=resolution,
         unit=found.unit,
         aspect=found.aspect,
