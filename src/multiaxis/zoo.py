@@ -106,21 +106,16 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
             raise unknown("field of " + type(start).__name__, field, accepted)
     if weights is None:
         return family.build(replace(start, **config)).eval()
-    from multiaxis.models.families import recognise
     from multiaxis.weights.contents import read_contents
-    from multiaxis.weights.load import load_contents
+    from multiaxis.weights.load import build, find_config
 
     contents = read_contents(_file_of(weights, fits=None if name == family.name else name))
-    found, origin = recognise(contents)
-    if found is family:
-        configured = family.find_config(contents, origin)
-        if name == family.name:
-            start = replace(configured, **config)
-        else:
-            start = family.adopt(start, configured, config)
-    model = family.build(start)
-    load_contents(model, contents)
-    return model.eval()
+    found, configured = find_config(contents)
+    if name == family.name and found is family:
+        start = replace(configured, **config)
+    elif found is family:
+        start = family.adopt(start, configured, config)
+    return build(family, start, contents, new_head=name != family.name or bool(config))
 
 
 def open_model(

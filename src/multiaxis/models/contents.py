@@ -14,6 +14,9 @@ from torch import Tensor
 
 from multiaxis.errors import WeightsError
 
+COUNTER = "num_batches_tracked"
+"""What the only whole numbers among a model's tensors are called, PyTorch's own of batch norms."""
+
 _LISTED = 8  # names in an error before the rest is only counted
 
 
@@ -45,7 +48,9 @@ class Contents:
             name: array if isinstance(array, Tensor) else torch.from_numpy(np.array(array))
             for name, array in self.arrays.items()
         }
-        return {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+        return {
+            n: (t.float() if t.is_floating_point() else t).contiguous() for n, t in tensors.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,18 @@ def check_fit(
         for name, tensor in tensors.items()
         if name in shapes and tuple(tensor.shape) != shapes[name]
     ]
+    whole = [
+        name
+        for name, tensor in tensors.items()
+        if not tensor.is_floating_point() and not name.endswith(COUNTER)
+    ]
     parts = [
         f"{title} {_first(names)}"
         for title, names in [
             ("missing:", sorted(set(shapes) - set(tensors))),
             ("not in the model:", sorted(set(tensors) - set(shapes)) + sorted(unexpected)),
             ("of another shape:", differing),
+            ("no real numbers:", whole),
         ]
         if names
     ]

@@ -33,6 +33,8 @@ class Family(Generic[Config, Model]):
         The published ones.
     describe : callable
         Says a configuration in a few words.
+    least_tensors : callable
+        Says how few tensors the checkpoint of a configuration has, without building anything.
     build : callable
         Makes a model with random parameters.
     origins : mapping of str to str
@@ -64,6 +66,7 @@ class Family(Generic[Config, Model]):
     default: Config
     variants: Mapping[str, Config]
     describe: Callable[[Config], str]
+    least_tensors: Callable[[Config], int]
     build: Callable[[Config], Model]
     origins: Mapping[str, str]
     find_config: Callable[[Contents, str], Config]

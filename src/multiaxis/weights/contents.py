@@ -16,6 +16,7 @@ from multiaxis.weights.read import (
     read_tfjs,
     read_torch,
 )
+from multiaxis.weights.read.bounds import readable
 from multiaxis.weights.store import read_metadata_of, read_safetensors
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,11 @@ def read_contents(path: Path) -> Contents:
         If it is unreadable, or of no known container.
     """
     kind = detect(path)
+    with readable(path):
+        return _contents(path, kind)
+
+
+def _contents(path: Path, kind: Kind) -> Contents:
     match kind:
         case Kind.NPZ:
             return Contents(path, kind, averaged(read_npz(path, FLAX_PARAMETERS))[0])

@@ -9,12 +9,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.contents import Contents, Loaded
 from multiaxis.models.families import FAMILIES, AnyFamily, family_of, recognise
 from multiaxis.weights.contents import read_contents
+from multiaxis.weights.read.bounds import readable, unpacked_limit
 from multiaxis.weights.store import write_safetensors
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,9 @@ def load_weights(model: nn.Module, path: str | Path) -> Loaded:
     another number of classes keeps its own logits. Both are logged, and told by the result.
     """
     family_of(model, "load weights into")
-    return load_contents(model, read_contents(Path(path)))
+    contents = read_contents(Path(path))
+    with readable(contents.path):
+        return load_contents(model, contents)
 
 
 def load_model(path: str | Path, **config: Any) -> nn.Module:
@@ -152,8 +156,73 @@ def load_contents(model: nn.Module, contents: Contents, *, assign: bool = False)
     return report
 
 
+def find_config(contents: Contents) -> tuple[AnyFamily, Any]:
+    """Find out which family a checkpoint is of, and its configuration.
+
+    Raises
+    ------
+    WeightsError
+        If it is of no model that can be built.
+    """
+    with readable(contents.path):
+        family, origin = recognise(contents)
+        config = family.find_config(contents, origin)
+        least = family.least_tensors(config)
+        if config not in family.variants.values() and least > len(contents.arrays):
+            raise ValueError(
+                f"it states a {family.title} of at least {least} tensors, and holds "
+                f"{len(contents.arrays)}"
+            )
+        return family, config
+
+
+def build(family: AnyFamily, config: Any, contents: Contents, *, new_head: bool) -> Any:
+    """Build a model with a checkpoint's weights, in evaluation mode on the CPU.
+
+    Names and shapes are compared before anything is allocated, so a file cannot ask for more than
+    it holds.
+
+    Parameters
+    ----------
+    family : Family
+    config : object
+        Of that family.
+    contents : Contents
+        What `read_contents` gave; the model takes its tensors as they are.
+    new_head : bool
+        Whether the user asked for another head than the file's, which starts anew.
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint does not fit.
+    """
+    with readable(contents.path):
+        with torch.device("meta"):
+            model = family.build(config)
+        _check_size(model, contents)
+        report = load_contents(model, contents, assign=True)
+        if report.fresh and not new_head:
+            raise WeightsError(
+                f"{contents.path} holds another head than it states ({', '.join(report.fresh)}): "
+                "convert it again, or pass num_classes and head_hidden"
+            )
+        if report.fresh:
+            start = family.build(config).state_dict()
+            own = {name: start[name] for name in report.fresh}
+            model.load_state_dict(own, strict=False, assign=True)
+        return model.eval()
+
+
+def _check_size(model: nn.Module, contents: Contents) -> None:
+    """Let tables be stretched and heads be new, but no small file ask for a large model."""
+    needed = sum(parameter.numel() * parameter.itemsize for parameter in model.parameters())
+    there = sum(array.nbytes for array in contents.arrays.values())
+    if needed > unpacked_limit(there):
+        raise ValueError(f"it holds {there} bytes of parameters, and its model takes {needed}")
+
+
 def _build(contents: Contents, config: Mapping[str, Any]) -> tuple[Any, AnyFamily]:
-    family, origin = recognise(contents)
-    model = family.build(replace(family.find_config(contents, origin), **config))
-    load_contents(model, contents, assign=True)
-    return model.eval(), family
+    family, found = find_config(contents)
+    asked = bool(config.keys() & {"num_classes", "head_hidden"})
+    return build(family, replace(found, **config), contents, new_head=asked), family

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
-import tempfile
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import safetensors.torch
@@ -16,6 +16,11 @@ from torch import Tensor
 
 from multiaxis.errors import WeightsError
 from multiaxis.weights.cache import HOME_VARIABLE
+from multiaxis.weights.folder import own_folder
+from multiaxis.weights.read.bounds import check_array, check_count, open_regular, readable
+
+_FOLDER = ".multiaxis-part-"
+_MOST_HEAD = 1 << 24  # bytes; the largest published header has some 200,000
 
 
 class StoreError(WeightsError):
@@ -46,19 +51,27 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_metadata_of(path: Path) -> dict[str, str]:
-    """Read the metadata alone, as `read_safetensors`."""
-    with _readable(path), safe_open(path, framework="pt") as file:
-        return file.metadata() or {}
+    """Read the metadata alone, as `read_safetensors`; the header is compared with bounds first."""
+    with _readable(path):
+        _check_head(path)
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            check_count(len(names))
+            for name in names:
+                # That the bytes are there, the library has found.
+                check_array(name, file.get_slice(name).get_shape(), 0, 0)
+            return file.metadata() or {}
 
 
-@contextmanager
-def _readable(path: Path) -> Generator[None]:
-    try:
-        yield
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path} is not a readable safetensors file ({error}): fetch or convert it again"
-        ) from error
+def _check_head(path: Path) -> None:
+    with open_regular(path) as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _MOST_HEAD:
+        raise ValueError(f"its header has {size} bytes, and no model's more than {_MOST_HEAD}")
+
+
+def _readable(path: Path) -> AbstractContextManager[None]:
+    return readable(path, "a readable safetensors file", "fetch or convert it again")
 
 
 def write_safetensors(
@@ -75,7 +88,9 @@ def write_safetensors(
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary_beside(path) as temporary:
+        _clear_old_parts(path)
+        with own_folder(path.parent, _FOLDER) as folder:
+            temporary = folder / "part.safetensors"
             safetensors.torch.save_file(whole, temporary, stamped)
             umask = os.umask(0)
             os.umask(umask)
@@ -90,19 +105,22 @@ def write_safetensors(
 
 def is_intact(path: Path) -> bool:
     """Whether a written file still holds what was written."""
+    return intact_digest(path) is not None
+
+
+def intact_digest(path: Path) -> str | None:
+    """Give the digest of a written file that still holds what was written; else None."""
     try:
         tensors, metadata = read_safetensors(path)
+        with _readable(path):
+            found = digest(tensors)
     except WeightsError:
-        return False
-    return metadata.get("digest") == digest(tensors)
+        return None
+    return found if metadata.get("digest") == found else None
 
 
-@contextmanager
-def _temporary_beside(path: Path) -> Generator[Path]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+def _clear_old_parts(path: Path) -> None:
+    """Remove what killed writers left of this file before there were folders with locks."""
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):
+            old.unlink()

@@ -19,6 +19,12 @@ def _describe(config: MaximConfig) -> str:
     return f"MAXIM, {config.num_stages} stages, {config.features} features"
 
 
+def _least_tensors(config: MaximConfig) -> int:
+    """Count one for each resize between two levels, and one for each part of a level."""
+    parts = 2 * config.depth**2 + config.depth * config.num_groups + config.num_bottleneck_blocks
+    return config.num_stages * parts
+
+
 def _build(config: MaximConfig) -> Maxim:
     from multiaxis.models.maxim.network import Maxim
 
@@ -71,6 +77,7 @@ MAXIM = Family(
     default=MaximConfig(),
     variants=VARIANTS,
     describe=_describe,
+    least_tensors=_least_tensors,
     build=_build,
     origins=ORIGINS,
     find_config=_find_config,

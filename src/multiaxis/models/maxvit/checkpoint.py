@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from multiaxis.axis import resize_table
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.contents import Contents, Loaded, check_fit, shapes_of
+from multiaxis.models.contents import COUNTER, Contents, Loaded, check_fit, shapes_of
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig, find_variant
 from multiaxis.models.maxvit.names import AUTHORS, OURS, TIMM
 from multiaxis.models.maxvit.names.authors import from_authors
@@ -22,7 +23,6 @@ from multiaxis.models.maxvit.network import MaxViT
 
 _log = logging.getLogger(__name__)
 
-_COUNTER = "num_batches_tracked"  # PyTorch's own, of no use here and in no foreign file
 _TABLE = ".attention.bias.table"
 _HEAD = ("head.hidden.", "head.logits.")
 
@@ -95,8 +95,9 @@ def load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False
     _check_flavour(model, contents, origin, tensors)
     state = model.state_dict()
     for name, value in state.items():
-        if name.endswith(_COUNTER):
-            tensors.setdefault(name, value)
+        if name.endswith(COUNTER):  # of no use here, and in no foreign file
+            start = torch.zeros_like(value, device="cpu") if value.is_meta else value
+            tensors.setdefault(name, start)
     resized = _resize_tables(tensors, state)
     fresh = _leave_head(tensors, state)
     what = find_variant(model.config) or f"a MaxViT of {model.config.depths} blocks"

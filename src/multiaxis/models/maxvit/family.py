@@ -20,6 +20,11 @@ def _describe(config: MaxViTConfig) -> str:
     return f"MaxViT, {depths} blocks of {widths} channels"
 
 
+def _least_tensors(config: MaxViTConfig) -> int:
+    """Count for each block its 8 norms, the 8 dense layers of both attentions, 4 convolutions."""
+    return 20 * sum(config.depths)
+
+
 def _build(config: MaxViTConfig) -> MaxViT:
     from multiaxis.models.maxvit.network import MaxViT
 
@@ -64,6 +69,7 @@ MAXVIT = Family(
     default=MaxViTConfig(),
     variants=VARIANTS,
     describe=_describe,
+    least_tensors=_least_tensors,
     build=_build,
     origins=ORIGINS,
     find_config=_find_config,

@@ -8,8 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from multiaxis.errors import WeightsError
+from multiaxis.weights.read.bounds import open_regular, readable
 from multiaxis.weights.read.table import MAGIC
 from multiaxis.weights.read.tensorflow import is_shard
+from multiaxis.weights.read.zips import Archive
 
 ACCEPTED = (
     "the authors' npz, a TensorFlow.js model (folder with model.json, or the packed .tgz), "
@@ -40,13 +42,16 @@ def detect(path: Path) -> Kind:
     WeightsError
         If it is missing, empty, or nothing that can be read.
     """
-    if path.is_dir():
-        return _kind_of_folder(path)
+    with readable(path):
+        return _kind_of_folder(path) if path.is_dir() else _kind_of(path)
+
+
+def _kind_of(path: Path) -> Kind:
     # Shards are bare numbers, so their name is all that tells them.
     if is_shard(path) or (not path.exists() and path.with_name(f"{path.name}.index").is_file()):
         return Kind.TENSORFLOW
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(16)
             file.seek(-min(len(MAGIC), len(head)), os.SEEK_END)
             tail = file.read()
@@ -85,9 +90,8 @@ def _kind_of_file(path: Path, head: bytes, tail: bytes) -> Kind | None:
 
 def _kind_of_zip(path: Path) -> Kind:
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
+        names = Archive(path).entries
+    except (zipfile.BadZipFile, ValueError) as error:
         raise WeightsError(f"{path} is a damaged zip archive ({error}): fetch it again") from error
     if any(name.endswith(".pkl") for name in names):
         return Kind.TORCH

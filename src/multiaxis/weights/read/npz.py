@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.errors import WeightsError
+from multiaxis.weights.read.bounds import check_array, quoted, readable
+from multiaxis.weights.read.zips import Archive
+
+FLAX_PARAMETERS = "opt/target/"
+"""Where checkpoints of Flax keep the parameters; the rest is the optimiser's state."""
+
+_SUFFIX = ".npy"
+_KINDS = "fiub"
+_WIDEST = 8  # bytes of a number: longer floats differ from machine to machine
+_HEAD = 1 << 16  # bytes that hold any header of an array of numbers
 
 FLAX_PARAMETERS = "opt/target/"
 """Where checkpoints of Flax keep the parameters; the rest is the optimiser's state."""
@@ -27,20 +35,41 @@ def read_npz(path: Path, prefix: str = "") -> dict[str, NDArray[np.generic]]:
     Returns
     -------
     dict of str to ndarray
+        Mapped from the file where they are stored as they are; changes never reach it.
 
     Raises
     ------
     WeightsError
-        If the file is damaged, or an array could only be read by unpickling.
+        If the file is damaged, states what it does not hold, or an array is none of numbers: those
+        could only be read by unpickling.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = [name for name in archive.files if name.startswith(prefix)]
-            if names:
-                return {name[len(prefix) :]: archive[name] for name in names}
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(
-            f"cannot read the arrays of {path} ({error}): fetch it again; archives that need "
-            "pickle are refused"
-        ) from error
+    with readable(path, "a whole npz", "fetch it again; archives that need pickle are refused"):
+        archive = Archive(path)
+        names = [n.removesuffix(_SUFFIX) for n in archive.entries if n.endswith(_SUFFIX)]
+        chosen = [name for name in names if name.startswith(prefix)]
+        cut = len(prefix) if chosen else 0
+        return {
+            name[cut:]: _array(name, archive.read(name + _SUFFIX)) for name in chosen or names
+        }
+
+
+def _array(name: str, data: memoryview) -> NDArray[np.generic]:
+    head = io.BytesIO(data[:_HEAD])
+    version = np.lib.format.read_magic(head)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{quoted(name)} is an array of version {version}")
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, is_fortran, dtype = read(head)
+    if dtype.kind not in _KINDS or dtype.itemsize > _WIDEST:
+        raise ValueError(f"{quoted(name)} holds {quoted(str(dtype))}, not numbers")
+    body = data[head.tell() :]
+    if check_array(name, shape, dtype.itemsize, len(body)) != len(body):
+        raise ValueError(f"{quoted(name)} of the shape {quoted(shape)} has {len(body)} bytes")
+    flat = np.frombuffer(body, dtype)
+    if not dtype.isnative:
+        flat = flat.astype(dtype.newbyteorder("="))
+    return flat.reshape(shape, order="F" if is_fortran else "C")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from multiaxis.weights.read.bounds import check_count, unpacked_limit
 from multiaxis.weights.read.crc32c import crc32c, mask
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
@@ -15,6 +16,7 @@ MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48
 _TRAILER = 5  # after each block: its kind, its checksum
 _VARINT = 10  # bytes that 64 bits take
+_LONGEST_KEY = 4096
 
 
 def read_table(data: bytes) -> dict[bytes, bytes]:
@@ -31,8 +33,14 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
     _, at = _handle(footer, 0)  # of a block about blocks, which is empty
     handle, _ = _handle(footer, at)
     entries: dict[bytes, bytes] = {}
+    end = 0
     for _, value in _entries(_block(data, handle)):
-        entries.update(_entries(_block(data, _handle(value, 0)[0])))
+        (offset, size), _ = _handle(value, 0)
+        if offset < end:  # else a small file could name one block ten thousand times
+            raise ValueError("its blocks lie over each other")
+        end = offset + size
+        entries.update(_entries(_block(data, (offset, size))))
+        check_count(len(entries))
     return entries
 
 
@@ -71,13 +79,16 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     end = len(block) - 4 * (restarts + 1)
     if end < 0:
         raise ValueError("a block is too short")
-    at, key = 0, b""
+    at, key, left = 0, b"", unpacked_limit(len(block))
     while at < end:
         shared, at = varint(block, at)
         unshared, at = varint(block, at)
         size, at = varint(block, at)
         if shared > len(key) or at + unshared + size > end:
             raise ValueError("an entry is longer than its block")
+        left -= shared + unshared
+        if shared + unshared > _LONGEST_KEY or left < 0:
+            raise ValueError("its names are too long")
         key = key[:shared] + block[at : at + unshared]
         at += unshared
         yield key, block[at : at + size]

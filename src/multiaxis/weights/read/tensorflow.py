@@ -6,7 +6,7 @@ shards ``PREFIX.data-0000I-of-0000N`` the bytes of the tensor are.
 
 from __future__ import annotations
 
-import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import WeightsError
+from multiaxis.weights.read.bounds import (
+    check_array,
+    open_regular,
+    quoted,
+    read_regular,
+    readable,
+    unpacked_limit,
+)
 from multiaxis.weights.read.crc32c import crc32c, mask
 from multiaxis.weights.read.table import read_table, varint
 
@@ -27,7 +35,8 @@ _BFLOAT16 = 14
 _FLOATS = {1: "<f4", 2: "<f8", 19: "<f2", _BFLOAT16: "<u2"}
 _INTEGERS = {3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2", 22: "<u4"}
 _DTYPES = _FLOATS | _INTEGERS
-_MOST_ELEMENTS = 1 << 48
+_MOST_INDEX = 1 << 24  # bytes; the largest published one has some 200,000
+_MOST_POINTER = 1 << 16  # bytes of the text file that names the latest checkpoint
 _WIDTHS = {1: 8, 5: 4}  # bytes of the two fixed kinds of field
 _SHARD = re.compile(r"(?P<prefix>.*)\.data-\d{5}-of-\d{5}")
 _LATEST = re.compile(r'^model_checkpoint_path: *"([^"]*)"', re.MULTILINE)
@@ -91,19 +100,12 @@ def read_tensorflow(path: Path) -> TensorFlowArrays:
     """
     prefix = find_prefix(path)
     index = prefix.with_name(f"{prefix.name}.index")
-    try:
-        table = read_table(index.read_bytes())
+    with readable(index, "a whole, readable index of a TensorFlow checkpoint"):
+        table = read_table(read_regular(index, _MOST_INDEX))
         shards = _shards(table.pop(b""))
         found = {key.decode(): _entry(value, prefix, shards) for key, value in table.items()}
-    except OSError as error:
-        raise WeightsError(f"cannot read {index}: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise WeightsError(
-            f"{index} is not a whole, readable index of a TensorFlow checkpoint ({error}): fetch "
-            "it again"
-        ) from error
-    entries = {name: entry for name, entry in found.items() if entry.dtype in _DTYPES}
-    _check_shards(prefix, entries)
+        entries = {name: entry for name, entry in found.items() if entry.dtype in _DTYPES}
+        _check_shards(prefix, entries)
     return TensorFlowArrays(entries)
 
 
@@ -161,7 +163,9 @@ def _prefix_in(folder: Path) -> Path:
     indices = sorted(folder.glob("*.index"))
     latest = folder / "checkpoint"
     if latest.is_file():
-        match = _LATEST.search(latest.read_text("utf-8", errors="replace"))
+        with readable(latest, "a readable list of TensorFlow checkpoints"):
+            text = read_regular(latest, _MOST_POINTER).decode("utf-8", errors="replace")
+        match = _LATEST.search(text)
         # The path may be one of another machine: only its last part is believed.
         name = re.split(r"[/\\]", match[1])[-1] if match else ""
         if folder / f"{name}.index" in indices:
@@ -204,44 +208,51 @@ def _entry(value: bytes, prefix: Path, shards: int) -> _Entry:
 def _check_shards(prefix: Path, entries: Mapping[str, _Entry]) -> None:
     """Compare the index with the sizes of the files, so that what is missing shows at once."""
     sizes: dict[Path, int] = {}
+    total = 0
     for name, entry in entries.items():
         width = np.dtype(_DTYPES[entry.dtype]).itemsize
-        # Zeros count as ones here, for NumPy takes no endless axis beside an empty one.
-        is_endless = math.prod(axis or 1 for axis in entry.shape) > _MOST_ELEMENTS
-        if is_endless or entry.size != math.prod(entry.shape) * width:
-            raise WeightsError(
-                f"{prefix}.index says that {name!r} has the shape {entry.shape} and {entry.size} "
-                "bytes, which cannot be: fetch it again"
+        if check_array(name, entry.shape, width, entry.size) != entry.size:
+            raise ValueError(
+                f"it says that {quoted(name)} has the shape {entry.shape} and {entry.size} bytes, "
+                "which cannot be"
             )
         if entry.shard not in sizes:
-            if not entry.shard.is_file():
-                found = sorted(p.name for p in prefix.parent.glob("*.data-*") if is_shard(p))
-                raise WeightsError(
-                    f"{entry.shard} is missing: the checkpoint is not whole without it; beside "
-                    f"its index are {', '.join(found[:8]) or 'no shards'}"
-                )
-            sizes[entry.shard] = entry.shard.stat().st_size
+            sizes[entry.shard] = _size(entry.shard, prefix)
         if entry.offset + entry.size > sizes[entry.shard]:
             raise WeightsError(
-                f"{entry.shard} is cut short: it has {sizes[entry.shard]} bytes, {name!r} ends at "
-                f"{entry.offset + entry.size}; fetch it again"
+                f"{entry.shard} is cut short: it has {sizes[entry.shard]} bytes, {quoted(name)} "
+                f"ends at {entry.offset + entry.size}; fetch it again"
             )
+        total += entry.size
+    if total > unpacked_limit(sum(sizes.values())):
+        raise ValueError("its tensors lie over each other")
+
+
+def _size(shard: Path, prefix: Path) -> int:
+    try:
+        with open_regular(shard) as file:
+            return file.seek(0, os.SEEK_END)
+    except FileNotFoundError as error:
+        found = sorted(p.name for p in prefix.parent.glob("*.data-*") if is_shard(p))
+        raise WeightsError(
+            f"{shard} is missing: the checkpoint is not whole without it; beside "
+            f"its index are {', '.join(found[:8]) or 'no shards'}"
+        ) from error
 
 
 def _read(name: str, entry: _Entry) -> NDArray[np.generic]:
-    try:
-        data = np.fromfile(entry.shard, np.uint8, entry.size, offset=entry.offset)
-    except OSError as error:
-        raise WeightsError(f"cannot read {entry.shard}: {error.strerror}") from error
-    if data.size != entry.size or mask(crc32c(data)) != entry.checksum:
-        raise WeightsError(
-            f"{entry.shard} is damaged: the bytes of {name!r} differ from their checksum; fetch "
-            "it again"
-        )
-    values = data.view(_DTYPES[entry.dtype]).reshape(entry.shape)
-    if entry.dtype == _BFLOAT16:  # the upper half of a float32
-        return (values.astype(np.uint32) << 16).view(np.float32)
-    return values
+    with readable(entry.shard, "a readable part of a TensorFlow checkpoint"):
+        with open_regular(entry.shard) as file:
+            data = np.fromfile(file, np.uint8, entry.size, offset=entry.offset)
+        if data.size != entry.size or mask(crc32c(data)) != entry.checksum:
+            raise WeightsError(
+                f"{entry.shard} is damaged: the bytes of {quoted(name)} differ from their "
+                "checksum; fetch it again"
+            )
+        values = data.view(_DTYPES[entry.dtype]).reshape(entry.shape)
+        if entry.dtype == _BFLOAT16:  # the upper half of a float32
+            return (values.astype(np.uint32) << 16).view(np.float32)
+        return values
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _numbered(path: str, config: MaximConfig) -> str | None:
 
 
 def from_authors(
-    arrays: Mapping[str, NDArray[np.generic]],
+    arrays: Mapping[str, NDArray[np.generic] | Tensor],
     shapes: Mapping[str, Iterable[int]],
     config: MaximConfig,
 ) -> tuple[dict[str, Tensor], list[str], list[str]]:
@@ -113,7 +113,7 @@ def from_authors(
 
     Parameters
     ----------
-    arrays : mapping of str to ndarray
+    arrays : mapping of str to ndarray or Tensor
         Under the authors' names.
     shapes : mapping of str to shape
         Our parameters.
@@ -130,13 +130,18 @@ def from_authors(
     """
     theirs = {name: authors_name(name, config) for name in shapes}
     tensors = {
-        ours: _laid_out(torch.from_numpy(np.array(arrays[name], order="C")), ours, shape)
+        ours: _laid_out(_tensor(arrays[name]), ours, shape)
         for (ours, name), shape in zip(theirs.items(), shapes.values(), strict=True)
         if name in arrays
     }
     missing = [ours for ours, name in theirs.items() if name not in arrays]
     unexpected = sorted(set(arrays) - set(theirs.values()))
     return tensors, missing, unexpected
+
+
+def _tensor(array: NDArray[np.generic] | Tensor) -> Tensor:
+    tensor = array if isinstance(array, Tensor) else torch.from_numpy(np.array(array, order="C"))
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _laid_out(array: Tensor, name: str, shape: Iterable[int]) -> Tensor:
