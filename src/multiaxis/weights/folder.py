@@ -62,7 +62,8 @@ def _make(parent: Path, prefix: str) -> tuple[Path, FileLock]:
         with suppress(FileNotFoundError, Timeout):
             with suppress(NotImplementedError):
                 lock.acquire(timeout=0)
-            if (folder / _LOCK).exists() or not lock.is_locked():  # else somebody took it for a left one, and was quicker
+            # Somebody may have taken it for a left one, and been quicker.
+            if not lock.is_locked or (folder / _LOCK).exists():
                 return folder, lock
             lock.release()
     raise FileNotFoundError(f"{parent} does not keep what is made in it")

@@ -117,7 +117,8 @@ def _fit(
     if origin == OURS:
         tensors = contents.tensors()
     else:
-        tensors, _, unexpected = from_authors(_authors_arrays(contents, origin), shapes, config)
+        found, _, unexpected = from_authors(_authors_arrays(contents, origin), shapes, config)
+        tensors = {n: t.float() if t.is_floating_point() else t for n, t in found.items()}
     heads = [
         scale
         for scale in range(1, config.num_supervision_scales)

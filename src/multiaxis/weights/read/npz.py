@@ -19,9 +19,6 @@ _KINDS = "fiub"
 _WIDEST = 8  # bytes of a number: longer floats differ from machine to machine
 _HEAD = 1 << 16  # bytes that hold any header of an array of numbers
 
-FLAX_PARAMETERS = "opt/target/"
-"""Where checkpoints of Flax keep the parameters; the rest is the optimiser's state."""
-
 
 def read_npz(path: Path, prefix: str = "") -> dict[str, NDArray[np.generic]]:
     """Read the arrays of an npz whose names begin with a prefix, and cut the prefix off.
@@ -48,9 +45,7 @@ def read_npz(path: Path, prefix: str = "") -> dict[str, NDArray[np.generic]]:
         names = [n.removesuffix(_SUFFIX) for n in archive.entries if n.endswith(_SUFFIX)]
         chosen = [name for name in names if name.startswith(prefix)]
         cut = len(prefix) if chosen else 0
-        return {
-            name[cut:]: _array(name, archive.read(name + _SUFFIX)) for name in chosen or names
-        }
+        return {name[cut:]: _array(name, archive.read(name + _SUFFIX)) for name in chosen or names}
 
 
 def _array(name: str, data: memoryview) -> NDArray[np.generic]:

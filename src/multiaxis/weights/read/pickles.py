@@ -96,7 +96,7 @@ def read_pickle(
         code = machine.take(1)[0]
         step = _STEPS.get(code)
         if step is None:
-            raise ValueError(f"its pickle has the instruction {code}, which torch.save never writes")
+            raise ValueError(f"its pickle has the instruction {code}, which torch.save lacks")
         step(machine)
     if references is not None:
         references += machine.references
@@ -217,6 +217,10 @@ def _text(machine: _Machine) -> str:
     return str(machine.take(machine.number("<I")), "utf-8")
 
 
+def _skip_protocol(machine: _Machine) -> None:
+    machine.take(1)
+
+
 def _drop_state(machine: _Machine) -> None:
     machine.stack.pop()  # attributes, such as the version of a state dict
     if machine.stack[-1] is _MARK:
@@ -225,7 +229,7 @@ def _drop_state(machine: _Machine) -> None:
 
 # Instructions by their names in Python's `pickletools`.
 _STEPS: dict[int, Callable[[_Machine], None]] = {
-    0x80: lambda m: m.take(1) and None,  # PROTO
+    0x80: _skip_protocol,
     ord("."): _Machine.stop,
     ord("("): _push(lambda _: _MARK),
     ord("N"): _push(lambda _: None),

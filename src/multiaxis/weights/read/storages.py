@@ -81,7 +81,10 @@ class Tensors:
         ValueError
             If it does not fit its storage, or the bytes that are left for all.
         """
-        reference, offset, size, stride, *rest = _unwrapped(value) or ()
+        parts = _unwrapped(value)
+        if parts is None:
+            raise ValueError(f"{quoted(name)} is no tensor")
+        reference, offset, size, stride, *rest = parts
         dtype, key, count = dtype_of(reference)
         if len(rest) > 2 and isinstance(rest[2], Name):  # of _v3, whose storages are bare bytes
             dtype, count, rest = _named(rest[2]), count // _named(rest[2]).itemsize, rest[:2]
@@ -136,7 +139,8 @@ def _unwrapped(value: object) -> tuple[Any, ...] | None:
 
 def _numbers(name: str, values: object) -> tuple[int, ...]:
     if isinstance(values, Call) and values.function == Name("torch.Size"):
-        values = values.arguments[0] if isinstance(values.arguments, tuple) else None
+        inner: object = values.arguments
+        values = inner[0] if isinstance(inner, tuple) and len(inner) == 1 else None
     if not isinstance(values, tuple | list):
         raise ValueError(f"{quoted(name)} has the shape {quoted(values)}")
     check_array(name, values, 0, 0)

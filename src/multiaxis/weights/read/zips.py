@@ -54,7 +54,7 @@ class Archive:
         """
         entry, whole = self.entries[name], self._whole
         at = entry.header_offset
-        if whole[at : at + 4] != b"PK\3\4":
+        if bytes(whole[at : at + 4]) != b"PK\3\4":
             raise ValueError(f"{quoted(name)} does not begin where the list says")
         start = at + _LOCAL + sum(struct.unpack_from("<HH", whole, at + 26))
         data = whole[start : start + entry.compress_size]

@@ -140,8 +140,7 @@ def from_authors(
 
 
 def _tensor(array: NDArray[np.generic] | Tensor) -> Tensor:
-    tensor = array if isinstance(array, Tensor) else torch.from_numpy(np.array(array, order="C"))
-    return tensor.float() if tensor.is_floating_point() else tensor
+    return array if isinstance(array, Tensor) else torch.from_numpy(np.array(array, order="C"))
 
 
 def _laid_out(array: Tensor, name: str, shape: Iterable[int]) -> Tensor:
