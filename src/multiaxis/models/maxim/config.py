@@ -11,6 +11,11 @@ Size = tuple[int, int]
 """(rows, columns)."""
 
 
+# What is beyond is no configuration but an attack: a file's metadata may state anything.
+_MOST = {"depth": 12, "num_stages": 100, "num_groups": 100, "num_bottleneck_blocks": 1000}
+_MOST_OF_OTHERS = 1 << 20
+
+
 @dataclass(frozen=True, kw_only=True)
 class MaximConfig:
     """A configuration under the authors' field names, with the authors' defaults.
@@ -94,8 +99,10 @@ class MaximConfig:
                 _require(isinstance(value, bool), field.name, value, "True or False")
             elif isinstance(field.default, int):
                 least = 0 if field.name in {"high_res_stages", "num_bottleneck_blocks"} else 1
-                fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
-                _require(fits, field.name, value, f"a whole number from {least} on")
+                most = _MOST.get(field.name, _MOST_OF_OTHERS)
+                is_whole = isinstance(value, int) and not isinstance(value, bool)
+                fits = is_whole and least <= value <= most
+                _require(fits, field.name, value, f"a whole number from {least} to {most}")
             else:
                 is_number = isinstance(value, int | float) and not isinstance(value, bool)
                 _require(is_number, field.name, value, "a number")
@@ -166,7 +173,7 @@ def _size(name: str, value: object) -> Size:
     good = (
         isinstance(value, tuple | list)
         and len(value) == 2  # pyright: ignore[reportUnknownArgumentType]
-        and all(isinstance(v, int) and v > 0 for v in value)  # pyright: ignore[reportUnknownVariableType]
+        and all(isinstance(v, int) and 0 < v <= _MOST_OF_OTHERS for v in value)  # pyright: ignore[reportUnknownVariableType]
     )
     _require(good, name, value, "two positive whole numbers, (rows, columns)")
     rows, columns = value  # type: ignore[misc]  # checked above

@@ -22,6 +22,10 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "pool_type": ("avg", "max"),
 }
 _PER_STAGE = ("depths", "widths")
+_MOST = 1 << 20  # of anything that is counted: what is beyond is no configuration but an attack
+_WIDEST_WINDOW = 256  # pixels: attention among 65,536 places
+_MOST_BLOCKS = 1000
+_MOST_RATIO = 1024
 _RATES = ("drop_path", "bn_momentum", "ln_epsilon", "bn_epsilon", "se_ratio")
 
 
@@ -117,6 +121,8 @@ class MaxViTConfig:
         _require(len(self.stem_widths) == 2, "stem_widths", self.stem_widths, "two widths")
         same = len(self.depths) == len(self.widths)
         _require(same, "depths", self.depths, f"as many numbers as widths = {self.widths}")
+        few = len(self.depths) <= _MOST_BLOCKS and sum(self.depths) <= _MOST_BLOCKS
+        _require(few, "depths", self.depths[:8], f"{_MOST_BLOCKS} blocks at most")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _CHOICES:
@@ -136,7 +142,9 @@ class MaxViTConfig:
             value = getattr(self, name)
             if value is not None or name == "image_size":
                 object.__setattr__(self, name, _size(name, value))
-        _ = self.table_windows  # refuses a scale_ratio that gives none
+        for windows in (self.windows, self.table_windows):  # refuses a scale_ratio that gives none
+            small = max(*windows[0], *windows[1]) <= _WIDEST_WINDOW
+            _require(small, "window_size", windows, f"{_WIDEST_WINDOW} pixels a side at most")
 
     def _check_combinations(self) -> None:
         _require(self.kernel_size % 2 == 1, "kernel_size", self.kernel_size, "an odd number")
@@ -190,7 +198,7 @@ def _require(holds: bool, name: str, value: object, accepted: str) -> None:  # n
 
 
 def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _MOST
 
 
 def _is_rate(value: object) -> bool:
@@ -215,10 +223,15 @@ def _size(name: str, value: object) -> Size:
 def _ratio(value: object) -> Fraction:
     """Read ``'384/224'`` or a number, exactly; nothing is evaluated."""
     try:
+        is_text = isinstance(value, str)
+        if is_text and (len(value) > 40 or "e" in value.lower()):  # else 1e9999999 takes minutes
+            value = float(value)
         ratio = Fraction(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         ratio = Fraction(0)
-    _require(ratio > 0, "scale_ratio", value, "a positive number, or text such as '384/224'")
+    fits = Fraction(1, _MOST_RATIO) <= ratio <= _MOST_RATIO
+    accepted = f"a positive number, 1/{_MOST_RATIO} to {_MOST_RATIO}, or text such as '384/224'"
+    _require(fits, "scale_ratio", value, accepted)
     return ratio
 
 

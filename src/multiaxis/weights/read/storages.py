@@ -123,8 +123,9 @@ def _laid_over(data: memoryview, dtype: torch.dtype, count: int) -> Tensor:
 
 def _unwrapped(value: object) -> tuple[Any, ...] | None:
     while isinstance(value, Call) and isinstance(value.function, Name):
-        name, arguments = value.function.path, value.arguments
-        if not isinstance(arguments, tuple) or not arguments:
+        name = value.function.path
+        arguments = value.arguments if isinstance(value.arguments, tuple) else ()
+        if len(arguments) < 1:
             return None
         if name in _TENSORS and len(arguments) >= 4:
             return arguments
@@ -139,8 +140,8 @@ def _unwrapped(value: object) -> tuple[Any, ...] | None:
 
 def _numbers(name: str, values: object) -> tuple[int, ...]:
     if isinstance(values, Call) and values.function == Name("torch.Size"):
-        inner: object = values.arguments
-        values = inner[0] if isinstance(inner, tuple) and len(inner) == 1 else None
+        inner = values.arguments
+        values = next(iter(inner), None) if isinstance(inner, tuple) else None
     if not isinstance(values, tuple | list):
         raise ValueError(f"{quoted(name)} has the shape {quoted(values)}")
     check_array(name, values, 0, 0)
