@@ -29,6 +29,7 @@ app = App(
     "error, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).\n\n"
     "With --debug anywhere in the command, errors show their tracebacks.",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # it would end without a word
 )
 app.command(
     "multiaxis.cli.restore:restore",

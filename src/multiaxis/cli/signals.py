@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -11,7 +12,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 # SIGHUP: the terminal is gone. Windows does not have it.
 _NUMBERS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
@@ -37,13 +41,31 @@ class Heard:
         return 128 + self.number
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Handle a signal: the first interrupts, and the user's second one ends at once."""
+        """Handle a signal: the first interrupts, and a second one ends at once."""
         now = time.monotonic()
         if self._since is None:
             self.number, self._since = number, now
             raise KeyboardInterrupt
-        if number == signal.SIGINT and now - self._since > _ECHO:
+        if now - self._since > _ECHO:
             os._exit(self.exit_code)
+
+    def is_swallowed(self, failure: UnraisableHookArgs) -> bool:
+        """Interrupt once more where the first time was inside a callback of C, which goes on."""
+        if self._since is None or not issubclass(failure.exc_type, KeyboardInterrupt):
+            return False
+        self._since = None
+        # Not from here: that would be swallowed like the first.
+        again = threading.Timer(0.02, _interrupt, (self.number,))
+        again.daemon = True
+        again.start()
+        return True
+
+
+def _interrupt(number: int) -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main(number)
+    else:  # this wakes a main thread that waits, too
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 @contextmanager
@@ -59,11 +81,19 @@ def heard() -> Generator[Heard]:
     free = {number: held for number, held in before.items() if held in mine}
     if threading.current_thread() is not threading.main_thread():
         free.clear()  # signals are its business
+    show = sys.unraisablehook
+
+    def hook(failure: UnraisableHookArgs) -> None:
+        if not first.is_swallowed(failure):
+            show(failure)
+
     for number in free:
         signal.signal(number, first)
+    sys.unraisablehook = hook
     try:
         yield first
     finally:
+        sys.unraisablehook = show
         for number, held in free.items():
             signal.signal(number, held)
 

@@ -9,7 +9,9 @@ import io
 import logging
 import os
 import secrets
+import signal
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -97,9 +99,21 @@ def open_cluster() -> Generator[Cluster]:
     ray = load()
     with contextlib.redirect_stdout(_Log()):  # Ray prints there that a worker died
         try:
-            yield _describe(ray, _join(ray))
+            with _own_signals():  # Ray's handler would end the process without a word
+                cluster = _describe(ray, _join(ray))
+            yield cluster
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Generator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _join(ray: Any) -> Any:

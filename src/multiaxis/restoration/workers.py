@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -9,17 +10,21 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from typing import Any
 
 from multiaxis.errors import ImageError
-from multiaxis.restoration.jobs import Job, Result
-from multiaxis.restoration.ledger import is_finished
+from multiaxis.restoration.jobs import Job, Result, say_why
+from multiaxis.restoration.ledger import clear_strays, is_finished
+from multiaxis.restoration.lifeline import Lifeline, hold
 from multiaxis.restoration.restorer import Restorer
 from multiaxis.restoration.run import run_jobs
 
 ATTEMPTS = 2  # a job whose worker died is tried once more: it may not have been its fault
 
-_restorer: Restorer | None = None
+_log = logging.getLogger(__name__)
+_restorer: Restorer | Exception | None = None
+"""What this worker restores with, or why it cannot."""
 
 
 def run_in_workers(
@@ -52,12 +57,12 @@ def run_in_workers(
     """
     results: list[Result] = []
     attempts = dict.fromkeys(jobs, 0)
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // workers)
     while waiting := [job for job in jobs if job in attempts]:
-        context = multiprocessing.get_context("spawn")
-        threads = max(1, (os.cpu_count() or 1) // workers)
-        pool = ProcessPoolExecutor(
-            min(workers, len(waiting)), context, _start, (dict(restorer), threads)
-        )
+        lifeline = Lifeline(context)
+        start = (lifeline.end, dict(restorer), threads)
+        pool = ProcessPoolExecutor(min(workers, len(waiting)), context, _start, start)
         try:
             for result in _run(pool, workers, waiting, attempts, how):
                 del attempts[result.job]
@@ -66,8 +71,15 @@ def run_in_workers(
                     on_result(result)
         except BrokenProcessPool:
             continue  # those in work have one attempt less
+        except BaseException:
+            lifeline.cut()  # not all signals reach the workers as well
+            pool.shutdown(cancel_futures=True)
+            for folder in {job.output.parent for job in waiting}:
+                clear_strays(folder)
+            raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+            lifeline.cut()
     return results
 
 
@@ -96,11 +108,14 @@ def _run(
         if not running:
             break
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            del running[future]
+            job = running.pop(future)
             try:
                 yield future.result()
             except BrokenProcessPool as error:
                 broken = error
+            except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
+                _log.debug("%s failed in its worker", job.input, exc_info=True)
+                yield Result(job, 0.0, say_why(job.input, error))
     if broken is not None:
         raise broken
 
@@ -121,19 +136,25 @@ def _interrupts_held() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(restorer: dict[str, Any], threads: int) -> None:
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+def _start(line: Connection, restorer: dict[str, Any], threads: int) -> None:
+    hold(line)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     global _restorer  # noqa: PLW0603 (one for each process)
-    torch.set_num_threads(threads)
-    _restorer = Restorer(**restorer)
+    try:
+        import torch
+
+        torch.set_num_threads(threads)
+        _restorer = Restorer(**restorer)
+    except Exception as error:  # noqa: BLE001 (told for each file: an error here says nothing)
+        _restorer = error
 
 
 def _do(job: Job, how: dict[str, Any], attempt: int) -> Result:
-    assert _restorer is not None  # noqa: S101
+    if not isinstance(_restorer, Restorer):
+        return Result(job, 0.0, say_why(job.input, _restorer or RuntimeError("not started")))
     return do_once(_restorer, job, how, attempt)
 
 
