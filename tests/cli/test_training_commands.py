@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import small_recipe
@@ -131,6 +132,24 @@ def test_a_picture_that_cannot_be_degraded_costs_only_itself(
     assert sorted(p.name for p in (tmp_path / "rest").iterdir()) == ["0.png", "2.png"]
     for made in (tmp_path / "rest").iterdir():  # its place in the row still counts
         assert made.read_bytes() == (tmp_path / "whole" / made.name).read_bytes()
+
+
+def test_degrading_says_what_it_leaves_out_and_how_it_reads(
+    photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_recipe.make_pictures(photographs / "inside", 2)
+    (photographs / "a.bmp").write_bytes(b"")
+    inks = np.random.default_rng(0).integers(0, 256, (20, 20, 4), np.uint8)
+    Image.frombytes("CMYK", (20, 20), inks.tobytes()).save(photographs / "c.jpg")
+    tifffile.imwrite(photographs / "f.tif", np.full((9, 9), np.nan, np.float32))
+    assert run("degrade", photographs, photographs / "out", "--with", "gaussian-noise") == 1
+    told = capsys.readouterr()
+    inside, bmp = photographs / "inside" / "0.png", photographs / "a.bmp"
+    assert f"left out: 2 pictures of folders inside, such as {inside}\n" in told.err
+    assert f"left out: 1 files of other kinds, such as {bmp}\n" in told.err
+    assert f"note: {photographs / 'c.jpg'}: its CMYK inks were converted to sRGB\n" in told.err
+    assert f"cannot degrade {photographs / 'f.tif'}: its floats hold NaN" in told.err
+    assert told.out.count("gaussian-noise") == 4
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from multiaxis.cli import console
 from multiaxis.cli.codes import BAD_INPUT, OK, SOME_FAILED
 from multiaxis.cli.options import Flag
-from multiaxis.errors import ConfigError, MultiaxisError
+from multiaxis.errors import ConfigError, ImageError, MultiaxisError
 
 if TYPE_CHECKING:
     from multiaxis.degrade.apply import Degradation
@@ -54,6 +54,8 @@ def degrade(
     if seed < 0:
         raise ConfigError(f"--seed is {seed}: accepted is 0 or more")
     pairs = _pair(input, output)
+    for left_out in _left_out(input, output):
+        console.complain(f"left out: {left_out}")
     failures: list[str] = []
     for number, (path, target) in enumerate(pairs):
         try:
@@ -95,6 +97,20 @@ def _pair(input: Path, output: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
+def _left_out(input: Path, output: Path) -> list[str]:
+    """Say what of a folder is not degraded; its outputs may lie inside it."""
+    from multiaxis.images import walk_pictures
+
+    if not input.is_dir():
+        return []
+    found = walk_pictures(input, but=output)
+    kinds = {
+        "pictures of folders inside": [path for path in found.pictures if path.parent != input],
+        "files of other kinds": [path for path in found.others if path.parent == input],
+    }
+    return [f"{len(of)} {kind}, such as {of[0]}" for kind, of in kinds.items() if of]
+
+
 def _spoil(
     path: Path,
     target: Path,
@@ -104,6 +120,7 @@ def _spoil(
     overwrite: bool,
 ) -> str:
     """Degrade one picture; returns what was drawn, in words."""
+    import warnings
     from dataclasses import replace
 
     from multiaxis.degrade import degrade_picture, spell
@@ -116,8 +133,16 @@ def _spoil(
         write_picture,
     )
 
-    picture = read_picture(path)
-    spoiled, drawn = degrade_picture(grey_to_rgb(seen_by_model(picture)), links, seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        picture = read_picture(path)
+    for warning in caught:
+        console.note(f"note: {warning.message}")
+    try:
+        seen = grey_to_rgb(seen_by_model(picture))
+    except ImageError as error:
+        raise ImageError(f"cannot degrade {path}: {error}") from error
+    spoiled, drawn = degrade_picture(seen, links, seed)
     if picture.pixels.shape[-1] == 1:
         picture = replace(picture, pixels=grey_to_rgb(picture.pixels))
     result = as_file_has_it(picture, spoiled)
