@@ -139,6 +139,7 @@ def _cached_way(icc: bytes, channels: int) -> _Way | None:
         return None
 
 
+@lru_cache(maxsize=16)
 def _is_usable(icc: bytes, channels: int) -> bool:
     try:
         _found_way(icc, channels)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from multiaxis.errors import ShapeError
 from multiaxis.images.convert import from_unit, grey_to_rgb, to_unit
 from multiaxis.images.picture import Metadata, Picture
+from multiaxis.images.profile import deciding_profile, profile_space
 
 _GAP = 6  # pixels between the panels
 _WIDEST, _TALLEST, _NARROWEST = 797, 1400, 320  # of one frame: two and the gap make 1600
@@ -66,7 +67,8 @@ def side_by_side(
         _outline(draw, crop, scale, (left, left + width - 1, height - 1))
         _caption(draw, label, left, width)
     # Both frames are shown as samples of the first one's profile: it travels along.
-    icc = before.metadata.icc if before.pixels.shape[2] == 3 else None
+    icc = deciding_profile(before.metadata)
+    icc = icc if icc and profile_space(icc) == "RGB" else None
     return Picture(np.array(canvas), metadata=Metadata(icc=icc))
 
 

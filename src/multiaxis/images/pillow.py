@@ -11,6 +11,8 @@ from multiaxis.errors import ImageError
 from multiaxis.images.convert import rgb_to_grey
 from multiaxis.images.orient import upright_exif, upright_xmp
 from multiaxis.images.picture import Metadata, Picture
+from multiaxis.images.profile import deciding_profile
+from multiaxis.images.space import SRGB_PRIMARIES, Colour
 
 _GREY = ("1", "L", "LA", "I;16", "I;16L", "I;16B")
 _MODES = (*_GREY, "P", "RGB", "RGBA")
@@ -42,6 +44,7 @@ def from_pillow(image: Image.Image) -> Picture:
         icc=image.info.get("icc_profile") or None,
         exif=upright_exif(block) if block else None,
         xmp=upright_xmp(xmp) if isinstance(xmp, bytes) else None,
+        colour=_colour(image.info),
     )
     samples = _samples(ImageOps.exif_transpose(image))
     colours = 1 if samples.shape[2] < 3 else 3
@@ -77,7 +80,7 @@ def to_pillow(picture: Picture, like: Image.Image | None = None) -> Image.Image:
     if picture.alpha is not None:
         pixels = np.dstack([pixels, picture.alpha])
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image.info = _info(picture.metadata, like)
+    image.info = _info(picture.metadata, like, grey=picture.pixels.shape[2] == 1)
     return image
 
 
@@ -115,11 +118,24 @@ def _samples(image: Image.Image) -> np.ndarray[Any, Any]:
     return samples[..., None] if samples.ndim == 2 else samples
 
 
-def _info(metadata: Metadata, like: Image.Image | None) -> dict[str | tuple[int, int], Any]:
+def _info(
+    metadata: Metadata, like: Image.Image | None, *, grey: bool
+) -> dict[str | tuple[int, int], Any]:
     info = dict(like.info) if like is not None else {}
     info.pop("transparency", None)  # it is alpha by now
-    found = {"icc_profile": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    # Pillow writes no chunks of colour: a picture that had some gets the equivalent profile.
+    icc = deciding_profile(metadata, grey=grey) or metadata.icc
+    found = {"icc_profile": icc, "exif": metadata.exif, "xmp": metadata.xmp}
     info.update({key: blob for key, blob in found.items() if blob})
     if isinstance(info.get("exif"), bytes):
         info["exif"] = upright_exif(info["exif"])
     return info
+
+
+def _colour(info: dict[str | tuple[int, int], Any]) -> Colour | None:
+    """Read what Pillow says of a PNG's sRGB, gAMA and cHRM chunks; of cICP it says nothing."""
+    intent, gamma, points = (info.get(key) for key in ("srgb", "gamma", "chromaticity"))
+    if intent is None and not gamma and not points:
+        return None
+    known = isinstance(points, tuple) and len(points) == len(SRGB_PRIMARIES)
+    return Colour(intent=intent, gamma=gamma or None, chromaticities=points if known else None)

@@ -244,8 +244,8 @@ def _extra_note(picture: Picture) -> str:
     if picture.extra is None:
         return ""
     count = picture.extra.shape[2]
-    bands = "1 band" if count == 1 else f"{count} bands"
-    return f"{bands} beside colour and transparency pass through unchanged"
+    bands = "1 band passes" if count == 1 else f"{count} bands pass"
+    return f"beside colour and transparency {bands} through unchanged"
 
 
 def _is_animated_png(data: bytes) -> bool:
