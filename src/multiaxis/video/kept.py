@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.video.av import load
-from multiaxis.video.outline import Window
+from multiaxis.video.outline import Window, timecode
 from multiaxis.video.streams import film, open_input
 
 _TECHNICAL = {  # tags that speak of the source's bytes or of who wrote them
@@ -50,6 +50,17 @@ def describe_stream(stream: Any) -> Description:
     return Description(f"stream {stream.index} ({about})", stream.type, picture)
 
 
+def kind_of(stream: Any) -> tuple[str, str | None]:
+    """Give a stream's kind and codec."""
+    return stream.type, stream.codec_context.name if stream.codec_context else None
+
+
+def is_beside(stream: Any) -> bool:
+    """Tell files and covers, which a header holds, from what has packets."""
+    picture = load().stream.Disposition.attached_pic
+    return stream.type == "attachment" or bool(stream.disposition & picture)
+
+
 def is_content(stream: Description) -> bool:
     """Tell what is seen and heard from what is beside it."""
     return stream.type in ("audio", "subtitle", "video") and not stream.is_picture
@@ -83,6 +94,8 @@ def compare(
                 f"{what} of stream {one.index}"
                 for what in [*_tags(one.metadata, other.metadata), *_marks(one, other, several)]
             ]
+        if timecode(given) and not timecode(read):
+            lost.append("time code")
         if window.first is None and window.last is None:
             lost += ["chapters"] * (len(read.chapters()) < len(given.chapters()))
     return (f"{suffix} cannot hold: {', '.join(lost)}",) if lost else ()

@@ -15,7 +15,14 @@ from multiaxis.video.clip import Clip
 from multiaxis.video.containers import format_of
 from multiaxis.video.encoding import Encoding
 from multiaxis.video.folder import why
-from multiaxis.video.kept import compare, describe_stream, is_content, is_timecode
+from multiaxis.video.kept import (
+    compare,
+    describe_stream,
+    is_beside,
+    is_content,
+    is_timecode,
+    kind_of,
+)
 from multiaxis.video.mux import Muxed, Times, mux
 from multiaxis.video.outline import Window, lay_out, open_output
 from multiaxis.video.streams import film, open_input, packet_times
@@ -116,12 +123,22 @@ class _Stage:
         return kept, film_lost + compare(self.source, made, kept, self.window, target.suffix)
 
     def _fails(self, target: Path, kept: Collection[int]) -> str:
+        """Say what does not come back of a rehearsed output, or why there is none."""
         try:
             made, muxed = self._play(target, kept)
-            with load().open(made, metadata_errors="surrogateescape") as read:
-                found = sum(bool(one.type) for one in read.streams)
-                expected = 1 + sum(muxed.counts[index] > 0 for index in kept)
-                return "" if found >= expected else f"{found} of {expected} streams came back"
+            with (
+                open_input(self.source) as given,
+                load().open(made, metadata_errors="surrogateescape") as read,
+            ):
+                found = [kind_of(one) for one in read.streams]
+                for index in kept:
+                    one = given.streams[index]
+                    if not muxed.counts[index] and not is_beside(one):
+                        continue  # no packet of it comes early
+                    if kind_of(one) not in found:
+                        return f"stream {index} does not come back"
+                    found.remove(kind_of(one))
+                return "" if found else "the film does not come back"
         except (load().error.FFmpegError, OSError, ValueError) as error:
             return why(error)
 
@@ -156,7 +173,7 @@ def _check_even(source: Path, target: Path, clip: Clip, window: Window) -> None:
     with open_input(source) as given:
         times = [time for time in packet_times(given) if window.holds(time)]
     gaps = [float((after - before) * (clip.rate or 1)) for before, after in pairwise(times)]
-    if any(abs(gap - max(1, round(gap))) > _UNEVEN for gap in gaps):
+    if any(abs(gap - 1) > _UNEVEN for gap in gaps):
         raise ImageError(
             f"{target.suffix} holds frames of one rate, and those of {source} come unevenly: name "
             f"another output, such as -o {target.with_suffix('.mkv').name}"

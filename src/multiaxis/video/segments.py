@@ -90,7 +90,10 @@ class Writer:
             finally:
                 self._output = None
             self._compare(self._part)
-            self._part.replace(self._path)
+            try:
+                self._part.replace(self._path)
+            except OSError as error:
+                raise self._unwritten(error) from error
         elif self.count:
             self._compare(self._path)
 

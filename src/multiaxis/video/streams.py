@@ -44,7 +44,7 @@ def film(container: Any) -> Any:
         # A stream of an unknown codec has no width at all.
         if getattr(stream, "width", 0) and not stream.disposition & picture
     ]
-    if len(found) > 1:
+    if len(found) > 1 and container.name.startswith("file:"):  # not in memory
         moving = _moving(container.name, {stream.index for stream in found})
         found = [stream for stream in found if stream.index in moving] or found
     default = av.stream.Disposition.default
