@@ -223,7 +223,7 @@ def test_tables_that_cannot_be_written_are_found_before_the_work(
 def test_what_is_left_out_and_lost_is_said_unless_quiet(
     pictures: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("a.BMP", "b.gif", "c"):
+    for name in ("a.BMP", "b.psd", "c"):
         (pictures / name).write_bytes(b"")
     whole = Image.new("RGB", (8, 8))
     whole.save(pictures / "x.jpg")
@@ -234,7 +234,7 @@ def test_what_is_left_out_and_lost_is_said_unless_quiet(
     (pictures / "x.jpg").write_bytes(data[:2] + segment + data[2:])
     words = ["restore", pictures, "--task", "derain", "--weights", weights, "--format", "png"]
     assert run(*words) == 0
-    assert "left out: 3 files of other kinds (.bmp, .gif, c)" in capsys.readouterr().err
+    assert "left out: 3 files of other kinds (.bmp, .psd, c)" in capsys.readouterr().err
     assert run(*words, "--overwrite") == 0
     told = capsys.readouterr().err
     assert "note: .png cannot hold the iptc" in told

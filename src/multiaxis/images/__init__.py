@@ -11,6 +11,7 @@ from multiaxis.images.formats import (
     check_holds,
     written_suffix,
 )
+from multiaxis.images.join import Frame
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.pillow import check_pillow, from_pillow, to_pillow
 from multiaxis.images.read import (
@@ -20,7 +21,9 @@ from multiaxis.images.read import (
     read_bytes,
     read_picture,
 )
-from multiaxis.images.write import check_write, write_picture
+from multiaxis.images.several import Several, open_several
+from multiaxis.images.write import check_write, encode_picture, write_picture
+from multiaxis.images.write_several import check_several, write_several
 
 __all__ = [
     "DEFAULT_MEGAPIXELS",
@@ -28,17 +31,22 @@ __all__ = [
     "READABLE_SUFFIXES",
     "Contents",
     "Format",
+    "Frame",
     "Metadata",
     "Picture",
     "Probe",
+    "Several",
     "as_file_has_it",
     "check_holds",
     "check_pillow",
+    "check_several",
     "check_write",
+    "encode_picture",
     "from_pillow",
     "from_unit",
     "grey_to_rgb",
     "list_pictures",
+    "open_several",
     "probe_picture",
     "read_bytes",
     "read_picture",
@@ -49,5 +57,6 @@ __all__ = [
     "to_unit",
     "walk_pictures",
     "write_picture",
+    "write_several",
     "written_suffix",
 ]

@@ -28,8 +28,8 @@ Entries: TypeAlias = "dict[int, Entry | Entries]"
 """Entries by tag, and the directories that lie below."""
 
 
-def tiff_exif(data: bytes, page: int = 0) -> bytes | None:
-    """Collect what a page of a whole TIFF file says about how it was taken.
+def tiff_exif(data: bytes) -> bytes | None:
+    """Collect what a whole TIFF file says about how it was taken.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def tiff_exif(data: bytes, page: int = 0) -> bytes | None:
         A block as other formats hold it, in the byte order of the file; None if there is nothing.
     """
     directories = read_directories(data)
-    entries = _taken(directories[page], 0) if page < len(directories) else {}
+    entries = _taken(directories[0], 0) if directories else {}
     if not entries:
         return None
     order: Order = "little" if data.startswith(b"II") else "big"

@@ -115,6 +115,15 @@ FORMATS = (
         "EXIF and XMP; 10 and 12 bits are read as 16, and kept by PNG or TIFF",
     ),
     Format(
+        "GIF",
+        (".gif",),
+        "gif",
+        (),
+        0,
+        written_as=".webp",
+        note="read; written as WebP without loss, since 256 colours would not hold the result",
+    ),
+    Format(
         "HEIC",
         (".heic", ".heif", ".hif"),
         "heic",
@@ -147,10 +156,11 @@ _MAGIC = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
 )
 
 _FOREIGN = (
-    (b"GIF8", "GIF"),
     (b"BM", "BMP"),
     (b"8BPS", "Photoshop"),
     (b"\xff\x0a", "JPEG XL"),
@@ -161,7 +171,10 @@ _FOREIGN = (
     (b"<svg", "SVG"),
 )
 
-_BRANDS = dict.fromkeys((b"avis", b"msf1", b"hevc"), "animated HEIF or AVIF")
+ANIMATED = "animated HEIF or AVIF"
+"""What `recognise` calls sequences of those."""
+
+_BRANDS = dict.fromkeys((b"avis", b"msf1", b"hevc"), ANIMATED)
 _HEIC = {b"heic", b"heix", b"heim", b"heis"}
 
 

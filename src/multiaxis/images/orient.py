@@ -45,14 +45,12 @@ def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(samples)
 
 
-def exif_orientation(block: bytes, page: int = 0) -> int | None:
+def exif_orientation(block: bytes) -> int | None:
     """Read the orientation from an EXIF block or a TIFF file: the one reading that decides.
 
     Parameters
     ----------
     block : bytes
-    page : int
-        Whose, in a TIFF file.
 
     Returns
     -------
@@ -67,9 +65,9 @@ def exif_orientation(block: bytes, page: int = 0) -> int | None:
     """
     start, block = _tiff_of(block)
     directories = read_directories(block, start)
-    if page >= len(directories):
+    if not directories:
         return None
-    entries = (entry for entry in directories[page].entries if entry.tag == _ORIENTATION)
+    entries = (entry for entry in directories[0].entries if entry.tag == _ORIENTATION)
     deciding = next((entry for entry in entries if entry.body), None)
     if deciding is None:
         return None

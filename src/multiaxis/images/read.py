@@ -15,6 +15,7 @@ from multiaxis.images.colour import colour_remark
 from multiaxis.images.contents.tiff import without_places
 from multiaxis.images.convert import check_range
 from multiaxis.images.formats import (
+    ANIMATED,
     FORMATS,
     RAW_SUFFIXES,
     READABLE_NAMES,
@@ -73,14 +74,17 @@ class Probe:
 
 
 def probe_picture(
-    path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
+    path: str | os.PathLike[str],
+    *,
+    max_megapixels: float = DEFAULT_MEGAPIXELS,
+    data: bytes | None = None,
 ) -> Probe:
     """Read size and kind of a picture without decoding it; only floats are looked through.
 
     Parameters
     ----------
     path : path
-    max_megapixels : float
+    max_megapixels, data
         As in `read_picture`.
 
     Raises
@@ -90,7 +94,7 @@ def probe_picture(
         are no numbers or lie outside [0, 1].
     """
     path = Path(path)
-    kind, header = _open(path, read_bytes(path), max_megapixels)
+    kind, header = _open(path, read_bytes(path) if data is None else data, max_megapixels)
     turned = _orientation(header) in (5, 6, 7, 8)
     bands, colour = _bands(header), header.metadata.colour
     if header.samples == "float":
@@ -162,6 +166,21 @@ def read_picture(
     return picture
 
 
+def read_metadata(data: bytes, kind: Format) -> tuple[Metadata, int]:
+    """Read what an animation says of all of its frames, and the orientation they have to be given.
+
+    Raises
+    ------
+    ImageError
+        If the header is damaged.
+    """
+    try:
+        header = open_header(data, kind.codec)
+    except CodecError as error:
+        raise ImageError(f"its {kind.name} header is damaged") from error
+    return _upright_metadata(header), _orientation(header)
+
+
 def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Header]:
     kind = recognise(data)
     if data and path.suffix.lower() in RAW_SUFFIXES:
@@ -169,6 +188,8 @@ def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Heade
     if not isinstance(kind, Format):
         found = f"a {kind} file" if kind else "not a picture of a known format"
         found = found if data else "empty (0 bytes)"
+        if kind == ANIMATED:
+            raise ImageError(_moving(path))
         raise ImageError(f"cannot read {path}: it is {found}; accepted are {READABLE_NAMES}")
     if kind.name == "PNG" and _is_animated_png(data):
         raise ImageError(_many(path, "is an animated PNG"))
@@ -263,8 +284,15 @@ def _is_animated_png(data: bytes) -> bool:
 
 def _many(path: Path, found: str) -> str:
     return (
-        f"cannot read {path}: it {found}; only single pictures are accepted, so save each "
-        "page or frame to a file of its own first"
+        f"cannot read {path}: it {found}, and one picture is wanted here; save each to a file of "
+        f"its own first: magick {path.name} {path.stem}-%03d.png"
+    )
+
+
+def _moving(path: Path) -> str:
+    return (
+        f"cannot read {path}: it is an {ANIMATED} file; make it a clip and restore that: "
+        f"ffmpeg -i {path.name} -c:v ffv1 {path.stem}.mkv"
     )
 
 

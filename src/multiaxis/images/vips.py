@@ -28,7 +28,7 @@ from multiaxis.images.orient import exif_orientation
 from multiaxis.images.picture import Metadata
 from multiaxis.images.profile import deciding_profile, trim_profile
 from multiaxis.images.space import png_chunks, read_heif_colour, read_png_colour
-from multiaxis.images.structure import Items, add_chunks, chunks, read_items
+from multiaxis.images.structure import Items, add_chunks, chunks, gif_note, read_items
 
 # libvips' own remarks on damaged files would reach stderr beside our one sentence.
 logging.getLogger("pyvips").addHandler(logging.NullHandler())
@@ -145,7 +145,7 @@ def _opened(data: bytes, codec: str) -> Header:
                 raise
             return replace(_extra_header(open_lab(data)), note=_LAB_NOTE)
         metadata = _metadata(image, tiff_exif(data) if codec == "tiff" else None)
-        note = ""
+        note = gif_note(data) if codec == "gif" else ""
         if image.interpretation == "cmyk" and image.bands == 4:
             # libvips' own generic inks serve where the file brings no profile.
             image = image.icc_transform(

@@ -76,11 +76,42 @@ def write_picture(
     with _refusals(path):
         _check_place(path, overwrite=overwrite)
         data = _encoded(path, picture, kind, quality)
+    put_file(path, data, overwrite=overwrite, before_publishing=before_publishing)
+    return lost(picture.metadata, open_header(data, kind.codec).metadata, kind.codec)
+
+
+def encode_picture(
+    path: Path, picture: Picture, *, quality: int | None = None
+) -> tuple[bytes, tuple[str, ...]]:
+    """Encode a picture in the format of a suffix; as `write_picture`, without writing.
+
+    Returns
+    -------
+    bytes
+        The whole file.
+    tuple of str
+        Names of the `Metadata` that the format could not hold.
+    """
+    kind = format_of(path)
+    _check_fits(path, picture, kind)
+    with _refusals(path):
+        data = _encoded(path, picture, kind, quality)
+    return data, lost(picture.metadata, open_header(data, kind.codec).metadata, kind.codec)
+
+
+def put_file(
+    path: Path,
+    data: bytes,
+    *,
+    overwrite: bool,
+    before_publishing: Callable[[bytes], None] | None = None,
+) -> None:
+    """Write a whole file; as `write_picture`, of bytes."""
+    with _refusals(path):
+        _check_place(path, overwrite=overwrite)
         if before_publishing:
             before_publishing(data)
         publish(path, data, overwrite=overwrite)
-    written = open_header(data, kind.codec).metadata
-    return lost(picture.metadata, written, kind.codec)
 
 
 def check_write(
@@ -106,6 +137,11 @@ def check_write(
     """
     path = Path(path)
     _check_fits(path, picture, format_of(path), depth)
+    check_place(path, overwrite=overwrite)
+
+
+def check_place(path: Path, *, overwrite: bool) -> None:
+    """Try whether a file can be written under a name; as `check_write`, for any content."""
     with _refusals(path):
         _check_place(path, overwrite=overwrite)
         try_folder(path.parent)

@@ -11,7 +11,15 @@ from pathlib import Path, PurePath
 from multiaxis.errors import ConfigError, ImageError, MultiaxisError, explain
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where, to_where
-from multiaxis.images import DEFAULT_MEGAPIXELS, check_holds, probe_picture
+from multiaxis.images import (
+    DEFAULT_MEGAPIXELS,
+    Probe,
+    check_holds,
+    check_several,
+    open_several,
+    probe_picture,
+    read_bytes,
+)
 from multiaxis.images.formats import format_of
 from multiaxis.restoration.inputs import Inputs, find_inputs
 from multiaxis.restoration.ledger import check_ledger
@@ -32,6 +40,8 @@ class Job:
         Of the input, upright; 0 where it lies at an address, until it is fetched.
     replaces : bool
         Whether the output may take the place of a file.
+    pictures : int
+        Pages or frames; 1 as a rule. Then width and height are the first one's.
     """
 
     input: Where
@@ -39,11 +49,12 @@ class Job:
     width: int
     height: int
     replaces: bool = False
+    pictures: int = 1
 
     @property
     def pixels(self) -> int:
         """Of the input, for estimates."""
-        return self.width * self.height
+        return self.width * self.height * self.pictures
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ class Result:
     @property
     def pixels(self) -> int:
         """Of the input."""
-        return self.width * self.height or self.job.pixels
+        return self.width * self.height * self.job.pictures or self.job.pixels
 
 
 def plan_jobs(
@@ -230,16 +241,8 @@ def _job(
         if isinstance(path, Remote):
             format_of(Path(target.name))
             return Job(path, target, 0, 0, replaces)
-        header = probe_picture(path, max_megapixels=max_megapixels)
-        check_holds(
-            Path(target.name) if isinstance(target, Remote) else target,
-            depth=options.sample_type or header.depth,
-            alpha=header.alpha,
-            height=header.height,
-            width=header.width,
-            extra=header.extra,
-            hdr=header.hdr,
-        )
+        named = Path(target.name) if isinstance(target, Remote) else target
+        header, pictures = _probe(path, named, options, max_megapixels)
     except MultiaxisError as error:
         return say_why(path, error)
     except OSError as error:  # a name that is too long, a folder that may not be entered
@@ -247,7 +250,27 @@ def _job(
     except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
         _log.debug("%s cannot be planned", path, exc_info=True)
         return say_why(path, error)
-    return Job(path, target, header.width, header.height, replaces)
+    return Job(path, target, header.width, header.height, replaces, pictures)
+
+
+def _probe(path: Path, target: Path, options: Output, max_megapixels: float) -> tuple[Probe, int]:
+    """Look at the header, or at the first of several; give it and how many pictures there are."""
+    data = read_bytes(path)
+    several = open_several(path, max_megapixels=max_megapixels, data=data)
+    if several:
+        check_several(target, several, depth=options.sample_type)
+        return several.probes[0], several.count
+    header = probe_picture(path, max_megapixels=max_megapixels, data=data)
+    check_holds(
+        target,
+        depth=options.sample_type or header.depth,
+        alpha=header.alpha,
+        height=header.height,
+        width=header.width,
+        extra=header.extra,
+        hdr=header.hdr,
+    )
+    return header, 1
 
 
 def say_why(where: Where, error: Exception) -> str:

@@ -18,18 +18,23 @@ from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
+    Several,
     as_file_has_it,
     check_pillow,
+    check_several,
     check_write,
     from_pillow,
     from_unit,
     grey_to_rgb,
+    open_several,
+    read_bytes,
     read_picture,
     rgb_to_grey,
     seen_by_model,
     to_pillow,
     to_unit,
     write_picture,
+    write_several,
 )
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxim.streaming.streamed import OnFraction, check_limits
@@ -37,6 +42,7 @@ from multiaxis.progress import OnProgress
 from multiaxis.restoration.engine import Engine
 from multiaxis.restoration.ensemble import fraction_of, restore_eightfold
 from multiaxis.restoration.frame import Frames, restore_frames
+from multiaxis.restoration.several import restore_several
 from multiaxis.restoration.tiles import check_tile
 from multiaxis.weights.index import check_task, find_checkpoint
 from multiaxis.zoo import open_model
@@ -300,6 +306,7 @@ def restore(
     Parameters
     ----------
     source : path, PIL.Image.Image, ndarray or Tensor
+        A file of several pages or frames needs an `output`.
     task : str
         As in `Restorer`.
     output : path, optional
@@ -330,7 +337,11 @@ def restore(
         return Restorer(task, **options).restore(source)
     if output is not None and os.path.realpath(output) == os.path.realpath(source):
         raise ImageError(f"the output {output} is the input: originals are never replaced")
-    picture = read_picture(Path(source), max_megapixels=max_megapixels)
+    data = read_bytes(Path(source))
+    several = open_several(source, max_megapixels=max_megapixels, data=data)
+    if several is not None and output is not None:
+        return _restore_several(several, Path(output), task, overwrite=overwrite, **options)
+    picture = read_picture(Path(source), max_megapixels=max_megapixels, data=data)
     if output is None:
         check_pillow(picture.depth, picture.pixels.shape[2], alpha=picture.has_alpha)
     else:
@@ -340,6 +351,20 @@ def restore(
         return to_pillow(restored)
     write_picture(Path(output), restored, overwrite=overwrite)
     return Path(output)
+
+
+def _restore_several(
+    several: Several, output: Path, task: str, *, overwrite: bool, **options: Any
+) -> Path:
+    check_several(output, several, overwrite=overwrite)
+    restorer = Restorer(task, **options)
+
+    def one(picture: Picture, _: OnFraction | None) -> Picture:
+        return restorer.restore_picture(picture)
+
+    frames, _ = restore_several(one, several, output)
+    write_several(output, frames, several, overwrite=overwrite)
+    return output
 
 
 def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -19,17 +19,23 @@ from multiaxis.files.remote import publish
 from multiaxis.files.scratch import Scratch
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
+    Frame,
     Picture,
+    Several,
+    check_several,
     check_write,
+    open_several,
     read_bytes,
     read_picture,
     write_picture,
+    write_several,
 )
 from multiaxis.models.maxim.streaming.streamed import OnFraction
 from multiaxis.restoration.jobs import Job, Result, say_why
 from multiaxis.restoration.ledger import Entry, add_entry, digest, is_finished
 from multiaxis.restoration.output import Output
 from multiaxis.restoration.restorer import Restorer
+from multiaxis.restoration.several import restore_several
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 1.0  # seconds that an interrupt waits for the file that is being written
@@ -43,6 +49,8 @@ class _Work:
 
     job: Job
     picture: Picture | None = None
+    several: Several | None = None
+    frames: list[Frame] | None = None
     size: tuple[int, int] = (0, 0)
     source: str = ""
     seconds: float = 0.0
@@ -159,7 +167,13 @@ class _Steps:
             if self.settings is not None:
                 # Under the input's name there may be something else by the time it is restored.
                 work.source = digest(data)
-            picture = read_picture(path, max_megapixels=self.max_megapixels, data=data)
+            most = self.max_megapixels
+            work.several = open_several(path, max_megapixels=most, data=data)
+            if work.several:
+                work.size = work.several.probes[0].width, work.several.probes[0].height
+                self._check_several(job, work.several)
+                return work
+            picture = read_picture(path, max_megapixels=most, data=data)
             del data
             work.size = picture.width, picture.height
             work.picture = self.options.trim(picture)
@@ -175,34 +189,61 @@ class _Steps:
         _make_folder(job.output.parent)
         check_write(job.output, picture, overwrite=job.replaces, depth=depth)
 
+    def _check_several(self, job: Job, several: Several) -> None:
+        depth = self.options.sample_type
+        if isinstance(job.output, Remote):
+            check_several(Path(job.output.name), several, depth=depth)
+            return
+        _make_folder(job.output.parent)
+        check_several(job.output, several, depth=depth, overwrite=job.replaces)
+
     def restore(self, work: _Work, on_progress: OnFraction | None) -> None:
-        if work.picture is None or work.error or work.earlier:
+        if work.error or work.earlier:
             return
         with self._recorded(work):
-            work.picture = self.restorer.restore_picture(
-                work.picture, depth=self.options.sample_type, on_progress=on_progress
-            )
+            if work.several:
+                work.frames, work.lost = restore_several(
+                    self._restored,
+                    work.several,
+                    Path(work.job.output.name),
+                    quality=self.options.quality,
+                    on_progress=on_progress,
+                )
+            elif work.picture:
+                work.picture = self._restored(work.picture, on_progress)
+
+    def _restored(self, picture: Picture, on_progress: OnFraction | None) -> Picture:
+        return self.restorer.restore_picture(
+            self.options.trim(picture), depth=self.options.sample_type, on_progress=on_progress
+        )
 
     def write(self, work: _Work) -> _Work:
-        picture, work.picture = work.picture, None
-        if picture is None or work.error or work.earlier:
+        if work.error or work.earlier:
+            work.picture = work.several = work.frames = None
             return work
         with self._recorded(work):
             if isinstance(work.job.output, Remote):
                 with self.scratch.place(work.job.output) as path:
-                    work.lost = self._encode(work, path, picture)
+                    work.lost += self._encode(work, path)
                     publish(path.read_bytes(), work.job.output, overwrite=work.job.replaces)
             else:
-                work.lost = self._encode(work, work.job.output, picture)
+                work.lost += self._encode(work, work.job.output)
+        work.picture = work.several = work.frames = None
         return work
 
-    def _encode(self, work: _Work, path: Path, picture: Picture) -> tuple[str, ...]:
+    def _encode(self, work: _Work, path: Path) -> tuple[str, ...]:
+        def note(data: bytes) -> None:
+            self._note(work, data)
+
+        replaces, quality = work.job.replaces, self.options.quality
+        if work.several and work.frames:
+            return write_several(
+                path, work.frames, work.several, overwrite=replaces, before_publishing=note
+            )
+        if work.picture is None:
+            return ()
         return write_picture(
-            path,
-            picture,
-            overwrite=work.job.replaces,
-            quality=self.options.quality,
-            before_publishing=lambda data: self._note(work, data),
+            path, work.picture, overwrite=replaces, quality=quality, before_publishing=note
         )
 
     def _note(self, work: _Work, data: bytes) -> None:
@@ -229,7 +270,9 @@ class _Steps:
             if not work.earlier:
                 work.error = self.scratch.translate(say_why(work.job.input, failure))
         work.seconds += time.monotonic() - start
-        work.remarks += tuple(map(self.scratch.translate, self.remarks()))
+        # Pages repeat what is to be said of each.
+        found = dict.fromkeys(map(self.scratch.translate, self.remarks()))
+        work.remarks += tuple(remark for remark in found if remark not in work.remarks)
 
 
 @contextmanager

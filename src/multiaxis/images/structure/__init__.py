@@ -4,6 +4,7 @@ Nothing here decodes samples, and nothing here raises on damaged bytes: every de
 compared with the bytes that are there, and a walk ends where they disagree.
 """
 
+from multiaxis.images.structure.gif import gif_note
 from multiaxis.images.structure.iso import Items, boxes, read_items
 from multiaxis.images.structure.jpeg import jpeg_end, segments
 from multiaxis.images.structure.part import Part
@@ -20,6 +21,7 @@ __all__ = [
     "boxes",
     "chunk_bytes",
     "chunks",
+    "gif_note",
     "jpeg_end",
     "read_directories",
     "read_directory",
