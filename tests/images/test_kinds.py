@@ -158,6 +158,17 @@ def test_associated_alpha_is_divided_out_and_rounded(depth, bands, planar, tmp_p
         np.testing.assert_array_equal(np.rint(again[seen]), clipped)
 
 
+@pytest.mark.parametrize("order", [{}, {"byteorder": ">"}, {"bigtiff": True, "byteorder": ">"}])
+def test_alpha_in_any_order_of_bytes(order, tmp_path):
+    stored = np.full((4, 4, 4), (30, 60, 90, 100), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="rgb", extrasamples=["assocalpha"], **order
+    )
+    picture = read_picture(tmp_path / "a.tif")
+    assert picture.pixels[0, 0].tolist() == [76, 153, 230]  # 76.5 is rounded to even
+    assert picture.alpha[0, 0] == 100
+
+
 @pytest.mark.parametrize("depth", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize(
     ("photometric", "extra", "planar"),

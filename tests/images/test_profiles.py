@@ -151,3 +151,10 @@ def test_a_comparison_has_the_first_ones_colour(smooth):
     picture = Picture(smooth, metadata=Metadata(colour=Colour(cicp=(12, 13, 0, 1))))
     made = side_by_side(picture, picture)
     assert profile_space(made.metadata.icc) == "RGB"
+
+
+def test_an_unusable_profile_of_inks_is_told(encode, smooth, tmp_path):
+    inks = Image.fromarray(smooth).convert("CMYK")
+    (tmp_path / "a.jpg").write_bytes(encode(inks, "JPEG", icc_profile=SRGB))
+    with pytest.warns(RuntimeWarning, match="generic inks"):
+        read_picture(tmp_path / "a.jpg")

@@ -15,6 +15,7 @@ from multiaxis.images import (
     Metadata,
     Picture,
     as_file_has_it,
+    probe_picture,
     read_picture,
     seen_by_model,
     write_picture,
@@ -240,3 +241,52 @@ def test_multiplied_heic(mode, tmp_path):
     assert np.abs(again - stored[..., :3]).max() <= (64 if wide else 0.5)
     opaque = picture.alpha >= picture.alpha.max() // 2
     assert (picture.pixels[opaque] >= stored[opaque][:, :3]).all()
+
+
+def test_hdr_heic_goes_into_png(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pixels = np.random.default_rng(0).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
+    file = pillow_heif.from_bytes("RGB;16", (64, 64), pixels.tobytes())
+    file.save(
+        tmp_path / "a.heic",
+        chroma=444,
+        color_primaries=9,
+        transfer_characteristics=16,
+        matrix_coefficients=9,
+    )
+    assert probe_picture(tmp_path / "a.heic").hdr == "PQ"
+    with pytest.warns(RuntimeWarning, match="HDR"):
+        picture = read_picture(tmp_path / "a.heic")
+    assert write_picture(tmp_path / "a.png", picture) == ()
+    assert chunks_of((tmp_path / "a.png").read_bytes())["cICP"] == bytes([9, 16, 0, 1])
+
+
+@pytest.mark.parametrize("matrix", [0, 1, 5, 6, 9])
+@pytest.mark.parametrize("full", [0, 1])
+def test_matrix_and_range_are_the_decoders_business(matrix, full, tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    file = pillow_heif.from_bytes("RGB", (64, 64), pixels.tobytes())
+    file.save(
+        tmp_path / "a.heic",
+        quality=-1,
+        chroma=444,
+        color_primaries=12,
+        transfer_characteristics=13,
+        matrix_coefficients=matrix,
+        full_range_flag=full,
+    )
+    picture = read_picture(tmp_path / "a.heic")
+    assert np.abs(picture.pixels.astype(int) - pixels).max() <= 2
+    assert picture.metadata.colour.cicp == (12, 13, matrix, 1)
+
+
+def test_a_profile_comes_before_nclx(smooth, tmp_path):
+    """Pillow's AVIF has both boxes."""
+    icc = make_profile(Colour(gamma=1.0))
+    Image.fromarray(smooth).save(tmp_path / "a.avif", icc_profile=icc)
+    data = (tmp_path / "a.avif").read_bytes()
+    assert b"colrprof" in data
+    assert b"colrnclx" in data
+    metadata = read_picture(tmp_path / "a.avif").metadata
+    assert (metadata.icc, metadata.colour) == (icc, None)

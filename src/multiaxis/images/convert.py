@@ -114,7 +114,9 @@ def divide_alpha(samples: NDArray[Any], colours: int) -> NDArray[Any]:
         divided = np.where(alpha == 0, colour, colour / covered)
     else:
         peak = _peak(samples.dtype)
-        divided = np.where(alpha == 0, colour, np.minimum(np.rint(colour * (peak / covered)), peak))
+        divided = np.where(
+            alpha == 0, colour, np.minimum(np.rint(colour * np.float64(peak) / covered), peak)
+        )
     return np.concatenate([divided.astype(samples.dtype), samples[..., colours:]], axis=-1)
 
 

@@ -26,7 +26,7 @@ from multiaxis.images.kinds import call_alpha_plain, extra_bands, name_extra_ban
 from multiaxis.images.lab import open_lab
 from multiaxis.images.orient import exif_orientation
 from multiaxis.images.picture import Metadata
-from multiaxis.images.profile import deciding_profile, trim_profile
+from multiaxis.images.profile import deciding_profile, profile_space, trim_profile
 from multiaxis.images.space import png_chunks, read_heif_colour, read_png_colour
 from multiaxis.images.structure import Items, add_chunks, chunks, gif_note, read_items
 
@@ -151,8 +151,10 @@ def _opened(data: bytes, codec: str) -> Header:
             image = image.icc_transform(
                 "srgb", embedded=True, input_profile="cmyk", depth=_bits(image.format)
             )
-            metadata = replace(metadata, icc=None)
+            icc, metadata = metadata.icc, replace(metadata, icc=None)
             note = "its CMYK inks were converted to sRGB"
+            if icc and profile_space(icc) != "CMYK":
+                note += ", by generic inks: its colour profile cannot be used"
         elif image.interpretation in ("lab", "labs") and image.bands == 3:
             # Lab is what profiles connect through; exporting it takes D50, as TIFF's Lab has.
             image = image.colourspace("lab").icc_export(
