@@ -146,3 +146,24 @@ def test_bad_words(words: str, message: str) -> None:
 def test_no_drops_are_none() -> None:
     x = np.random.default_rng(0).random((16, 16, 3), np.float32)
     assert (Drops(count=0.0)(x, np.random.default_rng(1)) == x).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "reach"),
+    [
+        ("rain", 24), ("rain:length=100", 60), ("rain:length=8..200", 120), ("rain:length=1", 1),
+        ("motion-blur", 40), ("motion-blur:length=150", 150), ("defocus", 12),
+        ("defocus:radius=2..50", 100), ("gaussian-noise", 0), ("haze", 0),
+        ("jpeg", 16), ("shrink", 16), ("shrink:factor=16", 64),
+    ],
+)  # fmt: skip
+def test_what_a_crop_needs_around_it_follows_the_settings(words: str, reach: int) -> None:
+    (link,) = parse_chain(words)
+    assert link.reach == reach
+
+
+@given(st.floats(1, 200), st.floats(0, 1), st.integers(0, 10**6))
+def test_no_path_leads_out_of_reach(length: float, shake: float, seed: int) -> None:
+    points = trajectory(length, shake, np.random.default_rng(seed))
+    (link,) = parse_chain(f"motion-blur:length={length}")
+    assert np.abs(points).max() <= link.reach

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from multiaxis.degrade.kernels import convolve, disc, rasterise
 from multiaxis.degrade.noise import GAMMA
-from multiaxis.degrade.parameters import Array, Range, Settings, number
+from multiaxis.degrade.parameters import Array, Range, Settings, most, number
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class MotionBlur(Settings):
     length: Range = (5.0, 40.0)
     shake: Range = (0.0, 1.0)
     limits: ClassVar[dict[str, tuple[float, float]]] = {"length": (1, 200), "shake": (0, 1)}
-    reach: ClassVar[int] = 40
+
+    @property
+    def reach(self) -> int:
+        """No path leads further than it is long."""
+        return math.ceil(most(self.length))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Blur it."""
@@ -89,7 +94,11 @@ class Defocus(Settings):
 
     radius: Range = (1.0, 6.0)
     limits: ClassVar[dict[str, tuple[float, float]]] = {"radius": (0, 100)}
-    reach: ClassVar[int] = 12
+
+    @property
+    def reach(self) -> int:
+        """Ample for a disc."""
+        return math.ceil(2 * most(self.radius))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002 (one signature)
         """Blur it."""

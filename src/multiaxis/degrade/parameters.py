@@ -30,13 +30,15 @@ class Settings:
         The least and the most that each field may be.
     whole : tuple of str
         Fields that are whole numbers.
-    reach : int
-        Pixels around a crop that its own pixels depend on.
     """
 
     limits: ClassVar[dict[str, tuple[float, float]]] = {}
     whole: ClassVar[tuple[str, ...]] = ()
-    reach: ClassVar[int] = 0
+
+    @property
+    def reach(self) -> int:
+        """Pixels around a crop that its own pixels depend on."""
+        return 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -63,6 +65,11 @@ class Settings:
                 value = float(rng.uniform(*value))
             chosen[field.name] = round(value) if field.name in self.whole else float(value)
         return replace(self, **chosen)
+
+
+def most(value: Range) -> float:
+    """Give the largest value that can be drawn."""
+    return max(value) if isinstance(value, tuple) else value
 
 
 def number(value: Range) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from multiaxis.degrade.noise import SensorNoise
-from multiaxis.degrade.parameters import Array, Range, Settings, number
+from multiaxis.degrade.parameters import Array, Range, Settings, most, number
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,11 @@ class Jpeg(Settings):
     quality: Range = (30.0, 95.0)
     limits: ClassVar[dict[str, tuple[float, float]]] = {"quality": (1, 100)}
     whole: ClassVar[tuple[str, ...]] = ("quality",)
-    reach: ClassVar[int] = 16
+
+    @property
+    def reach(self) -> int:
+        """A block of halved colour."""
+        return 16
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002 (one signature)
         """Encode and decode it, at 8 bits."""
@@ -84,7 +89,11 @@ class Shrink(Settings):
 
     factor: Range = (2.0, 4.0)
     limits: ClassVar[dict[str, tuple[float, float]]] = {"factor": (1, 16)}
-    reach: ClassVar[int] = 16
+
+    @property
+    def reach(self) -> int:
+        """What bicubic samples reach, down and up again."""
+        return math.ceil(4 * most(self.factor))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002 (one signature)
         """Shrink and enlarge it."""

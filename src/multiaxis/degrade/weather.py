@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from multiaxis.degrade.kernels import convolve, gaussian, line, smooth_field
-from multiaxis.degrade.parameters import Array, Range, Settings, number
+from multiaxis.degrade.parameters import Array, Range, Settings, most, number
+
+_SHORTEST, _LONGEST = 0.6, 1.2  # streaks of a layer, as shares of the length that is asked for
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,17 @@ class Rain(Settings):
         "brightness": (0, 1),
     }
     whole: ClassVar[tuple[str, ...]] = ("layers",)
-    reach: ClassVar[int] = 24
+
+    @property
+    def reach(self) -> int:
+        """Half of the longest streak."""
+        return math.ceil(most(self.length) * _LONGEST / 2)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Add it; the result is clipped at white."""
         rain = np.zeros(x.shape[:2], np.float32)
         for _ in range(int(number(self.layers))):
-            length = number(self.length) * rng.uniform(0.6, 1.2)
+            length = number(self.length) * rng.uniform(_SHORTEST, _LONGEST)
             angle = 90 + number(self.angle) + rng.uniform(-15, 15)
             begins = rng.random(x.shape[:2], np.float32) < number(self.density)
             drops = begins * rng.uniform(0.15, 1, x.shape[:2]).astype(np.float32)
