@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from multiaxis.errors import ImageError
@@ -40,3 +42,10 @@ def test_a_hidden_folder_may_be_named(folder):
 def test_not_a_folder(name, recursive, folder):
     with pytest.raises(ImageError, match=f"cannot list .*{name}: .*; give a folder"):
         list_pictures(folder / name, recursive=recursive)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights")
+def test_links_that_lead_nowhere_are_not_dropped_in_silence(folder):
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    assert {"gone.png", "loop.png"} < {path.name for path in list_pictures(folder)}

@@ -159,6 +159,25 @@ def test_a_report_tells_also_where_nothing_can_be_done(words: list[object], tmp_
     assert states(tmp_path / "r.json") == {"a.png": "refused", "b.png": "refused"}
 
 
+def test_a_report_that_cannot_be_written_hides_nothing(
+    words: list[object],
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (folder / "bad.png").write_bytes(b"nonsense")
+    monkeypatch.setattr("multiaxis.restoration.report.publish", full)
+    assert run(*words, "--report", tmp_path / "r.json") == 1
+    told = capsys.readouterr().err
+    assert "cannot write the report" in told
+    assert "restored 3 of 4 pictures" in told
+    assert "bad.png" in told
+
+
 # Files that change during a run
 
 
@@ -419,7 +438,7 @@ def test_every_writer_tidies_its_folder_once(tmp_path: Path) -> None:
 def test_a_part_that_was_tidied_away_before_it_was_locked_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from multiaxis.images import parts
+    from multiaxis.files import parts
 
     calls: list[int] = []
 

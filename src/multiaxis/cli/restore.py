@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from multiaxis.cli import batch, clips, console
-from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED, OK
+from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED
 from multiaxis.cli.options import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
@@ -155,8 +155,7 @@ def restore(
         return max(code, batch.show_plan(plan))
     about = {"settings": settings, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if not plan.jobs and not plan.finished:
-        if files.report:
-            _report(files.report, plan, [], about)
+        _report(files.report, plan, [], about)
         for _, reason in plan.refused:
             console.complain(reason)
         return BAD_INPUT
@@ -214,31 +213,36 @@ def _run(
     start = time.monotonic()
     results: list[Result] = []
 
-    def report() -> None:
-        if files.report:
-            whole = {**about, "seconds": round(time.monotonic() - start, 3)}
-            _report(files.report, plan, results, whole)
+    def report() -> int:
+        whole = {**about, "seconds": round(time.monotonic() - start, 3)}
+        return _report(files.report, plan, results, whole)
 
     how = "nothing"
     try:
         if plan.jobs:
             how = _restore(plan, options, arguments, files, note, results, quiet=quiet)
-        report()
+        code = report()
     except KeyboardInterrupt:
         batch.say_how_to_go_on(plan, results)
-        try:
-            report()
-        except MultiaxisError as error:
-            console.complain(str(error))
+        report()
         return INTERRUPTED
-    return batch.summarise(plan, results, time.monotonic() - start, how, quiet=quiet)
+    seconds = time.monotonic() - start
+    return max(code, batch.summarise(plan, results, seconds, how, quiet=quiet))
 
 
-def _report(name: str, plan: Plan, results: list[Result], about: dict[str, Any]) -> None:
+def _report(name: str | None, plan: Plan, results: list[Result], about: dict[str, Any]) -> int:
+    """Write the report; where that fails, what it would have said is shown all the same."""
     from multiaxis.files.address import to_where
     from multiaxis.restoration.report import write_report
 
-    write_report(to_where(name), plan, results, about)
+    if name is None:
+        return OK
+    try:
+        write_report(to_where(name), plan, results, about)
+    except MultiaxisError as error:
+        console.complain(str(error))
+        return SOME_FAILED
+    return OK
 
 
 def _restore(

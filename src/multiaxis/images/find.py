@@ -41,8 +41,9 @@ def list_pictures(folder: str | os.PathLike[str], *, recursive: bool = False) ->
     Returns
     -------
     list of Path
-        Files with a readable suffix. Hidden ones (``.DS_Store``, ``._photo.jpg``), those in
-        hidden folders and other junk (``desktop.ini``, ``Thumbs.db``) are left out.
+        Names with a readable suffix that are no folders. Hidden ones (``.DS_Store``,
+        ``._photo.jpg``), those in hidden folders and other junk (``desktop.ini``, ``Thumbs.db``)
+        are left out.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def list_pictures(folder: str | os.PathLike[str], *, recursive: bool = False) ->
         for path in found
         if path.suffix.lower() in READABLE_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
+        and not path.is_dir()  # links that lead nowhere are told when they are read
     )
 
 
