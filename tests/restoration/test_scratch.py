@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from multiaxis.files.address import Remote
 from multiaxis.files.scratch import Scratch, open_folder
@@ -30,10 +32,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def age(folder: Path) -> None:
-    os.utime(folder, (0, 0))
-
-
 def test_what_a_killed_process_left_goes_at_the_next_start(temporary: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD],
@@ -45,7 +43,6 @@ def test_what_a_killed_process_left_goes_at_the_next_start(temporary: Path) -> N
         assert other.stdout is not None
         left = Path(other.stdout.readline().strip())
         assert left.parent == temporary
-        age(left)
         with open_folder():
             assert left.is_dir(), "its process lives"
         other.kill()
@@ -54,14 +51,32 @@ def test_what_a_killed_process_left_goes_at_the_next_start(temporary: Path) -> N
     assert not list(temporary.iterdir())
 
 
-def test_what_is_new_or_somebody_elses_stays(temporary: Path) -> None:
-    for name in ("multiaxis-new", "multiaxis-other"):
+def test_what_nobody_holds_goes_and_what_is_somebody_elses_stays(temporary: Path) -> None:
+    for name in ("multiaxis-left", "multiaxis-other"):
         (temporary / name).mkdir()
-    (temporary / "multiaxis-new" / ".lock").touch()
-    age(temporary / "multiaxis-other")  # nothing in it says that it is ours
+    (temporary / "multiaxis-left" / ".lock").touch()  # however new it is
     with open_folder():
         pass
-    assert len(list(temporary.iterdir())) == 2
+    assert [path.name for path in temporary.iterdir()] == ["multiaxis-other"]
+
+
+def test_a_folder_that_was_cleared_before_it_was_locked_is_made_anew(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire, made = FileLock.acquire, list[str]()
+
+    def acquire_late(lock: FileLock, *words: object, **options: object) -> object:
+        made.append(lock.lock_file)
+        held = acquire(lock, *words, **options)  # type: ignore[arg-type]
+        if len(made) == 1:
+            shutil.rmtree(Path(lock.lock_file).parent)
+        return held
+
+    monkeypatch.setattr(FileLock, "acquire", acquire_late)
+    with open_folder() as folder:
+        assert [folder] == list(temporary.iterdir())
+    assert len(made) == 2
+    assert not list(temporary.iterdir())
 
 
 def test_closed_by_another_thread_than_opened_it(temporary: Path) -> None:

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,6 @@ from multiaxis.files.address import Remote, Where
 
 _PREFIX = "multiaxis-"
 _LOCK = ".lock"
-_FRESH = 60  # seconds in which a folder may not have got its lock yet
 
 
 @contextmanager
@@ -28,19 +26,21 @@ def open_folder() -> Generator[Path]:
     A folder belongs to the process that holds its lock, which the system frees when that dies.
     """
     _clear_left()
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        with FileLock(folder / _LOCK, thread_local=False):  # closed by another thread, perhaps
-            yield folder
+    while True:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
+            lock = Path(name, _LOCK)
+            with FileLock(lock, thread_local=False):  # closed by another thread, perhaps
+                if lock.exists():  # else another process cleared it away before it was locked
+                    yield lock.parent
+                    return
 
 
 def _clear_left() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError, Timeout):  # another user's, or still in use
-            if time.time() - folder.stat().st_mtime < _FRESH or not (folder / _LOCK).exists():
-                continue
-            with FileLock(folder / _LOCK, timeout=0):
-                shutil.rmtree(folder)
+            if (folder / _LOCK).exists():  # else nothing says that it is ours
+                with FileLock(folder / _LOCK, timeout=0):
+                    shutil.rmtree(folder)
 
 
 class Scratch:
