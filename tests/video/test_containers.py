@@ -68,6 +68,17 @@ def test_several_films_keep_their_order(faults: Path, tmp_path: Path) -> None:
     assert streams(tmp_path / "a.mkv") == streams(source)
 
 
+def test_a_part_of_a_copied_film_begins_where_it_can_be_decoded(
+    faults: Path, tmp_path: Path
+) -> None:
+    result = restore_clip(same, faults / "22_two_videos.mkv", tmp_path / "a.mkv", start=0.5)
+    assert any("begins at its next key frame" in remark for remark in result.remarks)
+    with av.open(str(tmp_path / "a.mkv")) as made:
+        if len(made.streams.video) > 1:
+            packets = [p for p in made.demux(made.streams.video[1]) if p.size]
+            assert not packets or packets[0].is_keyframe
+
+
 def test_marks_are_kept(faults: Path, tmp_path: Path) -> None:
     source = faults / "27_dispo.mkv"
     restore_clip(same, source, tmp_path / "a.mkv")

@@ -106,7 +106,7 @@ def frames_kept(source: Path, target: Path) -> int:
         except (OSError, ValueError):
             continue
         if [note["source"][0], note["target"]] == [str(source.resolve()), str(target.resolve())]:
-            return SEGMENT * sum(1 for _ in folder.glob("??????.nut"))
+            return SEGMENT * sum(1 for _ in folder.glob("??????.seg"))
     return 0
 
 

@@ -120,6 +120,8 @@ def _copied(
         source = packet.stream
         if source.disposition & picture:
             packet.pts = packet.dts = 0
+        elif source.type == "video" and not packet.is_keyframe and source.index not in clocks:
+            continue  # a film that is copied from its middle begins with what can be decoded
         elif not _place(packet, source, window, clocks.get(source.index)):
             continue
         if _wind(packet, source, clocks):

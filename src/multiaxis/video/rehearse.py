@@ -65,7 +65,12 @@ def rehearse(
                     f"such as -o {other.name}"
                 )
     left = tuple(f"{target.suffix} cannot hold {stage.name(index)}: left out" for index in missing)
-    return frozenset(kept), left + losses
+    late = tuple(
+        f"{stage.name(index)} is copied, and begins at its next key frame"
+        for index in sorted(kept)
+        if window.first is not None and stage.is_film(index)
+    )
+    return frozenset(kept), left + losses + late
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,10 @@ class _Stage:
     def stream(self, index: int) -> Any:
         with open_input(self.source) as given:
             return describe_stream(given.streams[index])
+
+    def is_film(self, index: int) -> bool:
+        found = self.stream(index)
+        return found.type == "video" and not found.is_picture
 
     def name(self, index: int) -> str:
         return self.stream(index).name

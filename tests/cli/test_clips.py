@@ -1,0 +1,119 @@
+"""``multiaxis restore`` with clips: a bad one costs only itself; what is lost is said first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from multiaxis.cli import clips
+from multiaxis.cli.app import main
+
+pytest.importorskip("av")
+
+
+@pytest.fixture
+def films(shared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("22_plain.mp4", "36_mebx.mp4", "37_55frames.mp4"):
+        (tmp_path / name).write_bytes((shared_dir / "data" / "faults" / name).read_bytes())
+    (tmp_path / "bad.mp4").write_bytes(b"no clip")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def restore(
+    monkeypatch: pytest.MonkeyPatch,
+    *words: str,
+    values: Callable[[Any], Any] | None = lambda x: x,
+) -> int:
+    def loaded(*_: object, **__: object) -> SimpleNamespace:
+        if values is None:
+            pytest.fail("a model was loaded")
+        return SimpleNamespace(restore_values=values)
+
+    monkeypatch.setattr(clips, "load_restorer", loaded)
+    with pytest.raises(SystemExit) as left:
+        main(["restore", *words, "--task", "denoise", "--model", "nano"])
+    return int(left.value.code or 0)
+
+
+def test_one_bad_clip_costs_only_itself(
+    films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("22_plain.mp4", "bad.mp4", "none.mp4", "36_mebx.mp4", "-o", "out/")
+    assert restore(monkeypatch, *words) == 1
+    said = capsys.readouterr().err
+    assert sorted(path.name for path in Path("out").iterdir()) == ["22_plain.mp4", "36_mebx.mp4"]
+    assert "cannot read bad.mp4" in said
+    assert "none.mp4: there is no such file" in said
+    lost = said.index("36_mebx.mp4: .mp4 cannot hold stream 2 (data)")
+    assert lost < said.index("22_plain.mp4 -> out/22_plain.mp4: 16 frames"), "said beforehand"
+
+
+def test_a_dry_run_over_a_bad_clip(
+    films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, code in [(("bad.mp4", "22_plain.mp4"), 1), (("bad.mp4",), 2)]:
+        assert restore(monkeypatch, *words, "-o", "out/", "--dry-run", values=None) == code
+        assert "cannot read bad.mp4" in capsys.readouterr().err
+    assert not (films / "out").exists()
+
+
+def test_only_bad_clips_load_no_model(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restore(monkeypatch, "bad.mp4", "none.mp4", "-o", "out/", values=None) == 2
+
+
+def test_two_clips_of_one_name(
+    films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (films / "other").mkdir()
+    (films / "other" / "22_plain.mp4").write_bytes(b"whatever")
+    words = ("22_plain.mp4", "other/22_plain.mp4", "-o", "out/", "--dry-run")
+    assert restore(monkeypatch, *words, values=None) == 1
+    assert "is already that of 22_plain.mp4: rename one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_blind", [False, True])
+def test_names_that_differ_in_case(
+    is_blind: bool, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (films / "22_PLAIN.mp4").write_bytes((films / "22_plain.mp4").read_bytes())
+    whole = Path.samefile
+    monkeypatch.setattr(
+        Path,
+        "samefile",
+        lambda one, other: is_blind or (one.exists() and whole(one, other)),
+    )
+    words = ("22_plain.mp4", "22_PLAIN.mp4", "-o", "out/", "--dry-run")
+    assert restore(monkeypatch, *words, values=None) == int(is_blind)
+
+
+def test_an_interrupt_says_what_is_kept(
+    films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(after: int) -> Callable[[Any], Any]:
+        calls = 0
+
+        def values(x: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > after:
+                raise KeyboardInterrupt
+            return x
+
+        return values
+
+    words = ("37_55frames.mp4", "-o", "out/")
+    assert restore(monkeypatch, *words, values=stop(3)) == 130
+    assert "too little of 37_55frames.mp4 was restored" in capsys.readouterr().err
+    assert restore(monkeypatch, *words, values=stop(50)) == 130
+    assert "48 frames of 37_55frames.mp4 are kept" in capsys.readouterr().err
+    assert restore(monkeypatch, *words) == 0
+    assert "55 frames, 48 of them earlier" in capsys.readouterr().err
+    assert [path.name for path in Path("out").iterdir()] == ["37_55frames.mp4"]
+    monkeypatch.setattr("multiaxis.video.plan.probe", lambda *_: stop(0)(None))
+    assert restore(monkeypatch, "22_plain.mp4", "-o", "out/", values=None) == 130
+    assert "nothing was begun" in capsys.readouterr().err
