@@ -25,7 +25,8 @@ import small_maxim
 from multiaxis import create_model
 from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.progress import Progress
-from multiaxis.weights.cache import cached_path
+from multiaxis.weights.cache import cached_path, home
+from multiaxis.weights.folder import own_folder
 from multiaxis.weights.index import (
     Checkpoint,
     HubSource,
@@ -36,7 +37,7 @@ from multiaxis.weights.index import (
 )
 from multiaxis.weights.pull import matches_index, pull
 from multiaxis.weights.sources import _size
-from multiaxis.weights.store import digest, is_intact, read_safetensors
+from multiaxis.weights.store import digest, is_intact, read_safetensors, write_safetensors
 
 NOWHERE = UrlSource("http://127.0.0.1:9/checkpoint.npz", None)
 
@@ -225,6 +226,110 @@ def test_offline_asks_nobody(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MULTIAXIS_OFFLINE", "1")
     with pytest.raises(WeightsUnavailableError, match="offline, and the file is not in the cache"):
         pull(checkpoint(NOWHERE), offline=how == "argument")
+
+
+def test_a_damaged_cache_is_not_called_missing(served: tuple[Path, str]) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    row = checkpoint(UrlSource(f"{address}/c.npz", None))
+    path = pull(row)
+    other = replace(row, digest="0" * 64)
+    with pytest.raises(WeightsUnavailableError, match="holds other parameters than the published"):
+        pull(other, offline=True)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(WeightsUnavailableError, match=f"in the cache is damaged: {path}"):
+        pull(row, offline=True)
+
+
+def test_what_is_cached_is_compared_when_it_is_used(served: tuple[Path, str]) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    row = checkpoint(UrlSource(f"{address}/c.npz", None))
+    published = digest(_without_coarse_heads(read_safetensors(pull(row))[0]))
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(4))
+    cached_path("derain").unlink()
+    pull(row)  # whole, but of other numbers
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    pull(replace(row, digest=published))
+    assert matches_index(cached_path("derain"), replace(row, digest=published))
+
+
+def test_killed_while_it_compares_it_has_named_nothing(
+    served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("multiaxis.weights.pull.matches_index", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pull(replace(checkpoint(UrlSource(f"{address}/c.npz", None)), digest="0" * 64))
+    assert not cached_path("derain").exists()
+
+
+def test_what_killed_pulls_left_is_removed_and_what_is_in_use_stays(
+    served: tuple[Path, str],
+) -> None:
+    folder, address = served
+    small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
+    cache = cached_path("derain").parent
+    cache.mkdir(parents=True)
+    code = f"""
+        import os
+        from pathlib import Path
+        from multiaxis.weights.folder import own_folder
+        with own_folder(Path({str(cache)!r}), "pull-") as folder:
+            (folder / "half").write_bytes(bytes(1000))
+            os.kill(os.getpid(), 9)
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, check=False)
+    (cache / "pull-of-older-versions").mkdir()
+    part = cache / ".derain.safetensors.abcdefgh.part"
+    part.write_bytes(bytes(10))
+    assert len(list(cache.glob("pull-*"))) == 2
+    with own_folder(cache, "pull-") as alive:
+        pull(checkpoint(UrlSource(f"{address}/c.npz", None)))
+        assert list(cache.glob("pull-*")) == [alive]
+    names = [path.name for path in sorted(cache.iterdir())]
+    assert names == ["derain.lock", "derain.safetensors"]
+
+
+def test_converting_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    code = f"""
+        import os
+        from pathlib import Path
+        import torch, safetensors.torch
+        from multiaxis.weights.store import write_safetensors
+        safetensors.torch.save_file = lambda *_: os.kill(os.getpid(), 9)
+        write_safetensors(Path({str(tmp_path)!r}) / "a.safetensors", {{"a": torch.ones(1)}}, {{}})
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, check=False)
+    assert len(list(tmp_path.iterdir())) == 1, "it was killed while it wrote"
+    write_safetensors(tmp_path / "b.safetensors", {"a": torch.ones(1)}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["b.safetensors"]
+
+
+def test_without_a_home_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME", "MULTIAXIS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(WeightsError, match="set the environment variable MULTIAXIS_HOME"):
+        home()
+    with pytest.raises(WeightsError, match="set the environment variable MULTIAXIS_HOME"):
+        pull(checkpoint(NOWHERE))
+    assert pull(find_checkpoint("denoise-nano")).exists(), "what is packaged needs no cache"
+    monkeypatch.setenv("MULTIAXIS_HOME", "~/cache")
+    with pytest.raises(WeightsError, match="set the environment variable MULTIAXIS_HOME"):
+        home()
 
 
 def fake_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

