@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 
 import small_maxim
 from multiaxis import create_model
+from multiaxis.cli.info import _cache
 from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.progress import Progress
 from multiaxis.weights.cache import cached_path, home
@@ -327,6 +328,7 @@ def test_without_a_home_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(WeightsError, match="set the environment variable MULTIAXIS_HOME"):
         pull(checkpoint(NOWHERE))
     assert pull(find_checkpoint("denoise-nano")).exists(), "what is packaged needs no cache"
+    assert _cache().startswith("none: "), "a report of a fault is made all the same"
     monkeypatch.setenv("MULTIAXIS_HOME", "~/cache")
     with pytest.raises(WeightsError, match="set the environment variable MULTIAXIS_HOME"):
         home()

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from multiaxis.cli import console
 from multiaxis.cli.options import Flag
+from multiaxis.errors import WeightsError
 
 _CORE = ("torch", "numpy", "safetensors", "pillow", "pyvips", "cyclopts")
 _EXTRAS = {
@@ -46,7 +47,6 @@ def info(*, as_json: Annotated[Flag, Parameter(name="--json")] = False) -> None:
 
 def _collect() -> dict[str, Any]:
     from multiaxis.memory import free_memory, level2_cache
-    from multiaxis.weights.cache import home
 
     return {
         "versions": {
@@ -66,9 +66,18 @@ def _collect() -> dict[str, Any]:
         },
         "devices": _devices(),
         "formats": _formats(),
-        "cache": str(home()),
+        "cache": _cache(),
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
+
+
+def _cache() -> str:
+    from multiaxis.weights.cache import home
+
+    try:
+        return str(home())
+    except WeightsError as error:
+        return f"none: {error}"
 
 
 def _in_words(value: object) -> str:

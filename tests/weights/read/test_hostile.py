@@ -509,3 +509,38 @@ def test_whatever_is_raised_becomes_a_sentence(error: Exception, message: str) -
         raise error
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("words", [["weights", "convert"], ["restore", "--task", "denoise"]])
+def test_the_command_refuses_in_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], shared_dir: Path
+) -> None:
+    from multiaxis.cli.app import main
+
+    file = safetensors(tmp_path / "a.safetensors", {"x\x1b[31m\n" * 50: ARRAY}, bytes(4))
+    picture = shared_dir / "data" / "faults" / "03_text.png"
+    given = {
+        "weights": [str(file), str(tmp_path / "b.safetensors")],
+        "restore": [str(picture), "-o", str(tmp_path / "b.png"), "--weights", str(file)],
+    }[words[0]]
+    with pytest.raises(SystemExit) as caught:
+        main([*words, *given])
+    said = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert said.count("\n") == 1
+    assert "\x1b" not in said
+    assert not list(tmp_path.glob("b.*"))
+
+
+def test_a_hostile_file_in_the_cache_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from multiaxis.cli.weights import verify
+    from multiaxis.weights.cache import cached_path
+
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path))
+    cached_path("derain").parent.mkdir(parents=True)
+    safetensors(cached_path("derain"), {"a": {**ARRAY, "shape": [1 << 40]}}, bytes(4))
+    os.mkfifo(cached_path("denoise"))
+    assert verify() == 1
+    assert capsys.readouterr().out.count("DAMAGED") == 2
