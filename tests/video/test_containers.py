@@ -286,6 +286,24 @@ def test_any_name(name: str, faults: Path, tmp_path: Path, monkeypatch: pytest.M
     assert restore_clip(same, Path("out") / name, Path("c:d.mkv")).frames == 16
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4"])
+def test_tags_that_are_not_utf8_keep_their_bytes(suffix: str, faults: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.avi", tmp_path / f"b{suffix}"
+    with (
+        av.open(str(faults / "22_plain.mp4")) as given,
+        av.open(str(source), "w", metadata_encoding="latin-1") as made,
+    ):
+        made.metadata["title"] = "caf\u00e9"
+        stream = made.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number, frame in enumerate(given.decode(video=0)):
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+    assert restore_clip(same, source, target).frames == 16
+    assert b"caf\xe9" in target.read_bytes()
+
+
 def test_names_and_suffixes_that_cannot_be_are_refused(faults: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="File name too long"):
         restore_clip(never, faults / "22_plain.mp4", tmp_path / ("x" * 255 + ".mp4"))

@@ -50,7 +50,8 @@ def lost_of_film(clip: Clip, encoding: Encoding, made: io.BytesIO) -> list[str]:
     """Read a rehearsed output, and list in words what it does not say of the film."""
     made.seek(0)
     after: Clip | None = None
-    with contextlib.suppress(ImageError), load().open(made) as container:
+    opened = load().open(made, metadata_errors="surrogateescape")
+    with contextlib.suppress(ImageError), opened as container:
         if first := next(decode(container, Path("rehearsal")), None):
             after = describe(container, Path("rehearsal"), first)
     if after is None:
