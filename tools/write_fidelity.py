@@ -12,8 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "files.md"
-TABLES = {"clips": ROOT / "tests" / "clip_fidelity.py"}
-"""Files that make a table: their ``table(folder)`` gives its lines."""
+TABLES = {
+    "clips": ("clip_fidelity.py", "table"),
+    "pictures": ("picture_fidelity.py", "formats_table"),
+    "contents": ("picture_fidelity.py", "contents_table"),
+}
+"""What makes each table: a file of the tests and its function, from a folder to lines."""
 
 
 def place(page: str, name: str, lines: list[str]) -> str:
@@ -28,9 +32,10 @@ def place(page: str, name: str, lines: list[str]) -> str:
 
 def main() -> None:
     page = PAGE.read_text("utf-8")
-    for name, path in TABLES.items():
+    for name, (file, function) in TABLES.items():
+        made = runpy.run_path(str(ROOT / "tests" / file))
         with tempfile.TemporaryDirectory() as folder:
-            page = place(page, name, runpy.run_path(str(path))["table"](Path(folder)))
+            page = place(page, name, made[function](Path(folder)))
     PAGE.write_text(page, "utf-8")
 
 
