@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from multiaxis.images import Picture, read_picture, write_picture
 from multiaxis.images.contents.photoshop import as_photoshop
+from multiaxis.images.contents.tiff import read_tiff
 from multiaxis.images.contents.xmp import Kept, mend_xmp
 from multiaxis.images.structure import chunk_bytes, chunks, jpeg_end, riff_chunks, segments
 
@@ -653,3 +654,13 @@ def test_odd_exif_goes_into_tiff_as_it_is(copy, png, shared_dir, tmp_path):
     odd = read_picture(shared_dir / "data/faults/51_artist_as_float.tif")
     assert write_picture(tmp_path / "c.tif", odd) == ()
     assert tags_of(tmp_path / "c.tif")[315] == 1.5
+
+
+def test_values_across_each_other_cost_nothing():
+    """Thousands of tags that each claim the whole file are not all copied."""
+    count = 3000
+    table = b"".join(struct.pack("<HHII", 60_000 + number, 7, 30_000, 8) for number in range(count))
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", count) + table + bytes(4)
+    found = read_tiff(data)
+    assert sum(len(content.body) for content in found.contents) < 2 * len(data)
+    assert len(found.contents) == count

@@ -201,13 +201,15 @@ def _read_density(body: bytes, found: Found) -> None:
         return
     if unit == 1:
         found.resolution = across / 1000, down / 1000
-    elif unit == 0 and across != down:
+    elif unit == 0 and across != down and max(across, down) < 2**31:
         found.aspect = across, down
 
 
 def _density(metadata: Metadata) -> bytes:
     if metadata.resolution:
-        across, down = (min(round(value * 1000), 2**31 - 1) for value in metadata.resolution)
+        across, down = (
+            min(max(1, round(value * 1000)), 2**31 - 1) for value in metadata.resolution
+        )
         return chunk_bytes("pHYs", struct.pack(">IIB", across, down, 1))
     if metadata.aspect:
         return chunk_bytes("pHYs", struct.pack(">IIB", *metadata.aspect, 0))

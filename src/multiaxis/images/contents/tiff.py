@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from multiaxis.images.contents.block import ACROSS, DOWN, UNIT, UNITS, rational
@@ -26,9 +27,9 @@ _SUBFILE, _OLD_SUBFILE, _BELOW = 254, 255, 330
 _PHOTOMETRIC, _ORIENTATION = 262, 274
 # How samples lie, what they mean, and statistics of them; and what EXIF takes (see `exif`).
 _LAYOUT = {
-    *range(254, 267), 273, 274, *range(277, 285), 288, 289, 290, 291, 292, 293, 296, 297, 317,
+    *range(254, 267), 273, 274, *range(277, 285), 288, 289, 290, 291, 292, 293, 296, 317,
     *range(320, 329), 330, *range(332, 348), 351, 400, *range(512, 522), *range(529, 533), 559,
-    32995, 32996, 32997, 32998, 34016, 34675, 700, 33723, 34377, 65000,
+    32995, 32996, 32997, 32998, 34016, 34675, 700, 33723, 34377,
 }  # fmt: skip
 _IN_EXIF = {270, 271, 272, 305, 306, 315, 316, 33432, 34665, 34853, 18246, 18249,
             *range(40091, 40096)}  # fmt: skip
@@ -38,15 +39,16 @@ _GREY_OR_RGB = (0, 1, 2)
 _ELSEWHERE = {37724, 34412, 33628, 33629, 33630, 33631, 34118, *range(50706, 51200), 52525}
 _PLACES = {33550, 33922, 34264, 286, 287}
 _NAMES = {
-    269: "DocumentName", 285: "PageName", 286: "XPosition", 287: "YPosition",
+    269: "DocumentName", 285: "PageName", 297: "PageNumber", 286: "XPosition", 287: "YPosition",
     301: "TransferFunction", 318: "WhitePoint", 319: "PrimaryChromaticities",
     33550: "ModelPixelScale", 33922: "ModelTiepoint", 34264: "ModelTransformation",
     34735: "GeoKeyDirectory", 34736: "GeoDoubleParams", 34737: "GeoAsciiParams",
     37724: "Photoshop layers", 42112: "GDAL metadata", 42113: "GDAL nodata",
     50838: "ImageJ counts", 50839: "ImageJ metadata",
 }  # fmt: skip
-_OFFSETS = (13, 18)  # types of numbers that are offsets
-_LONGS = (4, 16)
+_LONG, _LAST_PLAIN = 4, 12  # types; what follows are offsets, and numbers of BigTIFF alone
+_LONGEST = 500  # entries of a directory that is meant well
+_MOST = 10**6  # pixels per length, and parts of an aspect; what says more is damaged
 _PACKED = struct.Struct("<HHI")
 
 
@@ -74,7 +76,7 @@ def read_tiff(data: bytes) -> Found:
         elif _subfile(page) & 4:
             found.lose("mask")
     below = main.get(_BELOW)
-    for at in below.offsets[:64] if below else ():
+    for at in below.offsets[:16] if below else ():
         directory = read_directory(data, at)
         found.lose("thumbnail" if directory and is_thumbnail(directory) else "second picture")
     xmp, block, records = (main.get(tag) for tag in (_XMP, _PHOTOSHOP, _IPTC))
@@ -89,10 +91,11 @@ def read_tiff(data: bytes) -> Found:
     _read_density(main, found)
     shown = main.get(_PHOTOMETRIC)
     is_plain = bool(shown and shown.offsets and shown.offsets[0] in _GREY_OR_RGB)
-    for entry in main.entries:
-        if entry.tag not in _LAYOUT and entry.tag not in _IN_EXIF:
-            keeps = carries(entry) and (is_plain or entry.tag not in _COLOUR)
-            found.contents.append(_content(entry) if keeps else Content(_name(entry.tag)))
+    others = [entry for entry in main.entries if entry.tag not in _LAYOUT | _IN_EXIF]
+    plain = _plain_ones(others)
+    for entry in others:
+        keeps = plain.get(entry.tag) is entry and (is_plain or entry.tag not in _COLOUR)
+        found.contents.append(_content(entry) if keeps else Content(_name(entry.tag)))
     return found
 
 
@@ -115,9 +118,8 @@ def put_tiff(data: bytes, metadata: Metadata) -> bytes:
     added |= gather_entries(exif)
     start = len(EXIF_MARK) if exif.startswith(EXIF_MARK) else 0
     for directory in read_directories(exif, start)[:1]:
-        for entry in directory.entries:
-            if entry.tag not in _LAYOUT and entry.tag not in _IN_EXIF and carries(entry, start):
-                added.setdefault(entry.tag, entry)
+        others = [entry for entry in directory.entries if entry.tag not in _LAYOUT | _IN_EXIF]
+        added = {**_plain_ones(others, start), **added}
     records = read_resources(metadata.iptc or b"").get(IPTC)
     if records:
         added[_IPTC] = _entry(_IPTC, 7, len(records), records)
@@ -193,20 +195,39 @@ def without_places(contents: tuple[Content, ...]) -> tuple[Content, ...]:
     )
 
 
-def carries(entry: Entry, start: int = 0) -> bool:
-    """Tell whether an entry holds plain values, as far as that can be told."""
-    if not entry.body or entry.tag in _ELSEWHERE or entry.type in _OFFSETS or entry.type > 12:
+def _plain_ones(entries: list[Entry], start: int = 0) -> dict[int, Entry]:
+    """Choose the entries that hold plain values, as far as that can be told, by their tags.
+
+    Values that lie across each other end the choice: all of them could grow without end.
+    """
+    plain: dict[int, Entry] = {}
+    left = len(entries[0].data) if entries else 0
+    for entry in entries:
+        left -= entry.size
+        if left >= 0 and entry.tag not in plain and _is_plain(entry, start):
+            plain[entry.tag] = entry
+    return plain
+
+
+def _is_plain(entry: Entry, start: int) -> bool:
+    if entry.inner < 0 or not entry.size or entry.tag in _ELSEWHERE:
         return False
-    if entry.type in _LONGS and entry.count <= 16:
-        return not any(_is_directory(entry.data, at, start) for at in entry.offsets)
+    if entry.type > _LAST_PLAIN:
+        return False
+    if entry.type == _LONG and entry.count <= 16:
+        return not any(_is_directory(entry, at, start) for at in entry.offsets)
     return True
 
 
-def _is_directory(data: bytes, at: int, start: int) -> bool:
-    found = read_directory(data, at, start) if at and at % 2 == 0 else None
-    entries = found.entries[:1000] if found else ()
-    tags = [entry.tag for entry in entries]
-    known = all(0 < entry.type < 19 and entry.inner >= 0 for entry in entries)
+def _is_directory(entry: Entry, at: int, start: int) -> bool:
+    place = start + at
+    count = int.from_bytes(entry.data[place : place + 2], entry.order)
+    if not at or at % 2 or not 0 < count <= _LONGEST:
+        return False
+    found = read_directory(entry.data, at, start)
+    entries = found.entries if found else ()
+    tags = [inner.tag for inner in entries]
+    known = all(0 < inner.type < 19 and inner.inner >= 0 for inner in entries)
     return bool(entries) and known and tags == sorted(set(tags))
 
 
@@ -234,15 +255,16 @@ def _read_density(page: Directory, found: Found) -> None:
         return
     number = unit.numbers[0] if unit and unit.numbers else 2
     sides = across.numbers[0], down.numbers[0]
-    if min(sides) <= 0:
+    if not all(0 < side < _MOST for side in sides):
         return
     for name, (stated, millimetres) in UNITS.items():
         if number == stated:
             found.unit = name
             found.resolution = sides[0] / millimetres, sides[1] / millimetres
     if number == 1 and sides[0] != sides[1]:
-        wide, high = (rational(side) for side in sides)
-        found.aspect = wide[0] * high[1], high[0] * wide[1]
+        aspect = Fraction(sides[0] / sides[1]).limit_denominator(_MOST)
+        if 0 < aspect.numerator < _MOST:
+            found.aspect = aspect.numerator, aspect.denominator
 
 
 def _density(metadata: Metadata) -> Entries:

@@ -33,6 +33,7 @@ _SHORT = (
     'rdf:about="" xmlns:xmpNote="{note}" xmpNote:HasExtendedXMP="{guid}"/></rdf:RDF></x:xmpmeta>'
 )
 _MOST = 65_502  # bytes of a packet in one JPEG segment
+_LARGEST = 100_000  # marks of a packet that is taken apart
 _DEEPEST = 100  # elements inside each other; real packets have about 10
 
 Name: TypeAlias = tuple[str, str]
@@ -162,6 +163,8 @@ def without_packet(xmp: bytes) -> bytes:
 
 def _parsed(xmp: bytes) -> minidom.Document | None:
     if b"<!DOCTYPE" in xmp or b"<!ENTITY" in xmp:  # XMP has none, attacks need them
+        return None
+    if xmp.count(b"<") > _LARGEST:
         return None
     try:
         document = minidom.parseString(xmp.strip(b"\0 \r\n\t"))  # noqa: S318 (as above)
