@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from exif_blocks import CARRIERS, block, entry, exif_blocks, jpeg, orientation, png
+from exif_blocks import CARRIERS, block, entry, exif_blocks, jpeg, orientation, png, webp
+from multiaxis.errors import ImageError
 from multiaxis.images import Metadata, Picture, probe_picture, read_picture, write_picture
 from multiaxis.images.orient import (
     exif_orientation,
@@ -225,3 +226,60 @@ def test_an_odd_artist_costs_nothing(shared_dir, tmp_path):
     again = read_picture(tmp_path / "a.tif")
     assert again.metadata.exif == picture.metadata.exif is not None
     assert write_picture(tmp_path / "a.png", picture) == ()
+
+
+def segment(exif: bytes) -> bytes:
+    return b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+
+
+SIX = block("<", [orientation("<", 6)])
+ODD_PLACES = {
+    "two in JPEG": (jpeg(IMAGE, SIX, segment(block(">", [orientation(">", 8)]))), True),
+    "damaged before good in JPEG": (jpeg(IMAGE, b"Exif\0\0", segment(SIX)), None),
+    "behind the samples of JPEG": (
+        jpeg(IMAGE, b"Exif\0\0")[:-2] + segment(SIX) + b"\xff\xd9",
+        False,
+    ),
+    "no EXIF in PNG": (png(IMAGE, b"damaged"), False),
+    "not announced in WebP": (webp(IMAGE, SIX).replace(b"\n\0\0\0\x08", b"\n\0\0\0\0"), False),
+    "no EXIF in WebP": (webp(IMAGE, b"damaged" + bytes(1)), False),
+}
+
+
+@pytest.mark.parametrize("name", ODD_PLACES)
+def test_odd_places(name, tmp_path):
+    """What other readers do not look at does not turn; a second block is not carried along."""
+    data, turned = ODD_PLACES[name]
+    (tmp_path / "a").write_bytes(data)
+    picture = read_picture(tmp_path / "a")
+    if turned is not None:
+        assert (picture.pixels.shape == (3, 2, 3)) == turned
+        assert (seen_by_pillow(data) == 6) == turned
+    for suffix in (".png", ".jpg", ".webp"):
+        write_picture(tmp_path / f"b{suffix}", picture)
+        assert_stays((tmp_path / f"b{suffix}").read_bytes())
+
+
+def test_the_good_block_behind_a_damaged_one(tmp_path):
+    first = png(IMAGE, b"damaged")
+    at = first.index(b"IDAT") - 4
+    good = png(IMAGE, SIX)
+    chunk = good[good.index(b"eXIf") - 4 : good.index(b"IDAT") - 4]
+    (tmp_path / "a.png").write_bytes(first[:at] + chunk + first[at:])
+    assert read_picture(tmp_path / "a.png").pixels.shape == (3, 2, 3)
+    data = webp(IMAGE, SIX) + b"EXIF" + struct.pack("<I", len(SIX)) + SIX
+    data = data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
+    (tmp_path / "a.webp").write_bytes(data)
+    assert write_picture(tmp_path / "b.webp", read_picture(tmp_path / "a.webp")) == ("second EXIF",)
+
+
+def test_errors_that_cannot_be_said(tmp_path, monkeypatch):
+    """Libvips puts bytes of the file into its errors, and pyvips takes them for UTF-8."""
+    (tmp_path / "a.png").write_bytes(png(IMAGE, SIX))
+
+    def call(*_: object, **__: object) -> None:
+        b"\x80".decode()
+
+    monkeypatch.setattr(pyvips.Operation, "call", call)
+    with pytest.raises(ImageError, match="PNG data are damaged"):
+        read_picture(tmp_path / "a.png")

@@ -19,6 +19,7 @@ from multiaxis.images.contents import GRAFTED, adapt, find_contents, put_content
 from multiaxis.images.contents.block import with_size
 from multiaxis.images.contents.photoshop import PHOTOSHOP
 from multiaxis.images.contents.tiff import only_page
+from multiaxis.images.contents.webp import announces_exif
 from multiaxis.images.convert import divide_alpha
 from multiaxis.images.exif import exif_resolution, is_exif, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
@@ -47,6 +48,10 @@ _EXTRAS = {"heic": open_heic, "raw": open_raw}
 _LAB_NOTE = "its Lab colours were converted to sRGB"
 _MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 _DEFAULT_DENSITY = 72 / 25.4  # pixels per mm, where a format insists on a number
+
+
+# pyvips cannot say errors that hold a file's own bytes where these are no UTF-8.
+_FAILURES = (pyvips.Error, UnicodeDecodeError, ExtraCodecError)
 
 
 class CodecError(Exception):
@@ -118,7 +123,8 @@ def open_header(data: bytes, codec: str) -> Header:
     header = _opened(call_alpha_plain(shown) if extra[:1] == (1,) else shown, codec)
     metadata = find_contents(data, codec, header.metadata)
     if codec in GRAFTED:  # what is read here, and not by libvips, is what is put back
-        header = replace(header, orientation=exif_orientation(metadata.exif or b""))
+        seen = metadata.exif if codec != "webp" or announces_exif(data) else None
+        header = replace(header, orientation=exif_orientation(seen or b""))
     items = read_items(data) if codec in ("heif", "heic") else Items()
     icc = trim_profile(metadata.icc) if metadata.icc else None
     colour = read_png_colour(chunks(data)) if codec == "png" else read_heif_colour(items)
@@ -161,8 +167,8 @@ def _opened(data: bytes, codec: str) -> Header:
                 intent="relative", output_profile="srgb", depth=16
             )
             metadata, note = replace(metadata, icc=None), _LAB_NOTE
-    except (pyvips.Error, ExtraCodecError) as error:
-        raise CodecError from error
+    except _FAILURES as error:
+        raise _forgotten(CodecError()) from error
     return Header(
         width=image.width,
         height=image.height,
@@ -196,6 +202,12 @@ def _extra_header(stored: Stored) -> Header:
     )
 
 
+def _forgotten(error: CodecError) -> CodecError:
+    """Empty libvips' list of errors: what could not be said would spoil the next one."""
+    pyvips.vips_lib.vips_error_clear()
+    return error
+
+
 def _bits(samples: str) -> int:
     return 16 if samples == "ushort" else 8
 
@@ -216,8 +228,8 @@ def decode(header: Header) -> NDArray[Any]:
     image = header.image
     try:
         samples: NDArray[Any] = image.decode() if isinstance(image, Stored) else image.numpy()
-    except (pyvips.Error, ExtraCodecError) as error:
-        raise CodecError from error
+    except _FAILURES as error:
+        raise _forgotten(CodecError()) from error
     samples = samples.reshape(header.height, header.width, header.bands)
     if samples.dtype == np.uint16 and 8 < header.bits < 16:
         # Codecs shift 10 and 12 bits up; their highest bits again below make white 65535.
@@ -251,8 +263,8 @@ def float_range(header: Header, bands: int) -> tuple[float, float]:
         # What is no number is not equal to itself, and would hide among the others.
         told = colours.relational(colours, "equal").ifthenelse(colours, np.inf)
         found = told.stats().numpy()
-    except pyvips.Error as error:
-        raise CodecError from error
+    except _FAILURES as error:
+        raise _forgotten(CodecError()) from error
     return float(found[0, 0]), float(found[0, 1])
 
 
@@ -311,10 +323,10 @@ def encode(
         # Asked to keep EXIF where there is none, libvips makes some up.
         keep = _KEEP_OTHER + sum(_KEEP[name] for name in kept)
         data = bytes(pyvips.Operation.call(f"{codec}save_buffer", image, keep=keep, **options))
-    except pyvips.Error as error:
+    except _FAILURES as error:
         if codec == "png" and "icc" in kept:  # PNG refuses damaged profiles, and RGB's with grey
             return encode(samples, codec, options, replace(metadata, icc=None))
-        raise CodecError from error
+        raise _forgotten(CodecError()) from error
     data = name_extra_bands(add_chunks(data, stated), extra)
     if codec in GRAFTED and metadata.exif:
         metadata = replace(metadata, exif=with_size(metadata.exif, width, height))
@@ -357,8 +369,8 @@ def _through_lab(
             image = image.copy()
             _set(image, _BLOBS["icc"], icc)
         found: NDArray[Any] = image.icc_export(intent="relative", depth=16, **target).numpy()
-    except pyvips.Error as error:
-        raise CodecError from error
+    except _FAILURES as error:
+        raise _forgotten(CodecError()) from error
     return found.reshape(height, width, bands)
 
 

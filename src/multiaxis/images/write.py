@@ -71,13 +71,12 @@ def write_picture(
         system refuses; nothing is left behind.
     """
     path = Path(path)
-    kind = format_of(path)
-    _check_fits(path, picture, kind)
+    _check_fits(path, picture, format_of(path))
     with _refusals(path):
         _check_place(path, overwrite=overwrite)
-        data = _encoded(path, picture, kind, quality)
+    data, missing = encode_picture(path, picture, quality=quality)
     put_file(path, data, overwrite=overwrite, before_publishing=before_publishing)
-    return lost(picture.metadata, open_header(data, kind.codec).metadata, kind.codec)
+    return missing
 
 
 def encode_picture(
@@ -96,7 +95,13 @@ def encode_picture(
     _check_fits(path, picture, kind)
     with _refusals(path):
         data = _encoded(path, picture, kind, quality)
-    return data, lost(picture.metadata, open_header(data, kind.codec).metadata, kind.codec)
+    try:
+        written = open_header(data, kind.codec).metadata
+    except CodecError as error:
+        raise ImageError(
+            f"cannot write {path}: as {kind.name} it could not be read again; choose another format"
+        ) from error
+    return data, lost(picture.metadata, written, kind.codec)
 
 
 def put_file(

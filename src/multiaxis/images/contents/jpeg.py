@@ -16,6 +16,7 @@ from multiaxis.images.contents.xmp import (
     semantics,
     split_xmp,
 )
+from multiaxis.images.exif import is_exif
 from multiaxis.images.structure import Part, jpeg_end, read_directories, segments
 
 if TYPE_CHECKING:
@@ -58,10 +59,13 @@ def read_jpeg(data: bytes) -> Found:
     """
     found = Found()
     extensions: dict[str, list[bytes]] = {}
-    boxes, index = b"", b""
+    boxes, index, late = b"", b"", False
     for part in segments(data):
         body = part.body
-        if part.name == "COM":
+        late = late or part.name == "SOS"
+        if late and part.name.startswith(("APP", "COM")):  # where no reader looks
+            found.lose("segments behind the samples")
+        elif part.name == "COM":
             found.contents.append(Content("comment", "jpeg", part.whole, _remark(body)))
         elif not part.name.startswith("APP") or _is_known(part, found):
             continue
@@ -126,8 +130,11 @@ def _is_known(part: Part, found: Found) -> bool:
     body = part.body
     if part.name == "APP0" and body.startswith(b"JFIF\0"):
         _read_density(body, found)
-    elif part.name == "APP1" and body.startswith(EXIF_MARK) and not found.exif:
-        found.exif = body
+    elif part.name == "APP1" and body.startswith(EXIF_MARK):
+        if is_exif(found.exif):  # another one might turn the picture again
+            found.lose("second EXIF")
+        else:
+            found.exif = body
     elif part.name == "APP1" and body.startswith(XMP_MARK) and not found.xmp:
         found.xmp = body.removeprefix(XMP_MARK)
     elif part.name == "APP13" and body.startswith(PHOTOSHOP):

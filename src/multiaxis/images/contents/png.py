@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from multiaxis.images.contents.content import EXIF_MARK, Content, Found, plain
 from multiaxis.images.contents.photoshop import as_photoshop
+from multiaxis.images.exif import is_exif
 from multiaxis.images.structure import Part, chunk_bytes, chunks
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def read_png(data: bytes) -> Found:
         if name == "pHYs":
             _read_density(chunk.body, found)
         elif name == "eXIf":
-            found.exif = found.exif or chunk.body or None
+            # Readers pass by what is no EXIF, and take the next one.
+            found.exif = found.exif if is_exif(found.exif) else chunk.body or None
         elif name in _TEXTS:
             reader.take(chunk, found, late=late)
         else:

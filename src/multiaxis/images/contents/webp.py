@@ -30,6 +30,8 @@ def read_webp(data: bytes) -> Found:
             found.exif = chunk.body or None
         elif chunk.name == "XMP " and not found.xmp:
             found.xmp = chunk.body or None
+        elif chunk.name in ("EXIF", "XMP "):  # another one might turn the picture again
+            found.lose(f"second {chunk.name.strip()}")
         elif chunk.name == "C2PA":
             found.lose("content credentials")
         elif chunk.name not in _SAMPLES:
@@ -37,6 +39,12 @@ def read_webp(data: bytes) -> Found:
     if after and data[after:].strip(b"\0\r\n "):
         found.lose("data behind the end")
     return found
+
+
+def announces_exif(data: bytes) -> bool:
+    """Tell whether readers look for EXIF at all: the header in front has to say that there is."""
+    head = next(iter(riff_chunks(data)), None)
+    return head is not None and head.name == "VP8X" and bool(head.body[:1] and head.body[0] & _EXIF)
 
 
 def put_webp(data: bytes, metadata: Metadata) -> bytes:
