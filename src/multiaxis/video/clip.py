@@ -34,7 +34,6 @@ _LOSSES = {  # side data of frames that no encoder here writes, in words
     "DOVI_RPU_BUFFER": "Dolby Vision metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
     "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
-    "PANSCAN": "pan and scan",
 }
 
 

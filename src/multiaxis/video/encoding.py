@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _ENCODERS = {
 }
 _SAME = ("ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "png", "qtrle", "v210")  # lossless
 _CRF = {"libx264": 16, "libx265": 18, "libvpx-vp9": 20, "libsvtav1": 20, "libvpx": 8}
+_FINE = 2 * 118  # quantiser 2 of MPEG-2, in FFmpeg's units
 _PRORES = {"apco": 0, "apcs": 1, "apcn": 2, "apch": 3, "ap4h": 4, "ap4x": 5}  # profiles
 FIELD_ENCODERS = ("libx264", "prores_ks", "mpeg2video", "mpeg4")
 _NO_FIELDS = "and written as progressive: deinterlace it first, or see --codec libx264"
@@ -107,7 +109,10 @@ class Encoding:
         stream.width, stream.height = clip.width, clip.height
         stream.pix_fmt = self.pixel_format
         context = stream.codec_context
-        context.time_base = clip.time_base
+        fixed = self.encoder == "mpeg2video" and clip.rate  # its header names a rate of few
+        context.time_base = 1 / fixed if fixed else clip.time_base
+        if self.encoder == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # it talks to the terminal
         if self.encoder == "libx264":
             context.thread_count = 1  # on a busy machine, several give other bytes now and then
         context.max_b_frames = 0  # so that segments can be joined whatever the frame times are
@@ -126,8 +131,12 @@ class Encoding:
         options = {} if self.crf is None else {"crf": str(self.crf)}
         if self.encoder == "libx265":
             options["x265-params"] = "log-level=none"
+        if self.encoder == "mpeg2video":
+            options.update({"flags": "+qscale", "global_quality": str(_FINE)})
         if self.encoder.startswith("libvpx"):
             options["b"] = "0"  # else the quality is bounded by a rate
+        if self.has_alpha_stream:
+            options["auto-alt-ref"] = "0"  # VP8 takes no transparency with it
         if self.encoder == "prores_ks" and clip.tag in _PRORES:
             options["profile"] = str(_PRORES[clip.tag])
         if clip.light:
@@ -138,11 +147,14 @@ class Encoding:
 
 def _default(clip: Clip, target: Path) -> tuple[str, list[str]]:
     """Give the encoder of the clip's own kind, or else what the target's container takes."""
-    own = clip.codec if clip.codec in _SAME else _ENCODERS.get(clip.codec)
-    choices = [own, "libx264", "libvpx-vp9"] if own else ["libx264", "libvpx-vp9"]
-    fits = [name for name in choices if takes(format_of(target), name)]
-    encoder = fits[0] if fits else choices[0]
-    if encoder == own:
+    container = format_of(target)
+    if container == "vob":  # of other codecs, readers of MPEG-PS find no stream
+        choices = ["mpeg2video"]
+    else:
+        own = clip.codec if clip.codec in _SAME else _ENCODERS.get(clip.codec)
+        choices = [*filter(None, [own]), "libx264", "libvpx-vp9"]
+    encoder = next((name for name in choices if takes(container, name)), choices[0])
+    if clip.codec in (load().Codec(encoder, "w").canonical_name, encoder):
         return encoder, []
     return encoder, [f"the clip is {clip.codec}: written by {encoder}"]
 

@@ -109,7 +109,7 @@ def lay_out(
     for one in given.streams:
         if one.index == main.index:
             stream = added = _add_film(given, made, template, clip, window)
-            describe_track(stream, clip, encoding)
+            describe_track(stream, template, clip, encoding)
         elif one.index in kept:
             if _is_attached(one, made):
                 _attach(given, one, made)
@@ -147,7 +147,7 @@ def _attach(given: Any, stream: Any, made: Any) -> None:
 
 def _add_film(given: Any, made: Any, template: Any, clip: Clip, window: Window) -> Any:
     main = film(given)
-    stream = made.add_stream_from_template(template)
+    stream = made.add_stream_from_template(template, opaque=True)  # AV1 is decoded by others
     stream.time_base = clip.time_base
     if made.format.name == "avi" and clip.rate:  # it counts frames, and fills gaps with empty ones
         stream.time_base = 1 / clip.rate

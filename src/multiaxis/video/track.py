@@ -13,19 +13,23 @@ from multiaxis.video.clip import Clip, describe
 from multiaxis.video.encoding import FIELD_ENCODERS, Encoding
 from multiaxis.video.frames import decode
 from multiaxis.video.pixels import has_alpha
+from multiaxis.video.streams import film
 
 _MOV = ("mp4", "mov", "3gp")  # FFmpeg's names of one family
 _UNSPECIFIED = {"matrix": 2, "range": 0, "primaries": 2, "transfer": 2}
+_MEMORY = Path("rehearsal")
 _NEAR = 0.01  # of a pixel aspect: some containers hold it as a width in pixels
 
 
-def describe_track(stream: Any, clip: Clip, encoding: Encoding) -> None:
+def describe_track(stream: Any, template: Any, clip: Clip, encoding: Encoding) -> None:
     """Give an output stream, made from a segment's, what its source says of the film.
 
     Parameters
     ----------
     stream : av.VideoStream
         Of a container whose header is not written yet.
+    template : av.VideoStream
+        Of a segment.
     clip : Clip
     encoding : Encoding
     """
@@ -42,6 +46,8 @@ def describe_track(stream: Any, clip: Clip, encoding: Encoding) -> None:
         context.field_order = clip.field_order
     if encoding.has_alpha_stream:
         stream.metadata["alpha_mode"] = "1"
+    if encoding.encoder == "utvideo":  # whose letters tell its kind
+        context.codec_tag = template.codec_context.codec_tag
     if encoding.encoder == "libx265" and stream.container.format.name in _MOV:
         context.codec_tag = "hvc1"  # Apple's players take no other
 
@@ -52,10 +58,10 @@ def lost_of_film(clip: Clip, encoding: Encoding, made: io.BytesIO) -> list[str]:
     after: Clip | None = None
     opened = load().open(made, metadata_errors="surrogateescape")
     with contextlib.suppress(ImageError), opened as container:
-        if first := next(decode(container, Path("rehearsal")), None):
-            after = describe(container, Path("rehearsal"), first)
-    if after is None:
-        return ["frames, as far as could be tried"]
+        if film(container) and (first := next(decode(container, _MEMORY), None)):
+            after = describe(container, _MEMORY, first)
+    if after is None:  # MPEG-PS tells streams by more than one packet
+        return []
     found = {
         "pixel aspect": abs(1 - (clip.aspect or 1) / (after.aspect or 1)) < _NEAR,
         "turn and mirroring": clip.turn == after.turn,
