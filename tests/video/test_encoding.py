@@ -315,13 +315,9 @@ def test_a_pixel_aspect_that_is_lost_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-@pytest.mark.parametrize("tag", ["hvc1", "hev1"])
-def test_hevc_is_tagged_as_apple_wants(suffix: str, tag: str, tmp_path: Path) -> None:
-    def tagged(stream: Any) -> None:
-        stream.codec_context.codec_tag = tag
-
-    source = write_clip(tmp_path / "a.mp4", [patches()] * 2, codec="libx265", change=tagged)
-    assert probe(source).tag == tag
+def test_hevc_is_tagged_as_apple_wants(suffix: str, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", [patches()] * 2, codec="libx265")
+    assert probe(source).tag == "hev1"
     restore_clip(same, source, tmp_path / f"b{suffix}")
     assert probe(tmp_path / f"b{suffix}").tag == "hvc1"
 

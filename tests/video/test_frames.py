@@ -98,10 +98,14 @@ def test_uneven_last_durations(options: dict[str, str], tmp_path: Path) -> None:
     assert found[-1].duration > 0
 
 
+def unwanted(values: np.ndarray) -> np.ndarray:
+    raise AssertionError(f"a frame of {values.shape} was restored")
+
+
 def test_times_that_go_back(shared_dir: Path, tmp_path: Path) -> None:
     source = fault(shared_dir, "35_backwards.ts")
     with pytest.raises(ImageError, match="behind frame 10 the times go back from 0.9 to 0 s") as at:
-        restore_clip(same, source, tmp_path / "b.ts")
+        restore_clip(unwanted, source, tmp_path / "b.ts")
     assert not (tmp_path / "b.ts").exists()
     end = float(re.search(r"--end ([\d.]+)", str(at.value))[1])
     assert restore_clip(same, source, tmp_path / "c.ts", end=end).frames == 10, "as advised"
@@ -110,7 +114,7 @@ def test_times_that_go_back(shared_dir: Path, tmp_path: Path) -> None:
 def test_another_size(shared_dir: Path, tmp_path: Path) -> None:
     source = fault(shared_dir, "35_reschange.ts")
     with pytest.raises(ImageError, match="from 96x64 yuv420p to 128x96 yuv420p") as told:
-        restore_clip(same, source, tmp_path / "b.ts")
+        restore_clip(unwanted, source, tmp_path / "b.ts")
     said = str(told.value)
     end, start = (float(re.search(rf"--{name} ([\d.]+)", said)[1]) for name in ("end", "start"))
     assert restore_clip(same, source, tmp_path / "c.ts", end=end).frames == 10, "as advised"
@@ -134,7 +138,33 @@ def test_another_pixel_format(second: str, tmp_path: Path) -> None:
     source = tmp_path / "joined.ts"
     source.write_bytes(b"".join(part.read_bytes() for part in parts))
     with pytest.raises(ImageError, match=f"from 80x32 yuv420p to 80x32 {second}"):
-        restore_clip(same, source, tmp_path / "b.ts")
+        restore_clip(unwanted, source, tmp_path / "b.ts")
+
+
+def test_another_matrix_is_converted(tmp_path: Path) -> None:
+    """Of one matrix in one clip: the first frame's."""
+    parts = [
+        write_clip(
+            tmp_path / f"{matrix}.ts",
+            [patches()] * 5,
+            pixel_format="yuv444p",
+            times=[9000 * k for k in range(first, first + 5)],
+            time_base=Fraction(1, 90000),
+            colorspace=matrix,
+            color_range=1,
+        )
+        for matrix, first in ((1, 0), (6, 5))
+    ]
+    source = tmp_path / "joined.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert {int(frame.colorspace) for frame in read(source)} == {1, 6}
+    assert restore_clip(same, source, tmp_path / "b.ts", crf=1).frames == 10
+    found = read(tmp_path / "b.ts")
+    assert {int(frame.colorspace) for frame in found} == {1}
+    for frame in found:
+        assert (
+            np.abs(to_rgb(frame, deep=False)[:, 8::16].astype(int) - patches()[:, 8::16]).max() <= 3
+        )
 
 
 def test_damage_is_placed_and_the_advice_is_true(tmp_path: Path) -> None:

@@ -147,6 +147,42 @@ def probe(path: Path, start: float = 0.0) -> Clip:
     raise ImageError(f"cannot read {path}: it holds no frames")
 
 
+def look_ahead(path: Path, start: float = 0.0, end: float | None = None) -> None:
+    """Look through a recording for where it breaks off, before any frame is restored.
+
+    Only containers whose clocks may jump (MPEG-TS, MPEG-PS) are read: there, recordings are joined
+    by appending. All frames are decoded only where packets and key frames differ.
+
+    Raises
+    ------
+    ImageError
+        As by `decode`.
+    """
+    with contextlib.closing(open_clip(path)) as container:
+        free = container.format.flags & load().format.Flags.ts_discont.value
+        if not free or _is_even(container):
+            return
+    with contextlib.closing(open_clip(path)) as container:
+        for _ in decode(container, path, start, end):
+            pass
+
+
+def _is_even(container: Any) -> bool:
+    """Tell whether times never go back, and all key frames are of one size and kind."""
+    stream = film(container)
+    stream.codec_context.skip_frame = "NONKEY"
+    last, kinds = None, set[tuple[Any, ...]]()
+    for packet in container.demux(stream):
+        if packet.dts is not None:
+            if last is not None and packet.dts < last:
+                return False
+            last = packet.dts
+        with contextlib.suppress(load().error.FFmpegError):
+            for frame in stream.codec_context.decode(packet):
+                kinds.add((frame.width, frame.height, frame.format.name))
+    return len(kinds) <= 1
+
+
 def describe(container: Any, path: Path, first: Any) -> Clip:
     """Read what a clip says, its first frame being decoded.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiaxis.errors import ConfigError, ImageError
-from multiaxis.video.clip import Clip, open_clip, probe
+from multiaxis.video.clip import Clip, look_ahead, open_clip, probe
 from multiaxis.video.containers import format_of
 from multiaxis.video.encoding import Encoding
 from multiaxis.video.folder import why
@@ -94,6 +94,7 @@ def plan_clip(
     except (OSError, ValueError) as error:  # too long a name, a file for a folder
         raise ImageError(f"cannot write {target}: {why(error)}; choose another with -o") from error
     clip = probe(source, start)
+    look_ahead(source, start, end)
     encoding = Encoding.choose(clip, codec, crf, target)
     with open_clip(source) as given:
         window = Window.of(given, clip, start, end)
