@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 _LOSSLESS = {
     "libx264": {"crf": "0"},
-    "libx265": {"x265-params": "lossless=1:log-level=none"},
+    "libx265": {"x265-params": "lossless=1:log-level=none:bframes=0"},
     "libvpx-vp9": {"lossless": "1"},
     "libsvtav1": {"crf": "4"},
 }
