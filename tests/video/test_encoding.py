@@ -26,7 +26,8 @@ LIGHT = {
         "WP(15635,16450)L(10000000,1):cll=1000,400"
     },
     "libx265": {
-        "x265-params": "log-level=none:bframes=0:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+        "x265-params": "log-level=none:bframes=0:"
+        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
         "WP(15635,16450)L(10000000,1):max-cll=1000,400"
     },
     "libsvtav1": {
