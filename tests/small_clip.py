@@ -34,7 +34,7 @@ def write_clip(
     codec: str = "libx264",
     pixel_format: str = "yuv420p",
     times: Sequence[int] | None = None,
-    time_base: Fraction = Fraction(1, 1000),
+    time_base: Fraction | None = None,
     options: dict[str, str] | None = None,
     change: Callable[[Any], None] | None = None,
     **tags: Any,
@@ -48,7 +48,8 @@ def write_clip(
     codec, pixel_format : str
     times : sequence of int, optional
         In units of `time_base`; by default ten frames in a second.
-    time_base : Fraction
+    time_base : Fraction, optional
+        Milliseconds by default; tenths of a second in AVI, which counts frames.
     options : dict, optional
         Of the encoder; lossless by default.
     change : callable, optional
@@ -59,6 +60,7 @@ def write_clip(
     import av
 
     pictures = list(pictures)
+    time_base = time_base or Fraction(1, 10 if path.suffix == ".avi" else 1000)
     times = times or [round(k / 10 / time_base) for k in range(len(pictures))]
     with av.open(str(path), "w") as container:
         options = _LOSSLESS.get(codec, {}) if options is None else options
