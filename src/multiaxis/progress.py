@@ -30,3 +30,6 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 """Receives reports; must return quickly."""
+
+OnFraction = Callable[[float], None]
+"""Receives how much of a piece of work is done, from 0 to 1; must return quickly."""

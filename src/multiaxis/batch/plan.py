@@ -1,0 +1,174 @@
+"""What goes where, decided before anything is touched: from names, headers and ledgers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+
+from multiaxis.batch.inputs import Inputs, find_inputs
+from multiaxis.batch.job import Finished, Job, Plan
+from multiaxis.batch.ledger import settings_digest
+from multiaxis.batch.request import Request
+from multiaxis.batch.states import State, States, say_taken
+from multiaxis.batch.verb import Verb
+from multiaxis.errors import ConfigError, ImageError, MultiaxisError, say_why
+from multiaxis.files import remote
+from multiaxis.files.address import Remote, Where, to_where
+
+_log = logging.getLogger(__name__)
+
+
+def make_plan(verb: Verb, request: Request) -> Plan:
+    """Decide what is done with which file, from names and file headers alone.
+
+    Of inputs at addresses, from names alone: their headers are seen when they are fetched.
+
+    Raises
+    ------
+    ConfigError
+        If the output is empty, or names a file where there are several inputs.
+    """
+    folder = to_where(request.output) if request.output else None
+    if isinstance(folder, Remote):
+        remote.check_address(folder)
+    found = find_inputs(
+        request.inputs,
+        verb,
+        beside=verb.beside if request.output is None else "",
+        recursive=request.recursive,
+        without=folder if folder and _is_folder(folder) else None,
+    )
+    targets = _targets(found, request, verb)
+    states = States()
+    settings = settings_digest(verb.settings()) if request.resume else None
+    report = None if request.report is None else to_where(request.report)
+    known = states.find(targets, settings, report)
+    return _Planner(verb, request, states, found).plan(targets, known)
+
+
+class _Planner:
+    def __init__(self, verb: Verb, request: Request, states: States, found: Inputs) -> None:
+        self.verb, self.request, self.states, self.found = verb, request, states, found
+        self.originals = {_real(path) for path in found.paths}
+        self.taken: dict[str, Where] = {}
+
+    def plan(
+        self, targets: Mapping[Where, Where | None], known: Mapping[Where, State | ImageError]
+    ) -> Plan:
+        jobs, refused = list[Job](), list(self.found.refused)
+        finished: list[Finished] = []
+        for path, target in targets.items():
+            state = known[path]
+            if isinstance(state, State) and state.name == "finished":
+                finished.append(Finished(path, target, state.record))
+            else:
+                made = self._job(path, target, state)
+                if isinstance(made, str):
+                    refused.append((path, made))
+                    continue
+                jobs.append(made)
+            if target is not None:
+                self.taken[_real(target)] = path
+        return Plan(
+            tuple(jobs), tuple(refused), self.found.others, self.found.earlier, tuple(finished)
+        )
+
+    def _job(self, path: Where, target: Where | None, state: State | ImageError) -> Job | str:
+        """Give the job, or why there is none."""
+        if isinstance(state, ImageError):
+            return str(state)
+        replaces = self.request.overwrite or state.name == "ours"
+        try:
+            if target is not None:
+                self._check_target(target, replaces=replaces)
+            place = None if target is None else PurePath(target.name)
+            if isinstance(path, Remote):
+                return Job(path, target, replaces=replaces)
+            return Job(path, target, self.verb.check(path, place), replaces)
+        except MultiaxisError as error:
+            return say_why(path, error)
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            return f"cannot write {target or path}: {error.strerror}; choose another with -o"
+        except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
+            _log.debug("%s cannot be planned", path, exc_info=True)
+            return say_why(path, error)
+
+    def _check_target(self, target: Where, *, replaces: bool) -> None:
+        resolved = _real(target)
+        if resolved in self.originals:
+            raise ImageError(f"the output {target} is an input: originals are never replaced")
+        if resolved in self.taken:
+            raise ImageError(
+                f"the output {target} is already that of {self.taken[resolved]}: rename one"
+            )
+        if isinstance(target, Remote):
+            self.states.check_free(target, overwrite=replaces)
+        else:
+            _check_place(target, overwrite=replaces)
+
+
+def _targets(found: Inputs, request: Request, verb: Verb) -> dict[Where, Where | None]:
+    output = request.output
+    as_file = output is not None and _is_file_target(output, request.inputs, found.paths)
+    return {
+        path: _target(path, found.places[path], output, verb, as_file=as_file)
+        for path in found.paths
+    }
+
+
+def _target(
+    path: Where, place: PurePath, output: str | None, verb: Verb, *, as_file: bool
+) -> Where | None:
+    name = verb.output_name(path.name)
+    if name is None:
+        return None
+    if output is None:
+        return path.with_name(f"{PurePath(name).stem}{verb.beside}{PurePath(name).suffix}")
+    folder = to_where(output)
+    return folder if as_file else folder / place.with_name(name)
+
+
+def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Where]) -> bool:
+    if not output:
+        raise ConfigError("the output is empty: name a folder or a file, or leave it out")
+    target = to_where(output)
+    if output.endswith(("/", os.sep)) or not target.suffix or _is_folder(target):
+        return False
+    is_single_file = len(inputs) == 1 and list(paths) == [to_where(inputs[0])]
+    if paths and not is_single_file:
+        raise ConfigError(
+            f"the output {output} is named like a file, and a single input file goes into one: "
+            f"for a folder of that name, end it with a slash ({output}/)"
+        )
+    return is_single_file
+
+
+def _real(path: Where) -> str:
+    """Follow links as far as they lead; unlike `Path.resolve`, without an error."""
+    if isinstance(path, Remote):
+        return remote.identity(path)
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a null character
+        return str(path)
+
+
+def _is_folder(path: Where) -> bool:
+    if isinstance(path, Remote):
+        return remote.find_kind(path) == "directory"
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, or a null character: found out for each file
+        return False
+
+
+def _check_place(target: Path, *, overwrite: bool) -> None:
+    if target.is_dir():
+        raise ImageError(f"the output {target} is a folder: name a file, or end it with a slash")
+    if target.exists() and not overwrite:
+        raise ImageError(say_taken(target))
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ImageError(f"the folder {folder} cannot be written to: choose another with -o")

@@ -1,0 +1,1 @@
+"""The same jobs in several processes of one machine."""
