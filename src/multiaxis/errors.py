@@ -85,3 +85,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ConfigError:
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return ConfigError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")
+
+
+def say_why(where: object, error: Exception) -> str:
+    """Say what went wrong with a file, by its name."""
+    reason = explain(error)
+    return reason if str(where) in reason else f"{where}: {reason}"

@@ -78,6 +78,8 @@ class Result:
     seconds : float
     error : str or None
         None where it was done.
+    earlier : bool
+        Whether another run finished it since the plan was made.
     header : Header
         Of the input; where it came from an address, it is known by now.
     record : mapping of str to value
@@ -88,6 +90,7 @@ class Result:
     job: Job
     seconds: float
     error: str | None = None
+    earlier: bool = False
     header: Header = field(default=Header(), compare=False)
     record: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
     lost: tuple[str, ...] = ()
@@ -106,9 +109,12 @@ class Batch:
     seconds : float
     where : str
         On what it was done, such as ``"cpu in float32"``.
+    report_error : str
+        Why the report could not be written; empty where it was, or none was asked for.
     """
 
     plan: Plan
     results: tuple[Result, ...] = ()
     seconds: float = 0.0
     where: str = ""
+    report_error: str = ""

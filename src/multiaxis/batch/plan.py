@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from multiaxis.batch.inputs import Inputs, find_inputs
 from multiaxis.batch.job import Finished, Job, Plan
-from multiaxis.batch.ledger import settings_digest
+from multiaxis.batch.ledger import check_ledger, settings_digest
 from multiaxis.batch.request import Request
 from multiaxis.batch.states import State, States, say_taken
 from multiaxis.batch.verb import Verb
 from multiaxis.errors import ConfigError, ImageError, MultiaxisError, say_why
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where, to_where
+from multiaxis.files.names import fold_name
 
 _log = logging.getLogger(__name__)
 
@@ -36,57 +38,85 @@ def make_plan(verb: Verb, request: Request) -> Plan:
     found = find_inputs(
         request.inputs,
         verb,
-        beside=verb.beside if request.output is None else "",
+        beside="" if request.output else verb.beside,
         recursive=request.recursive,
         without=folder if folder and _is_folder(folder) else None,
     )
     targets = _targets(found, request, verb)
-    states = States()
-    settings = settings_digest(verb.settings()) if request.resume else None
+    settings = {path: settings_digest(verb.settings(path.name)) for path in targets}
     report = None if request.report is None else to_where(request.report)
-    known = states.find(targets, settings, report)
-    return _Planner(verb, request, states, found).plan(targets, known)
+    look = States()
+    known = look.find(targets, settings if request.resume else None, report)
+    planner = _Planner(verb, request, look, found)
+    for path, target in targets.items():
+        planner.add(path, target, known[path], settings[path])
+    return planner.plan
+
+
+def check_ledgers(plan: Plan) -> Plan:
+    """Refuse what could not be noted when it is finished: a later run would not know of it."""
+    reasons: dict[Where, str] = {}
+    for folder in {job.output.parent for job in plan.jobs if job.output is not None}:
+        try:
+            check_ledger(folder)
+        except ImageError as error:
+            reasons[folder] = str(error)
+    refused = [(job.input, reasons[f]) for job in plan.jobs if (f := _folder(job)) in reasons]
+    jobs = tuple(job for job in plan.jobs if _folder(job) not in reasons)
+    return replace(plan, jobs=jobs, refused=(*plan.refused, *refused))
+
+
+def _folder(job: Job) -> Where | None:
+    return None if job.output is None else job.output.parent
 
 
 class _Planner:
-    def __init__(self, verb: Verb, request: Request, states: States, found: Inputs) -> None:
-        self.verb, self.request, self.states, self.found = verb, request, states, found
-        self.originals = {_real(path) for path in found.paths}
+    """Decides file after file; what an earlier one takes is taken."""
+
+    def __init__(self, verb: Verb, request: Request, look: States, found: Inputs) -> None:
+        self.verb, self.request, self.look = verb, request, look
+        self.originals = {_identity(path) for path in found.paths}
         self.taken: dict[str, Where] = {}
+        self.plan = Plan((), found.refused, found.others, found.earlier)
 
-    def plan(
-        self, targets: Mapping[Where, Where | None], known: Mapping[Where, State | ImageError]
-    ) -> Plan:
-        jobs, refused = list[Job](), list(self.found.refused)
-        finished: list[Finished] = []
-        for path, target in targets.items():
-            state = known[path]
-            if isinstance(state, State) and state.name == "finished":
-                finished.append(Finished(path, target, state.record))
-            else:
-                made = self._job(path, target, state)
-                if isinstance(made, str):
-                    refused.append((path, made))
-                    continue
-                jobs.append(made)
-            if target is not None:
-                self.taken[_real(target)] = path
-        return Plan(
-            tuple(jobs), tuple(refused), self.found.others, self.found.earlier, tuple(finished)
-        )
+    def add(
+        self, path: Where, target: Where | None, state: State | ImageError, settings: str
+    ) -> None:
+        """Plan one more input."""
+        plan = self.plan
+        made = self._decide(path, target, state)
+        if isinstance(made, str) and target is not None and state == State():
+            # Another run may have finished it since it was looked at.
+            again = States().find({path: target}, {path: settings} if self.request.resume else None)
+            if again[path] == State("finished"):
+                made = Finished(path, target)
+        if isinstance(made, str):
+            self.plan = replace(plan, refused=(*plan.refused, (path, made)))
+            return
+        if isinstance(made, Finished):
+            self.plan = replace(plan, finished=(*plan.finished, made))
+        else:
+            self.plan = replace(plan, jobs=(*plan.jobs, made))
+        if target is not None:
+            self.taken[_identity(target)] = path
 
-    def _job(self, path: Where, target: Where | None, state: State | ImageError) -> Job | str:
+    def _decide(
+        self, path: Where, target: Where | None, state: State | ImageError
+    ) -> Job | Finished | str:
         """Give the job, or why there is none."""
         if isinstance(state, ImageError):
             return str(state)
+        if state.name == "finished":
+            return Finished(path, target, state.record)
         replaces = self.request.overwrite or state.name == "ours"
         try:
             if target is not None:
                 self._check_target(target, replaces=replaces)
-            place = None if target is None else PurePath(target.name)
             if isinstance(path, Remote):
+                self.verb.check_address(path)
                 return Job(path, target, replaces=replaces)
-            return Job(path, target, self.verb.check(path, place), replaces)
+            header = self.verb.check(path, target, replaces=replaces)
+            return Job(path, target, header, replaces)
         except MultiaxisError as error:
             return say_why(path, error)
         except OSError as error:  # a name that is too long, a folder that may not be entered
@@ -96,15 +126,15 @@ class _Planner:
             return say_why(path, error)
 
     def _check_target(self, target: Where, *, replaces: bool) -> None:
-        resolved = _real(target)
-        if resolved in self.originals:
+        name = _identity(target)
+        if name in self.originals:
             raise ImageError(f"the output {target} is an input: originals are never replaced")
-        if resolved in self.taken:
+        if name in self.taken:
             raise ImageError(
-                f"the output {target} is already that of {self.taken[resolved]}: rename one"
+                f"the output {target} is already that of {self.taken[name]}: rename one"
             )
         if isinstance(target, Remote):
-            self.states.check_free(target, overwrite=replaces)
+            self.look.check_free(target, overwrite=replaces)
         else:
             _check_place(target, overwrite=replaces)
 
@@ -145,14 +175,15 @@ def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Where]) 
     return is_single_file
 
 
-def _real(path: Where) -> str:
-    """Follow links as far as they lead; unlike `Path.resolve`, without an error."""
-    if isinstance(path, Remote):
-        return remote.identity(path)
+def _identity(where: Where) -> str:
+    """Give what tells a file: names that differ in case alone are one where the folder says so."""
+    if isinstance(where, Remote):
+        return remote.identity(where)
     try:
-        return os.path.realpath(path)
+        real = Path(os.path.realpath(where))  # unlike `Path.resolve`, without an error
     except ValueError:  # a null character
-        return str(path)
+        return str(where)
+    return fold_name(real)
 
 
 def _is_folder(path: Where) -> bool:

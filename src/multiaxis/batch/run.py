@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import suppress
+from typing import Any
 
 from multiaxis.batch.job import Batch, Plan, Result
-from multiaxis.batch.ledger import Note, clear_parts, settings_digest
-from multiaxis.batch.plan import make_plan
+from multiaxis.batch.ledger import Note, clear_strays
+from multiaxis.batch.plan import check_ledgers, make_plan
 from multiaxis.batch.report import write_report
 from multiaxis.batch.request import Request
 from multiaxis.batch.verb import Verb
@@ -28,8 +28,7 @@ def plan(verb: Verb, request: Request) -> Plan:
         If the request cannot work.
     """
     request.check(dry_run=True)
-    _check_resume(verb, request)
-    return make_plan(verb, request)
+    return _planned(verb, request)
 
 
 def run(verb: Verb, request: Request, watcher: Watcher | None = None) -> Batch:
@@ -58,65 +57,78 @@ def run(verb: Verb, request: Request, watcher: Watcher | None = None) -> Batch:
     """
     watcher = watcher or Watcher()
     request.check()
-    _check_resume(verb, request)
     start, begun = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    made = make_plan(verb, request)
+    made = _planned(verb, request)
     watcher.on_plan(made)
     results: list[Result] = []
-    about = {"settings": dict(verb.settings()), "started": begun}
 
-    def report() -> None:
-        if request.report is not None:
-            seconds = round(time.monotonic() - start, 3)
-            write_report(
-                to_where(request.report), verb, made, results, {**about, "seconds": seconds}
-            )
+    def report() -> str:
+        about = {
+            "settings": dict(verb.settings("")),
+            "started": begun,
+            "seconds": round(time.monotonic() - start, 3),
+        }
+        return _report(verb, request, made, results, about)
 
+    work = _work(verb, request, made, watcher)
     where = ""
     try:
-        if made.jobs:
-            _prepare(made, request)
-            work = _work(verb, request, made, watcher)
-            while True:
-                try:
-                    result = next(work)
-                except StopIteration as end:
-                    where = end.value
-                    break
-                results.append(result)
-                watcher.on_result(result)
-    except BaseException:
-        with suppress(MultiaxisError):
-            report()
+        while True:
+            try:
+                result = next(work)
+            except StopIteration as end:
+                where = end.value
+                break
+            results.append(result)
+            watcher.on_result(result)
+    except BaseException as stop:
+        if failure := report():
+            stop.add_note(failure)
         raise
-    report()
-    return Batch(made, tuple(results), time.monotonic() - start, where)
+    return Batch(made, tuple(results), time.monotonic() - start, where, report())
 
 
-def _check_resume(verb: Verb, request: Request) -> None:
+def _planned(verb: Verb, request: Request) -> Plan:
     if request.resume and request.report is None and verb.output_name("x") is None:
         raise ConfigError(
-            f"--resume needs --report: what multiaxis {verb.wording.verb} finished is noted beside "
-            "its report"
+            f"--resume needs --report: what {verb.wording.verb} finished is noted beside its report"
         )
+    made = make_plan(verb, request)
+    return made if _note(request, made) is None else check_ledgers(made)
 
 
-def _prepare(made: Plan, request: Request) -> None:
+def _report(
+    verb: Verb, request: Request, made: Plan, results: list[Result], about: dict[str, Any]
+) -> str:
+    """Write the report; give why it could not be, so that nothing else is lost with it."""
+    if request.report is None:
+        return ""
+    try:
+        write_report(to_where(request.report), verb, made, results, about)
+    except MultiaxisError as error:
+        return str(error)
+    return ""
+
+
+def _prepare(made: Plan) -> None:
     """Find out before a model is loaded what a store does not take; remove what was left."""
-    folders = {job.output.parent for job in made.jobs if job.output is not None}
-    distant = [folder for folder in folders if isinstance(folder, Remote)]
-    for folder in distant[:1]:  # one tells of the credentials for all
-        remote.try_folder(folder)
-    if request.resume:
-        for folder in folders:
-            clear_parts(folder)
+    outputs = [job.output for job in made.jobs] + [one.output for one in made.finished]
+    folders = dict.fromkeys(output.parent for output in outputs if output is not None)
+    for folder in folders:
+        clear_strays(folder)
+    distant = (job.output for job in made.jobs if isinstance(job.output, Remote))
+    for output in list(distant)[:1]:  # one tells of the credentials for all
+        remote.try_folder(output.parent)
 
 
 def _work(
     verb: Verb, request: Request, made: Plan, watcher: Watcher
 ) -> Generator[Result, None, str]:
     """Yield results as they come; return on what they were made."""
-    note = _note(verb, request, made)
+    _prepare(made)
+    if not made.jobs:
+        return "nothing"
+    note = _note(request, made)
     on_ray = request.engine == "ray"
     # Models are fetched once, by this process; the machines of a cluster have their own devices.
     runner = (verb.on_processor() if on_ray else verb).load(watcher.on_loading)
@@ -143,11 +155,9 @@ def _work(
     return where
 
 
-def _note(verb: Verb, request: Request, made: Plan) -> Note | None:
+def _note(request: Request, made: Plan) -> Note | None:
     """Decide whether what is finished is noted: for a single file only on request."""
     several = len(made.jobs) + len(made.refused) + len(made.finished) > 1
     if not (several or request.resume or request.engine == "ray"):
         return None
-    report = None if request.report is None else to_where(request.report)
-    return Note(settings_digest(verb.settings()), report)
-
+    return Note(None if request.report is None else to_where(request.report))

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from multiaxis.batch.ledger import Entry, digest_file, find_state, read_entries, record_name
@@ -39,11 +38,14 @@ class States:
     """What a plan has seen so far."""
 
     def __init__(self) -> None:
-        self._entries: dict[Where, dict[str, list[Entry]]] = {}
+        self._entries: dict[Where, dict[str, list[Entry]] | ImageError] = {}
         self._kinds: dict[Remote, dict[str, str]] = {}
 
     def find(
-        self, targets: Mapping[Where, Where | None], settings: str | None, report: Where | None
+        self,
+        targets: Mapping[Where, Where | None],
+        settings: Mapping[Where, str] | None,
+        report: Where | None = None,
     ) -> dict[Where, State | ImageError]:
         """Tell what each input's output is; where an address does not answer, the error.
 
@@ -51,26 +53,25 @@ class States:
         ----------
         targets : mapping of Path or Remote to Path, Remote or None
             From inputs to outputs; None where the record is the result.
-        settings : str or None
-            Their digest; None where nothing earlier counts.
+        settings : mapping of Path or Remote to str, or None
+            Their digest for each input; None where nothing earlier counts.
         report : Path or Remote, optional
             Beside which finished records are noted.
         """
         found: dict[Where, State | ImageError] = dict.fromkeys(targets, State())
         if settings is None:
             return found
-        asked: dict[Where, tuple[Where | None, list[Entry]]] = {}
+        asked: dict[Where, tuple[Where | None, list[Entry] | ImageError]] = {}
         for path, target in targets.items():
             if target is None and report is not None:
                 entries = self._entries_of(report.parent, record_name(report, path))
                 asked[path] = (None, entries)
             elif target is not None and self._is_file(target):
                 asked[path] = (target, self._entries_of(target.parent, target.name))
-        known = {path: pair for path, pair in asked.items() if pair[1] or pair[0] is not None}
-        distant = any(isinstance(w, Remote) for path, pair in known.items() for w in (path, pair[0]))
+        distant = any(isinstance(w, Remote) for path, pair in asked.items() for w in (path, pair[0]))
         with ThreadPoolExecutor(_AT_ONCE if distant else 1) as pool:
-            told = pool.map(partial(_state, settings), known, known.values())
-            found.update(zip(known, told, strict=True))
+            told = pool.map(_state, map(settings.get, asked), asked, asked.values())
+            found.update(zip(asked, told, strict=True))
         return found
 
     def check_free(self, target: Remote, *, overwrite: bool) -> None:
@@ -105,19 +106,27 @@ class States:
             self._kinds[folder] = {name.name: kind for name, kind in listed.items()}
         return self._kinds[folder].get(target.name)
 
-    def _entries_of(self, folder: Where, name: str) -> list[Entry]:
+    def _entries_of(self, folder: Where, name: str) -> list[Entry] | ImageError:
         if folder not in self._entries:
-            self._entries[folder] = read_entries(folder)
-        return self._entries[folder].get(name, [])
+            try:
+                self._entries[folder] = read_entries(folder)
+            except ImageError as error:
+                self._entries[folder] = error
+        entries = self._entries[folder]
+        return entries if isinstance(entries, ImageError) else entries.get(name, [])
 
 
 def _state(
-    settings: str, source: Where, asked: tuple[Where | None, list[Entry]]
+    settings: str | None, source: Where, asked: tuple[Where | None, list[Entry] | ImageError]
 ) -> State | ImageError:
     target, entries = asked
+    if isinstance(entries, ImageError):
+        return entries
     try:
         if target is not None:
-            return State(find_state(entries, source, target, settings))
+            return State(find_state(entries, source, target, settings or ""))
+        if not entries:
+            return State()
         held = digest_file(source)
         same = [e for e in entries if (e.input, e.settings) == (held, settings)]
         return State("finished", same[-1].record or {}) if same else State()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from multiaxis.files.read import read_file
+from multiaxis.files.address import Remote, Where
+from multiaxis.files.read import read_bytes
 from multiaxis.progress import OnFraction, OnProgress
 
 Item = TypeVar("Item")
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,14 @@ class Header:
         For the report, such as ``{"width": 640}``.
     text : str
         The same for people, such as ``"640x480"``.
+    remarks : tuple of str
+        What becomes different from the input.
     """
 
     amount: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     text: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ class Outcome:
 
     Attributes
     ----------
-    content : bytes, Path or None
-        What is put under the output's name: bytes, or a file beside it, which is renamed. None
-        where the record is the result.
+    content : bytes or None
+        What is put under the output's name; None where the record is the result, or where the
+        verb wrote the output itself.
     record : mapping of str to value
         For the report, such as labels; what JSON can hold.
     lost : tuple of str
@@ -72,26 +77,39 @@ class Outcome:
         What else a user should know.
     """
 
-    content: bytes | Path | None = None
+    content: bytes | None = None
     record: Mapping[str, Any] = field(default_factory=dict[str, Any])
     lost: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
+@dataclass
 class File:
-    """An input: its content, read once, and the digest of what was read.
+    """A file in work.
 
-    Parameters
+    Attributes
     ----------
     path : Path
-        Where it lies on this machine.
+        Where its content lies on this machine.
     name : str
         What the user calls it: the path, or the address that it came from.
+    output : Path, Remote or None
+        Where the result goes; None where the record is the result.
+    replaces : bool
+        Whether the output may take the place of a file.
+    before_naming : callable
+        For a verb that writes its output itself: to be called with the whole file before that gets
+        its name, so that a later run knows it.
+    digest : str
+        SHA-256 of what was read, hexadecimal; empty until something is.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
-        self.digest: str | None = None
+    path: Path
+    name: str
+    output: Where | None = None
+    replaces: bool = False
+    before_naming: Callable[[Path], None] = lambda _: None
+    digest: str = ""
 
     def read(self) -> bytes:
         """Read all of it.
@@ -101,25 +119,47 @@ class File:
         ImageError
             If it cannot be read.
         """
-        data = read_file(self.path, self.name)
+        data = read_bytes(self.path, self.name)
+        # Under the input's name there may be something else by the time that the work is done.
         self.digest = hashlib.sha256(data).hexdigest()
         return data
 
+    def take_digest(self) -> None:
+        """Read it piece by piece for its digest, where it is too large to be held.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        found = hashlib.sha256()
+        with self.path.open("rb") as stream:
+            while piece := stream.read(_PIECE):
+                found.update(piece)
+        self.digest = found.hexdigest()
+
 
 class Runner(ABC, Generic[Item]):
-    """A verb made ready, once in each process. One file is read while another is run."""
+    """A verb made ready, once in each process.
 
-    def read(self, file: File, target: PurePath | None) -> Item:  # noqa: ARG002 (for those who look)
-        """Read a file, and refuse what cannot be done with it or written as `target`."""
+    One file is read, in a thread, while another is run, and a third is encoded, in a thread.
+    """
+
+    def read(self, file: File) -> Item:
+        """Read a file, and refuse what cannot be done with it or written as its output."""
         return file.read()  # pyright: ignore[reportReturnType]
 
     @abstractmethod
     def run(self, item: Item, on_progress: OnFraction | None = None) -> Any:
         """Do the work: from what `read` gave to what `encode` takes."""
 
-    def encode(self, item: Any, target: PurePath | None) -> Outcome:  # noqa: ARG002
-        """Give the output's bytes."""
+    def encode(self, item: Any) -> Outcome:
+        """Give the outcome: the output's bytes, or a record."""
         return item if isinstance(item, Outcome) else Outcome(record=item)
+
+    def kept(self, item: Item) -> str:  # noqa: ARG002
+        """Say what an interrupt leaves of a file in work; empty for nothing."""
+        return ""
 
     def describe(self) -> str:
         """Say on what it computes, for the end of a batch."""
@@ -148,22 +188,31 @@ class Verb(ABC):
     beside: str = ""
     device: str = "cpu"
 
-    def settings(self) -> Mapping[str, Any]:
-        """List what decides a result, but for the input: what JSON can hold."""
+    def settings(self, name: str) -> Mapping[str, Any]:  # noqa: ARG002
+        """List what decides the result of a file of that name, beside its content."""
         return {}
 
     def output_name(self, name: str) -> str | None:  # noqa: ARG002
         """Name the output of an input; None where the record is the result."""
         return None
 
-    def check(self, path: Path, target: PurePath | None) -> Header:  # noqa: ARG002
+    def check(self, path: Path, target: Where | None, *, replaces: bool) -> Header:  # noqa: ARG002
         """Read a file's header, and refuse what cannot work, before a model is loaded.
 
         Raises
         ------
         ImageError
+            If the file cannot be done, or the target cannot hold it.
         """
         return Header()
+
+    def check_address(self, where: Remote) -> None:
+        """Refuse an input at an address that cannot work, by its name.
+
+        Raises
+        ------
+        ImageError
+        """
 
     @abstractmethod
     def load(self, on_progress: OnProgress | None = None) -> Runner[Any]:

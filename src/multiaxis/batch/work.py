@@ -6,22 +6,32 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from multiaxis.batch.job import Job, Result
-from multiaxis.batch.ledger import Entry, Note, add_entry, digest, digest_file, record_name
+from multiaxis.batch.ledger import (
+    Entry,
+    Note,
+    add_entry,
+    digest,
+    digest_file,
+    is_finished,
+    record_name,
+    settings_digest,
+)
 from multiaxis.batch.verb import File, Header, Outcome, Runner, Verb
 from multiaxis.errors import ImageError, say_why
-from multiaxis.files.address import Remote, Where
-from multiaxis.files.publish import publish, publish_file, try_place
 from multiaxis.files import remote
+from multiaxis.files.address import Remote
+from multiaxis.files.place import put, try_place
 from multiaxis.files.scratch import Scratch
 from multiaxis.progress import OnFraction
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 1.0  # seconds that an interrupt waits for the file that is being written
 
 
 @dataclass
@@ -29,17 +39,30 @@ class _Work:
     """A job on its way; `error` stops it, and not the others."""
 
     job: Job
+    file: File
     header: Header
     item: Any = None
-    digest: str = ""
     seconds: float = 0.0
     error: str | None = None
+    earlier: bool = False
     outcome: Outcome = field(default_factory=Outcome)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be done."""
+        return self.earlier or self.error is not None
+
     def result(self) -> Result:
-        made = self.outcome
+        made, header = self.outcome, self.header
         return Result(
-            self.job, self.seconds, self.error, self.header, made.record, made.lost, made.remarks
+            job=self.job,
+            seconds=self.seconds,
+            error=self.error,
+            earlier=self.earlier,
+            header=header,
+            record=made.record,
+            lost=made.lost,
+            remarks=tuple(dict.fromkeys((*header.remarks, *made.remarks))),
         )
 
 
@@ -70,26 +93,49 @@ def do_jobs(
     Result
         In the order of the jobs.
     """
-    with Scratch() as scratch, ThreadPoolExecutor(2, "files") as files:
+    with Scratch() as scratch, _threads() as files:
         steps = _Steps(verb, runner, note, scratch)
         behind: Future[_Work] | None = None
         waiting = iter(jobs)
-        ahead = _submit(files, steps.read, next(waiting, None))
-        while ahead is not None:
-            work = ahead.result()
+        work: _Work | None = None
+        try:
             ahead = _submit(files, steps.read, next(waiting, None))
-            steps.run(work, on_progress)
+            while ahead is not None:
+                work = ahead.result()
+                ahead = _submit(files, steps.read, next(waiting, None))
+                steps.run(work, on_progress)
+                if behind is not None:
+                    done, behind = behind.result(), None
+                    yield done.result()
+                behind = files.submit(steps.write, work)
             if behind is not None:
-                yield behind.result().result()
-            behind = files.submit(steps.write, work)
-        if behind is not None:
-            yield behind.result().result()
+                done, behind = behind.result(), None
+                yield done.result()
+        except KeyboardInterrupt as stop:
+            if work is not None and work.item is not None and (kept := runner.kept(work.item)):
+                stop.add_note(kept)
+            if behind is not None:
+                with suppress(TimeoutError):  # it is done, and may soon be a file
+                    yield behind.result(_PATIENCE).result()
+            raise
 
 
 def _submit(
     files: ThreadPoolExecutor, read: Callable[[Job], _Work], job: Job | None
 ) -> Future[_Work] | None:
     return None if job is None else files.submit(read, job)
+
+
+@contextmanager
+def _threads() -> Generator[ThreadPoolExecutor]:
+    """Give the two threads that read and write; what stops the work does not wait for them."""
+    files = ThreadPoolExecutor(2, "files")
+    try:
+        yield files
+    except BaseException:
+        files.shutdown(wait=False, cancel_futures=True)
+        raise
+    files.shutdown()
 
 
 class _Steps:
@@ -101,52 +147,67 @@ class _Steps:
         self.verb, self.runner, self.note, self.scratch = verb, runner, note, scratch
 
     def read(self, job: Job) -> _Work:
-        work = _Work(job, job.header)
+        file = File(Path(), str(job.input), job.output, job.replaces)
+        work = _Work(job, file, job.header)
         with self._recorded(work), self.scratch.bring(job.input) as path:
-            place = None if job.output is None else PurePath(job.output.name)
+            file.path = path
+            file.before_naming = lambda whole: self._note(work, digest_file(whole))
             if isinstance(job.input, Remote):  # what a plan sees of files that are here
-                work.header = self.verb.check(path, place)
+                work.header = self.verb.check(path, job.output, replaces=job.replaces)
             if isinstance(job.output, Path):
                 try_place(job.output, overwrite=job.replaces)
-            file = File(path, str(job.input))
-            work.item = self.runner.read(file, place)
-            work.digest = file.digest or ""
+            work.item = self.runner.read(file)
         return work
 
     def run(self, work: _Work, on_progress: OnFraction | None) -> None:
-        if work.error:
+        if work.is_over:
             return
         with self._recorded(work):
             work.item = self.runner.run(work.item, on_progress)
 
     def write(self, work: _Work) -> _Work:
-        if work.error:
-            return work
-        with self._recorded(work):
-            output = work.job.output
-            place = None if output is None else PurePath(output.name)
-            work.outcome = self.runner.encode(work.item, place)
-            self._note(work)
-            if output is not None:
-                _put(work.outcome.content, output, overwrite=work.job.replaces)
+        if not work.is_over:
+            with self._recorded(work):
+                self._put(work, self.runner.encode(work.item))
         work.item = None
         return work
 
-    def _note(self, work: _Work) -> None:
-        """Note what is finished before it gets its name; see `ledger`."""
-        if self.note is None:
-            return
-        output, made = work.job.output, work.outcome
+    def _put(self, work: _Work, made: Outcome) -> None:
+        """Note what is finished, then give it its name."""
+        output, replaces = work.job.output, work.job.replaces
+        work.outcome = Outcome(None, made.record, made.lost, made.remarks)
         if output is None:
-            if self.note.report is None:
-                return
+            self._note_record(work, made)
+        elif made.content is not None:
+            self._note(work, digest(made.content))
+            if isinstance(output, Remote):
+                remote.publish(made.content, output, overwrite=replaces)
+            else:
+                put(output, made.content, overwrite=replaces)
+
+    def _note(self, work: _Work, held: str) -> None:
+        output = work.job.output
+        if self.note is not None and output is not None:
+            settings = self._settings(work.job)
+            add_entry(output.parent, Entry(output.name, work.file.digest, settings, held))
+
+    def _note_record(self, work: _Work, made: Outcome) -> None:
+        if self.note is not None and self.note.report is not None:
             name = record_name(self.note.report, work.job.input)
-            entry = Entry(name, work.digest, self.note.settings, "", dict(made.record))
+            settings, record = self._settings(work.job), dict(made.record)
+            entry = Entry(name, work.file.digest, settings, "", record)
             add_entry(self.note.report.parent, entry)
-            return
-        content = made.content
-        held = digest_file(content) if isinstance(content, Path) else digest(content or b"")
-        add_entry(output.parent, Entry(output.name, work.digest, self.note.settings, held))
+
+    def _settings(self, job: Job) -> str:
+        return settings_digest(self.verb.settings(job.input.name))
+
+    def _is_finished(self, job: Job) -> bool:
+        """Tell whether another run has finished a job meanwhile, with the same settings."""
+        if self.note is None or job.output is None or job.replaces:
+            return False
+        with suppress(OSError, ImageError):  # not to be known: what failed has failed
+            return is_finished(job.input, job.output, self._settings(job))
+        return False
 
     @contextmanager
     def _recorded(self, work: _Work) -> Generator[None]:
@@ -155,19 +216,8 @@ class _Steps:
             yield
         except Exception as failure:  # noqa: BLE001 (whatever it is, the other files are not lost)
             _log.debug("%s failed", work.job.input, exc_info=True)
-            work.error = say_why(work.job.input, failure)
+            work.earlier = self._is_finished(work.job)
+            if not work.earlier:
+                work.error = say_why(work.job.input, failure)
             work.item = None
         work.seconds += time.monotonic() - start
-
-
-def _put(content: bytes | Path | None, output: Where, *, overwrite: bool) -> None:
-    """Give the output its name, in one step."""
-    if content is None:
-        raise ImageError(f"nothing was made for {output}")
-    if isinstance(output, Remote):
-        data = content.read_bytes() if isinstance(content, Path) else content
-        remote.publish(data, output, overwrite=overwrite)
-    elif isinstance(content, Path):
-        publish_file(content, output, overwrite=overwrite)
-    else:
-        publish(output, content, overwrite=overwrite)

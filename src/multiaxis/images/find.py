@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiaxis.errors import ImageError
+from multiaxis.files.listing import JUNK, list_files
 from multiaxis.images.formats import READABLE_SUFFIXES
-
-_JUNK = {"desktop.ini", "thumbs.db"}
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,7 @@ def list_pictures(folder: str | os.PathLike[str], *, recursive: bool = False) ->
     ImageError
         If the folder is missing or cannot be listed.
     """
-    folder = Path(folder)
-    try:
-        next(folder.iterdir(), None)  # rglob would answer "nothing" instead of failing
-        found = list(folder.rglob("*") if recursive else folder.iterdir())
-    except OSError as error:
-        raise ImageError(f"cannot list {folder}: {error.strerror}; give a folder") from error
-    return sorted(
-        path
-        for path in found
-        if path.suffix.lower() in READABLE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.is_dir()  # links that lead nowhere are told when they are read
-    )
+    return list_files(folder, READABLE_SUFFIXES, recursive=recursive)
 
 
 def walk_pictures(
@@ -96,7 +83,7 @@ def walk_pictures(
         others=[
             path
             for path, yes in zip(found, is_picture, strict=True)
-            if not yes and path.name.lower() not in _JUNK
+            if not yes and path.name.lower() not in JUNK
         ],
     )
 

@@ -1,4 +1,4 @@
-"""From words to files: folders and patterns become the pictures that they hold."""
+"""From words to files: folders and patterns become the files that they hold."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
+from multiaxis.batch.verb import Verb
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where, is_address, to_where
-from multiaxis.images import READABLE_SUFFIXES, list_pictures
-from multiaxis.images.formats import READABLE_NAMES
-
-_JUNK = {"desktop.ini", "thumbs.db"}
+from multiaxis.files.listing import JUNK, list_files
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Inputs:
     refused : tuple of (Path or Remote, str)
         Words that stand for nothing, and why.
     others : tuple of Path or Remote
-        Files in folders that are of no kind that is read.
+        Files in folders that the verb is not for.
     earlier : tuple of Path or Remote
         Outputs of an earlier run, left out.
     """
@@ -44,8 +42,9 @@ class Inputs:
 
 def find_inputs(
     words: Sequence[str],
-    suffix: str | None,
+    verb: Verb,
     *,
+    beside: str = "",
     recursive: bool = False,
     without: Where | None = None,
 ) -> Inputs:
@@ -55,8 +54,10 @@ def find_inputs(
     ----------
     words : sequence of str
         Files, folders and shell patterns, here or at addresses.
-    suffix : str or None
-        What outputs beside their inputs have appended to their names; None where outputs lie
+    verb : Verb
+        What is done with them: it decides which files of a folder count.
+    beside : str
+        What outputs beside their inputs have appended to their names; empty where outputs lie
         elsewhere.
     recursive : bool
         Whether folders inside folders count too.
@@ -69,7 +70,7 @@ def find_inputs(
     refused: list[tuple[Where, str]] = []
     for word in words:
         try:
-            places, foreign = _places(word, recursive=recursive)
+            places, foreign = _places(word, verb, recursive=recursive)
         except (ImageError, ConfigError, MissingExtraError) as error:
             refused.append((to_where(word), str(error)))
             continue
@@ -78,7 +79,7 @@ def find_inputs(
             refused.append((Path(word), f"cannot look up {word}: {reason}; check the name"))
             continue
         root = to_where(word)
-        outputs = _outputs(list(places), suffix) if suffix and root not in places else []
+        outputs = _outputs(list(places), beside) if beside and root not in places else []
         earlier.update(dict.fromkeys(outputs))
         others.update(dict.fromkeys(foreign))
         for path, place in places.items():
@@ -94,12 +95,14 @@ def _lies_in(path: Where, folder: Where) -> bool:
     return str(path).startswith(str(folder).rstrip("/") + "/")
 
 
-def _places(word: str, *, recursive: bool) -> tuple[dict[Where, PurePath], list[Where]]:
-    """Return the pictures that a word stands for with their places, and the other files."""
+def _places(
+    word: str, verb: Verb, *, recursive: bool
+) -> tuple[dict[Where, PurePath], list[Where]]:
+    """Return the files that a word stands for with their places, and the other files."""
     if is_address(word):
-        return _at_address(Remote(word), recursive=recursive)
+        return _at_address(Remote(word), verb, recursive=recursive)
     root = Path(word)
-    found, others = _expand(word, recursive=recursive)
+    found, others = _expand(word, verb, recursive=recursive)
     in_folder = root.is_dir()
     places: dict[Where, PurePath] = {
         path: path.relative_to(root) if in_folder and path != root else Path(path.name)
@@ -108,7 +111,9 @@ def _places(word: str, *, recursive: bool) -> tuple[dict[Where, PurePath], list[
     return places, list(others)
 
 
-def _at_address(root: Remote, *, recursive: bool) -> tuple[dict[Where, PurePath], list[Where]]:
+def _at_address(
+    root: Remote, verb: Verb, *, recursive: bool
+) -> tuple[dict[Where, PurePath], list[Where]]:
     kind = remote.find_kind(root)
     if kind == "file":
         return {root: PurePath(root.name)}, []
@@ -119,8 +124,8 @@ def _at_address(root: Remote, *, recursive: bool) -> tuple[dict[Where, PurePath]
             # Hidden ones are left out, and with them keys with "..", which would leave the output.
             if kind == "file" and not any(part.startswith(".") for part in name.parts)
         ]
-        readable = [name for name in names if name.suffix.lower() in READABLE_SUFFIXES]
-        others = sorted(name for name in names if name.suffix.lower() not in READABLE_SUFFIXES)
+        readable = [name for name in names if _counts(name, verb)]
+        others = sorted(name for name in names if not _counts(name, verb))
         places: dict[Where, PurePath] = {root / name: name for name in sorted(readable)}
     elif remote.is_pattern(root):
         others = list[PurePosixPath]()
@@ -129,37 +134,46 @@ def _at_address(root: Remote, *, recursive: bool) -> tuple[dict[Where, PurePath]
         raise ImageError(f"{root} is not there: check the address")
     if not places:
         hint = "; add --recursive for folders inside it" if kind and not recursive else ""
-        raise ImageError(f"{root} holds no pictures to restore ({READABLE_NAMES}){hint}")
-    kept = [name for name in others if len(name.parts) == 1 and name.name.lower() not in _JUNK]
+        raise ImageError(f"{root} holds no {_wanted(verb)}{hint}")
+    kept = [name for name in others if len(name.parts) == 1 and name.name.lower() not in JUNK]
     return places, [root / name for name in kept]
 
 
-def _expand(word: str, *, recursive: bool) -> tuple[list[Path], list[Path]]:
-    """Return the pictures that a word stands for, and the files beside them of other kinds."""
+def _expand(word: str, verb: Verb, *, recursive: bool) -> tuple[list[Path], list[Path]]:
+    """Return the files that a word stands for, and those beside them of other kinds."""
     if not word:
         raise ImageError("an input is empty: name a file, a folder or a pattern")
     path = Path(word)
     found, others = [path], list[Path]()
     if path.is_dir():
-        found, others = list_pictures(path, recursive=recursive), _others(path)
+        found, others = list_files(path, verb.suffixes, recursive=recursive), _others(path, verb)
     elif not path.exists() and glob.has_magic(word):
         matches = map(Path, glob.iglob(word, recursive=True))  # noqa: PTH207 (absolute too)
         found = sorted(match for match in matches if match.is_file())
     if not found:
         hint = "" if recursive or not path.is_dir() else "; add --recursive for folders inside it"
-        raise ImageError(f"{path} holds no pictures to restore ({READABLE_NAMES}){hint}")
+        raise ImageError(f"{path} holds no {_wanted(verb)}{hint}")
     return found, others
 
 
-def _others(folder: Path) -> list[Path]:
+def _others(folder: Path, verb: Verb) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() not in READABLE_SUFFIXES
+        if not _counts(path, verb)
         and not path.name.startswith(".")
-        and path.name.lower() not in _JUNK
+        and path.name.lower() not in JUNK
         and path.is_file()
     )
+
+
+def _counts(path: PurePath, verb: Verb) -> bool:
+    return verb.suffixes is None or path.suffix.lower() in verb.suffixes
+
+
+def _wanted(verb: Verb) -> str:
+    wording = verb.wording
+    return f"{wording.noun}s to {wording.verb} ({wording.accepts})"
 
 
 def _outputs(paths: list[Where], suffix: str) -> list[Where]:

@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,9 +22,10 @@ from typing import Any
 
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
 from multiaxis.files.scratch import open_folder
-from multiaxis.restoration.jobs import Job, Result
-from multiaxis.restoration.restorer import Restorer
-from multiaxis.restoration.workers import ATTEMPTS, do_once
+from multiaxis.batch.job import Job, Result
+from multiaxis.batch.ledger import Note
+from multiaxis.batch.verb import Runner, Verb
+from multiaxis.batch.workers import ATTEMPTS, do_once, load_runner
 
 _log = logging.getLogger(__name__)
 
@@ -56,12 +57,12 @@ class Cluster:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What every task gets: how to restore, and what tells that the machines see the same."""
+    """What every task gets: what to do, and what tells that the machines see the same."""
 
-    restorer: dict[str, Any]
-    how: dict[str, Any]
+    verb: Verb
+    note: Note | None
     threads: int
-    weights: Any  # a reference to the bytes of a file of weights, fetched once by each worker
+    files: dict[Path, Any]  # references to the content of local files, fetched once by each worker
     folder: str
     marker: Path | None
     version: str
@@ -137,34 +138,30 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
-def run_on_ray(
+def do_jobs_on_ray(
     cluster: Cluster,
-    restorer: dict[str, Any],
+    verb: Verb,
     jobs: Sequence[Job],
     workers: int | None = None,
-    *,
-    on_result: Callable[[Result], None] | None = None,
-    **how: Any,
-) -> list[Result]:
-    """Restore files on the machines of a cluster, each task on its share of the cores.
+    note: Note | None = None,
+) -> Generator[Result]:
+    """Do jobs on the machines of a cluster, each task on its share of the cores.
 
     Parameters
     ----------
     cluster : Cluster
         From `open_cluster`.
-    restorer : dict
-        Arguments of `Restorer`. A file of weights is sent along.
+    verb : Verb
+        Its local files, such as weights, are sent along.
     jobs : sequence of Job
     workers : int, optional
         How many tasks are in flight at most; by default one for each core, or each GPU.
-    on_result : callable, optional
-        Receives each `Result` at once, in the order of finishing.
-    **how
-        Further arguments of `run_jobs`.
+    note : Note, optional
+        As in `do_jobs`.
 
-    Returns
-    -------
-    list of Result
+    Yields
+    ------
+    Result
         In the order of finishing. What a worker that dies had in work is tried once more;
         everything else goes on.
 
@@ -174,28 +171,22 @@ def run_on_ray(
         If the device is none that a cluster has.
     """
     ray = load()
-    slots, needs = _share(cluster, str(restorer.get("device", "auto")), len(jobs), workers)
+    slots, needs = _share(cluster, verb.device, len(jobs), workers)
     at_once = workers or 2 * slots  # the second half waits in the cluster, so that none is idle
-    results: list[Result] = []
     with _marker(jobs) as marker:
-        weights = _weights(restorer)
         shared = ray.put(
             _Shared(
-                restorer=restorer,
-                how=how,
+                verb=verb,
+                note=note,
                 threads=needs["num_cpus"],
-                weights=None if weights is None else ray.put(weights),
+                files={path: ray.put(path.read_bytes()) for path in verb.local_files()},
                 folder=str(Path.cwd()),
                 marker=marker,
                 version=version("multiaxis"),
             )
         )
         task = ray.remote(max_retries=0, **needs)(_do)
-        for result in _run(ray, task, shared, jobs, at_once):
-            results.append(result)
-            if on_result:
-                on_result(result)
-    return results
+        yield from _run(ray, task, shared, jobs, at_once)
 
 
 def _run(ray: Any, task: Any, shared: Any, jobs: Sequence[Job], at_once: int) -> Generator[Result]:
@@ -291,11 +282,6 @@ def _marker(jobs: Sequence[Job]) -> Generator[Path | None]:
         marker.unlink(missing_ok=True)
 
 
-def _weights(restorer: dict[str, Any]) -> bytes | None:
-    path = Path(str(restorer.get("weights") or ""))
-    return path.read_bytes() if path.is_file() else None
-
-
 class _Log(io.TextIOBase):
     def write(self, text: str, /) -> int:
         if text.strip():
@@ -309,19 +295,17 @@ def _count(number: int, what: str) -> str:
 
 # What runs on the cluster
 
-_restorer: Restorer | None = None
+_runner: Runner[Any] | None = None
 
 
 def _do(shared: _Shared, job: Job, attempt: int) -> Result:
-    global _restorer  # noqa: PLW0603 (one for each process, and a process serves one run)
-    if _restorer is None:
-        _restorer = _start(shared)
-    return do_once(_restorer, job, shared.how, attempt)
+    global _runner  # noqa: PLW0603 (one for each process, and a process serves one run)
+    if _runner is None:
+        _runner = _start(shared)
+    return do_once(shared.verb, _runner, shared.note, job, attempt)
 
 
-def _start(shared: _Shared) -> Restorer:
-    import torch
-
+def _start(shared: _Shared) -> Runner[Any]:
     machine = socket.gethostname()
     if version("multiaxis") != shared.version:
         raise ConfigError(
@@ -335,12 +319,12 @@ def _start(shared: _Shared) -> Restorer:
         )
     with contextlib.suppress(OSError):
         os.chdir(shared.folder)  # for relative paths
-    torch.set_num_threads(shared.threads)
-    if shared.weights is None:
-        return Restorer(**shared.restorer)
-    content: bytes = load().get(shared.weights)
+    if not shared.files:
+        return load_runner(shared.verb, shared.threads)
     with open_folder() as folder:
-        path = folder / Path(shared.restorer["weights"]).name
-        path.write_bytes(content)
-        arguments: dict[str, Any] = {**shared.restorer, "weights": path}
-        return Restorer(**arguments)
+        places: dict[Path, Path] = {}
+        for number, (path, content) in enumerate(shared.files.items()):
+            places[path] = folder / f"{number}" / path.name
+            places[path].parent.mkdir()
+            places[path].write_bytes(load().get(content))
+        return load_runner(shared.verb.with_files(places), shared.threads)

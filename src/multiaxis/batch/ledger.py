@@ -25,17 +25,39 @@ from multiaxis.files.parts import clear_parts
 
 NAME = ".multiaxis.jsonl"
 FOLDER = ".multiaxis"
-_FIELDS = {"name", "input", "settings", "output"}
+_PIECE = 1 << 20
+_FIELDS = ("name", "input", "settings", "output")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: an output's name, and three digests (SHA-256, hexadecimal)."""
+    """One line: an output's name, and three digests (SHA-256, hexadecimal).
+
+    Where a record is the result, the name is `record_name`'s, and the output's digest is empty.
+    """
 
     name: str
     input: str
     settings: str
     output: str
+    record: Mapping[str, Any] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Give what a line holds."""
+        named = {name: getattr(self, name) for name in _FIELDS}
+        return named if self.record is None else {**named, "record": self.record}
+
+
+@dataclass(frozen=True)
+class Note:
+    """Where what is finished is noted: beside outputs, and for records beside the report."""
+
+    report: Where | None = None
+
+
+def record_name(report: Where, source: Where) -> str:
+    """Name the line of an input whose record is the result."""
+    return f"{report.name}: {source}"
 
 
 def digest(data: bytes) -> str:
@@ -56,7 +78,13 @@ def digest_file(where: Where) -> str:
     OSError, ImageError
         If it cannot be read, here or at an address.
     """
-    return digest(where.read_bytes()) if isinstance(where, Path) else remote.digest(where)
+    if isinstance(where, Remote):
+        return remote.digest(where)
+    found = hashlib.sha256()
+    with where.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            found.update(piece)
+    return found.hexdigest()
 
 
 def add_entry(folder: Where, entry: Entry) -> None:
@@ -68,11 +96,11 @@ def add_entry(folder: Where, entry: Entry) -> None:
         If it did not get there whole.
     """
     if isinstance(folder, Remote):
-        line = (json.dumps(entry.__dict__, ensure_ascii=True) + "\n").encode()
+        line = (json.dumps(entry.fields(), ensure_ascii=True) + "\n").encode()
         name = f"{digest(line)[:32]}.json"
         remote.publish(line, folder / FOLDER / name, overwrite=True)
         return
-    append_line(folder / NAME, entry.__dict__)
+    append_line(folder / NAME, entry.fields())
 
 
 def read_entries(folder: Where) -> dict[str, list[Entry]]:
@@ -85,8 +113,13 @@ def read_entries(folder: Where) -> dict[str, list[Entry]]:
     """
     found: dict[str, list[Entry]] = {}
     for record in _records(folder):
-        if set(record) == _FIELDS and all(isinstance(value, str) for value in record.values()):
-            found.setdefault(record["name"], []).append(Entry(**record))
+        named = {name: record.get(name) for name in _FIELDS}
+        more = record.get("record")
+        if all(isinstance(value, str) for value in named.values()) and (
+            more is None or isinstance(more, dict)
+        ):
+            entry = Entry(**named, record=more)  # pyright: ignore[reportArgumentType]
+            found.setdefault(entry.name, []).append(entry)
     return found
 
 

@@ -13,12 +13,13 @@ from multiaxis.errors import ConfigError
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where
 from multiaxis.files.publish import publish, try_folder
-from multiaxis.restoration.jobs import Plan, Result
+from multiaxis.batch.job import Finished, Job, Plan, Result
+from multiaxis.batch.verb import Verb
 
 # Controls, marks of direction and what stands for bytes that are no UTF-8, in a name.
 _HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-COLUMNS = ("input", "output", "state", "width", "height", "seconds", "error", "lost", "remarks")
+_BEFORE, _AFTER = ("input", "output", "state"), ("seconds", "error", "lost", "remarks")
 
 
 def check_report(path: Where, *, dry_run: bool = False) -> None:
@@ -51,7 +52,7 @@ def check_report(path: Where, *, dry_run: bool = False) -> None:
 
 
 def write_report(
-    path: Where, plan: Plan, results: Sequence[Result], about: Mapping[str, Any]
+    path: Where, verb: Verb, plan: Plan, results: Sequence[Result], about: Mapping[str, Any]
 ) -> None:
     """Write what became of every input.
 
@@ -59,6 +60,7 @@ def write_report(
     ----------
     path : Path or Remote
         ``.json``: `about` and a list; ``.csv``: the list alone. A file of that name gives way.
+    verb : Verb
     plan : Plan
     results : sequence of Result
         So far; jobs without one are ``"not done"``.
@@ -70,18 +72,19 @@ def write_report(
     ConfigError, ImageError
         If the system or the store refuses.
     """
-    rows = list_rows(plan, results)
+    rows = list_rows(verb, plan, results)
     if path.suffix.lower() == ".json":
-        text = json.dumps({**about, "pictures": rows}, indent=2, ensure_ascii=False) + "\n"
+        named = {**about, f"{verb.wording.noun}s": rows}
+        text = json.dumps(named, indent=2, ensure_ascii=False) + "\n"
         # Outside ASCII there are only names and messages: inside strings, where escapes may stand.
         data = _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
     else:
+        columns = (*_BEFORE, *verb.columns, *_AFTER)
         stream = io.StringIO()
         writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
+        writer.writerow(columns)
         for row in rows:
-            cells = {**row, "lost": " ".join(row["lost"]), "remarks": "; ".join(row["remarks"])}
-            writer.writerow([cells[name] for name in COLUMNS])
+            writer.writerow([_cell(name, row[name]) for name in columns])
         data = stream.getvalue().encode("utf-8", "surrogateescape")
     try:
         if isinstance(path, Remote):
@@ -90,44 +93,53 @@ def write_report(
             publish(path, data, overwrite=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot write the report {path}: {error.strerror}; the pictures are kept"
+            f"cannot write the report {path}: {error.strerror}; the results are kept"
         ) from error
 
 
-def list_rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """List every input once: restored, failed, refused, finished earlier or not done."""
+def list_rows(verb: Verb, plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """List every input once: done, failed, refused, finished earlier or not done."""
+    empty: dict[str, Any] = dict.fromkeys((*_BEFORE, *verb.columns, *_AFTER))
+    empty |= {"lost": [], "remarks": []}
     done = {result.job: result for result in results}
-    rows = [_row(path, None, "refused", error=reason) for path, reason in plan.refused]
-    rows += [_row(path, target, "finished earlier") for path, target in plan.finished]
-    for job in plan.jobs:
-        result = done.get(job)
-        known = result or job
-        size = {"width": known.width or job.width, "height": known.height or job.height}
-        if result is None:
-            rows.append(_row(job.input, job.output, "not done", **size))
-            continue
-        rows.append(
-            _row(
-                job.input,
-                job.output,
-                _state(result),
-                **size,
-                seconds=round(result.seconds, 3),
-                error=result.error,
-                lost=list(result.lost),
-                remarks=list(result.remarks),
-            )
-        )
-    return rows
+    rows = [_named(path, None, "refused", error=reason) for path, reason in plan.refused]
+    rows += [_finished(one) for one in plan.finished]
+    rows += [_row(verb, job, done.get(job)) for job in plan.jobs]
+    return [{**empty, **row} for row in rows]
 
 
-def _state(result: Result) -> str:
+def _finished(one: Finished) -> dict[str, Any]:
+    return {**_named(one.input, one.output, "finished earlier"), **one.record}
+
+
+def _row(verb: Verb, job: Job, result: Result | None) -> dict[str, Any]:
+    facts = {**job.header.facts}
+    if result is None:
+        return {**_named(job.input, job.output, "not done"), **facts}
+    return {
+        **_named(job.input, job.output, _state(verb, result)),
+        **facts,
+        **result.header.facts,
+        **result.record,
+        "seconds": round(result.seconds, 3),
+        "error": result.error,
+        "lost": list(result.lost),
+        "remarks": list(result.remarks),
+    }
+
+
+def _state(verb: Verb, result: Result) -> str:
     if result.earlier:
         return "finished earlier"
-    return "failed" if result.error else "restored"
+    return "failed" if result.error else verb.wording.done
 
 
-def _row(path: Where, target: Where | None, state: str, **more: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = dict.fromkeys(COLUMNS)
-    known = {"input": str(path), "output": target and str(target), "state": state}
-    return {**empty, "lost": [], "remarks": [], **known, **more}
+def _named(path: Where, target: Where | None, state: str, **more: Any) -> dict[str, Any]:
+    return {"input": str(path), "output": target and str(target), "state": state, **more}
+
+
+def _cell(name: str, value: Any) -> Any:
+    """Give what a cell of a table holds: lists joined, other structure as JSON."""
+    if name in ("lost", "remarks"):
+        return (" " if name == "lost" else "; ").join(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
