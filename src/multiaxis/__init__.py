@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from multiaxis.classification.classifier import Classifier
     from multiaxis.deploy.stream import streamed
     from multiaxis.models.families import parameter_groups
-    from multiaxis.restoration import Restorer, restore
     from multiaxis.score import psnr, ssim
-    from multiaxis.tasks.evaluate import evaluate
+    from multiaxis.tasks.restore.evaluate import evaluate
+    from multiaxis.tasks.restore.restorer import Restorer, restore
     from multiaxis.weights.index import list_checkpoints
     from multiaxis.weights.load import load_weights
     from multiaxis.zoo import create_model, list_models
 
 _HOMES = {
     "Classifier": "multiaxis.classification.classifier",
-    "Restorer": "multiaxis.restoration",
+    "Restorer": "multiaxis.tasks.restore.restorer",
     "create_model": "multiaxis.zoo",
-    "evaluate": "multiaxis.tasks.evaluate",
+    "evaluate": "multiaxis.tasks.restore.evaluate",
     "list_checkpoints": "multiaxis.weights.index",
     "list_models": "multiaxis.zoo",
     "load_weights": "multiaxis.weights.load",
     "parameter_groups": "multiaxis.models.families",
     "psnr": "multiaxis.score",
-    "restore": "multiaxis.restoration",
+    "restore": "multiaxis.tasks.restore.restorer",
     "ssim": "multiaxis.score",
     "streamed": "multiaxis.deploy.stream",
 }

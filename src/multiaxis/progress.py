@@ -33,3 +33,10 @@ OnProgress = Callable[[Progress], None]
 
 OnFraction = Callable[[float], None]
 """Receives how much of a piece of work is done, from 0 to 1; must return quickly."""
+
+
+def part_of(on_progress: OnFraction | None, index: int, count: int) -> OnFraction | None:
+    """Give the receiver of progress for one of several equal parts."""
+    if on_progress is None:
+        return None
+    return lambda fraction: on_progress((index + fraction) / count)

@@ -95,9 +95,7 @@ def _lies_in(path: Where, folder: Where) -> bool:
     return str(path).startswith(str(folder).rstrip("/") + "/")
 
 
-def _places(
-    word: str, verb: Verb, *, recursive: bool
-) -> tuple[dict[Where, PurePath], list[Where]]:
+def _places(word: str, verb: Verb, *, recursive: bool) -> tuple[dict[Where, PurePath], list[Where]]:
     """Return the files that a word stands for with their places, and the other files."""
     if is_address(word):
         return _at_address(Remote(word), verb, recursive=recursive)

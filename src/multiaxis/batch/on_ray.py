@@ -20,12 +20,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
-from multiaxis.files.scratch import open_folder
 from multiaxis.batch.job import Job, Result
 from multiaxis.batch.ledger import Note
 from multiaxis.batch.verb import Runner, Verb
 from multiaxis.batch.workers import ATTEMPTS, do_once, load_runner
+from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
+from multiaxis.files.scratch import open_folder
 
 _log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from multiaxis.batch.job import Finished, Job, Plan, Result
+from multiaxis.batch.verb import Verb
 from multiaxis.errors import ConfigError
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where
 from multiaxis.files.publish import publish, try_folder
-from multiaxis.batch.job import Finished, Job, Plan, Result
-from multiaxis.batch.verb import Verb
 
 # Controls, marks of direction and what stands for bytes that are no UTF-8, in a name.
 _HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -68,7 +68,8 @@ class States:
                 asked[path] = (None, entries)
             elif target is not None and self._is_file(target):
                 asked[path] = (target, self._entries_of(target.parent, target.name))
-        distant = any(isinstance(w, Remote) for path, pair in asked.items() for w in (path, pair[0]))
+        places = [*asked, *(target for target, _ in asked.values())]
+        distant = any(isinstance(place, Remote) for place in places)
         with ThreadPoolExecutor(_AT_ONCE if distant else 1) as pool:
             told = pool.map(_state, map(settings.get, asked), asked, asked.values())
             found.update(zip(asked, told, strict=True))
@@ -120,16 +121,12 @@ def _state(
     settings: str | None, source: Where, asked: tuple[Where | None, list[Entry] | ImageError]
 ) -> State | ImageError:
     target, entries = asked
-    if isinstance(entries, ImageError):
-        return entries
     try:
-        if target is not None:
-            return State(find_state(entries, source, target, settings or ""))
-        if not entries:
-            return State()
-        held = digest_file(source)
-        same = [e for e in entries if (e.input, e.settings) == (held, settings)]
-        return State("finished", same[-1].record or {}) if same else State()
+        if isinstance(entries, ImageError):
+            raise entries
+        if target is None:
+            return _record_state(entries, source, settings)
+        return State(find_state(entries, source, target, settings or ""))
     except ImageError as error:
         return error
     except OSError:
@@ -137,6 +134,13 @@ def _state(
     except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
         _log.debug("%s cannot be compared", source, exc_info=True)
         return ImageError(f"{source}: {explain(error)}")
+
+
+def _record_state(entries: list[Entry], source: Where, settings: str | None) -> State:
+    """Tell whether a record is known of an input that is still the same."""
+    held = digest_file(source) if entries else ""
+    same = [entry for entry in entries if (entry.input, entry.settings) == (held, settings)]
+    return State("finished", same[-1].record or {}) if same else State()
 
 
 def say_taken(target: Where) -> str:

@@ -206,7 +206,7 @@ class Verb(ABC):
         """
         return Header()
 
-    def check_address(self, where: Remote) -> None:
+    def check_address(self, where: Remote) -> None:  # noqa: B027 (most take any address)
         """Refuse an input at an address that cannot work, by its name.
 
         Raises

@@ -145,9 +145,7 @@ def _do(job: Job, attempt: int) -> Result:
     return do_once(*_ready, job, attempt)
 
 
-def do_once(
-    verb: Verb, runner: Runner[Any], note: Note | None, job: Job, attempt: int
-) -> Result:
+def do_once(verb: Verb, runner: Runner[Any], note: Note | None, job: Job, attempt: int) -> Result:
     """Do a job; unless an earlier attempt, whose worker died, did it already.
 
     Parameters

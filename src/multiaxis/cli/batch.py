@@ -1,94 +1,230 @@
-"""What ``multiaxis restore`` shows of a batch: results as they come, and the end."""
+"""What commands over many files share: their options, what they show, how they end."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
+from cyclopts import Parameter
+
+from multiaxis.batch import Watcher
 from multiaxis.cli import console
-from multiaxis.cli.codes import BAD_INPUT, OK, SOME_FAILED
+from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED
+from multiaxis.cli.options import Flag
 from multiaxis.errors import ImageError
 from multiaxis.progress import Progress
 
 if TYPE_CHECKING:
-    from multiaxis.restoration import Job, Plan, Result
+    from multiaxis.batch import Batch, Job, Plan, Request, Result, Verb
 
 
-class Reporter:
+@Parameter(name="*")
+@dataclass(frozen=True)
+class BatchOptions:
+    """How many files are gone through.
+
+    Attributes
+    ----------
+    recursive
+        Take the files of folders inside folders too; their tree is kept below the output.
+    resume
+        Go on with a batch that was stopped: what is finished, by content and settings, is left
+        alone; the rest is done.
+    dry_run
+        Show what would be done, and do nothing.
+    report
+        A file for the outcome of every input: .json or .csv.
+    workers
+        How many processes share the work: 1 by default. Worth it for many small pictures. With ray,
+        how many files are in work at once: by default one for each core or GPU.
+    engine
+        local: this machine; ray: the machines of the Ray cluster that RAY_ADDRESS names, or one
+        that is started here (extra: ray). Files lie in a folder that all share, or at addresses.
+    """
+
+    recursive: Annotated[Flag, Parameter(alias="-r")] = False
+    resume: Flag = False
+    dry_run: Flag = False
+    report: str | None = None
+    workers: int | None = None
+    engine: Literal["local", "ray"] = "local"
+
+    def request(
+        self, inputs: list[str], output: str | None = None, *, overwrite: bool = False
+    ) -> Request:
+        """Ask for a batch over some inputs."""
+        from multiaxis.batch import Request
+
+        return Request(
+            inputs,
+            output,
+            recursive=self.recursive,
+            resume=self.resume,
+            overwrite=overwrite,
+            report=self.report,
+            workers=self.workers,
+            engine=self.engine,
+        )
+
+
+DEFAULT_BATCH = BatchOptions()
+
+Lines = Callable[["Result"], Iterable[str]]
+"""Gives what is printed of a result that is a record."""
+
+
+def run_batch(
+    verb: Verb, request: Request, *, dry_run: bool, quiet: bool, lines: Lines | None = None
+) -> int:
+    """Run a batch, show it, and give the exit code.
+
+    Parameters
+    ----------
+    verb : Verb
+    request : Request
+    dry_run : bool
+        Show the plan alone.
+    quiet : bool
+        Print results and errors only.
+    lines : callable, optional
+        Prints results, as lines of their own.
+    """
+    from multiaxis.batch import plan, run
+
+    if dry_run:
+        return _show_plan(verb, plan(verb, request))
+    with Reporter(verb, quiet=quiet, lines=lines) as reporter:
+        try:
+            batch = run(verb, request, reporter)
+        except KeyboardInterrupt as stop:
+            if reporter.plan is None:
+                raise
+            _say_how_to_go_on(reporter, getattr(stop, "__notes__", []))
+            return INTERRUPTED
+    return _summarise(verb, batch, quiet=quiet)
+
+
+class Reporter(Watcher):
     """Shows each result, and how long the rest will take at the rate so far."""
 
-    def __init__(
-        self, plan: Plan, show: console.OnProgress, *, quiet: bool, alone: bool = True
-    ) -> None:
-        """Announce a plan; `alone` tells that one picture is in work at a time."""
-        self.plan, self.show, self.quiet, self.alone = plan, show, quiet, alone
+    def __init__(self, verb: Verb, *, quiet: bool, lines: Lines | None) -> None:
+        self.verb, self.quiet, self.lines = verb, quiet, lines
+        self.plan: Plan | None = None
         self.results: list[Result] = []
-        self.is_measured = all(job.pixels for job in plan.jobs)
-        self.total = sum(map(self._weight, plan.jobs))
-        self.left = self.total
-        self.pixels, self.seconds, self.start = 0.0, 0.0, 0.0
-        console.note(f"restoring {_amount(plan)} ...", quiet=quiet)
-        self.show_fraction(0.0)
+        self._shown = ExitStack()
+        self._show: console.OnProgress = lambda _: None
+        self._one_by_one = True
+        self._total = self._left = self._done = self._seconds = self._start = 0.0
 
-    def __call__(self, result: Result) -> None:
-        """Take a result, print it and what it means for the rest."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
+
+    def on_plan(self, plan: Plan) -> None:
+        """Remember it, and get ready to show how far models are fetched."""
+        self.plan = plan
+        if plan.jobs:
+            self._open("bytes")
+
+    def on_loading(self, progress: Progress) -> None:
+        """Show how far models are fetched."""
+        self._show(progress)
+
+    def on_place(self, text: str) -> None:
+        """Say what is looked for, and found."""
+        console.note(text, quiet=self.quiet)
+
+    def on_start(self, plan: Plan, *, one_by_one: bool) -> None:
+        """Announce the work."""
+        self._one_by_one = one_by_one
+        self._total = self._left = sum(map(self._weight, plan.jobs))
+        self._open("megapixels" if plan.is_measured else "pictures")
+        console.note(f"{self.verb.wording.doing} {_amount(self.verb, plan)} ...", quiet=self.quiet)
+        self.on_fraction(0.0)
+
+    def on_fraction(self, fraction: float) -> None:
+        """Show how much of the file in work is done."""
+        if self.plan is None or len(self.results) >= len(self.plan.jobs):
+            return
+        job = self.plan.jobs[len(self.results)]
+        done = self._total - self._left + fraction * self._weight(job)
+        unit = "megapixels" if self.plan.is_measured else "pictures"
+        self._show(Progress(job.input.name if self._one_by_one else "", done, self._total, unit))
+
+    def on_result(self, result: Result) -> None:
+        """Print a result, and what it means for the rest."""
+        assert self.plan is not None  # noqa: S101 (a plan comes first)
         self.results.append(result)
-        self.left -= self._weight(result.job)
-        if not self.alone:
-            self._take_time(result)
-        elif result.error is None:
-            self.pixels += self._weight(result.job)
-            self.seconds += result.seconds
-        outcome = f"{result.job.output} ({result.seconds:.1f} s)" if not result.error else "failed"
-        if result.earlier:
-            outcome = f"{result.job.output} (finished by another run)"
+        self._left -= self._weight(result.job)
+        self._take_time(result)
         done = f"[{len(self.results)}/{len(self.plan.jobs)}]"
-        console.note(f"{done} {result.job.input} -> {outcome}{self._estimate()}", quiet=self.quiet)
-        if result.lost:
-            kept_out = ", ".join(result.lost)
+        name = result.job.input
+        console.note(f"{done} {name} -> {_outcome(result)}{self._estimate()}", quiet=self.quiet)
+        if result.lost and result.job.output is not None:
             suffix = result.job.output.suffix
-            console.note(f"  note: {suffix} cannot hold the {kept_out}", quiet=self.quiet)
+            console.note(
+                f"  note: {suffix} cannot hold the {', '.join(result.lost)}", quiet=self.quiet
+            )
         for remark in result.remarks:
             console.note(f"  note: {remark}", quiet=self.quiet)
-        self.show_fraction(0.0)
+        if self.lines is not None and result.error is None and not result.earlier:
+            console.say(*self.lines(result))
+        self.on_fraction(0.0)
+
+    def _open(self, unit: str) -> None:
+        self._shown.close()
+        self._show = self._shown.enter_context(console.progress(unit, quiet=self.quiet))
 
     def _estimate(self) -> str:
-        if not self.left or not self.pixels:
+        if not self._left or not self._done:
             return ""
-        return f", about {console.duration(self.left * self.seconds / self.pixels)} left"
+        return f", about {console.duration(self._left * self._seconds / self._done)} left"
 
     def _take_time(self, result: Result) -> None:
-        """Measure what several do together, from the first result on: starting is no rate."""
-        if not self.start:
-            self.start = time.monotonic()
-            return
-        self.seconds = time.monotonic() - self.start
-        self.pixels += 0.0 if result.error else self._weight(result.job)
+        """Measure the rate; of several at once, from the first result on: starting is no rate."""
+        weight = 0.0 if result.error else self._weight(result.job)
+        if self._one_by_one:
+            self._seconds += result.seconds if weight else 0.0
+            self._done += weight
+        elif not self._start:
+            self._start = time.monotonic()
+        else:
+            self._seconds = time.monotonic() - self._start
+            self._done += weight
 
     def _weight(self, job: Job) -> float:
-        """Megapixels, or 1 for each picture where some are not known before they are fetched."""
-        return job.pixels / 1e6 if self.is_measured else 1.0
-
-    def show_fraction(self, fraction: float) -> None:
-        """Show how much of the picture in work is done."""
-        if len(self.results) < len(self.plan.jobs):
-            job = self.plan.jobs[len(self.results)]
-            done = self.total - self.left + fraction * self._weight(job)
-            unit = "megapixels" if self.is_measured else "pictures"
-            name = job.input.name if self.alone else ""
-            self.show(Progress(name, done, self.total, unit))
+        """Megapixels, or 1 for each file where some are not known before they are fetched."""
+        is_measured = self.plan is not None and self.plan.is_measured
+        return job.header.amount if is_measured else 1.0
 
 
-def show_plan(plan: Plan) -> int:
+def _outcome(result: Result) -> str:
+    if result.error:
+        return "failed"
+    if result.earlier:
+        return f"{result.job.output} (finished by another run)"
+    where = "" if result.job.output is None else f"{result.job.output} "
+    return f"{where}({result.seconds:.1f} s)"
+
+
+def _show_plan(verb: Verb, plan: Plan) -> int:
     """Print what would be done, and what could not."""
     for job in plan.jobs:
-        size = f"{job.width}x{job.height}" if job.pixels else "size not known before it is fetched"
+        size = job.header.text or "size not known before it is fetched"
         there = job.replaces and (not isinstance(job.output, Path) or job.output.exists())
-        console.say(f"{job.input} -> {job.output} ({size}{', replaced' if there else ''})")
-    for path, target in plan.finished:
-        console.say(f"{path} -> {target} (finished earlier)")
-    console.note(f"would restore {_amount(plan)}")
+        size += ", replaced" if there else ""
+        console.say(f"{_way(job.input, job.output)} ({size})")
+        for remark in job.header.remarks:
+            console.note(f"  note: {remark}")
+    for one in plan.finished:
+        console.say(f"{_way(one.input, one.output)} (finished earlier)")
+    console.note(f"would {verb.wording.verb} {_amount(verb, plan)}")
     _say_left_out(plan)
     for _, reason in plan.refused:
         console.complain(reason)
@@ -97,40 +233,57 @@ def show_plan(plan: Plan) -> int:
     return SOME_FAILED if plan.jobs or plan.finished else BAD_INPUT
 
 
-def summarise(plan: Plan, results: list[Result], seconds: float, how: str, *, quiet: bool) -> int:
+def _way(source: object, target: object | None) -> str:
+    return str(source) if target is None else f"{source} -> {target}"
+
+
+def _summarise(verb: Verb, batch: Batch, *, quiet: bool) -> int:
     """Say how a batch ended; give the exit code."""
+    plan, results = batch.plan, batch.results
     failures = [
         *plan.refused,
         *((result.job.input, result.error) for result in results if result.error),
     ]
-    restored = [result for result in results if result.error is None and not result.earlier]
-    done, pixels = len(restored), sum(result.pixels for result in restored)
-    before = len(plan.finished) + sum(result.earlier for result in results)
+    if batch.report_error:
+        console.complain(batch.report_error)
+    if not plan.jobs and not plan.finished:
+        for _, reason in failures:
+            console.complain(str(reason))
+        return BAD_INPUT
     if failures and len(plan.jobs) + len(plan.refused) + len(plan.finished) == 1:
         raise ImageError(str(failures[0][1]))
+    done = [result for result in results if result.error is None and not result.earlier]
+    before = len(plan.finished) + sum(result.earlier for result in results)
     earlier = f", {before} were finished earlier" if before else ""
+    wording = verb.wording
+    amount = sum(result.header.amount for result in done)
+    megapixels = f", {amount:.1f} megapixels" if amount else ""
     said = (
-        f"restored {done} of {done + len(failures)} pictures, {pixels / 1e6:.1f} megapixels, in "
-        f"{console.duration(seconds)} on {how}"
+        f"{wording.done} {len(done)} of {len(done) + len(failures)} {wording.noun}s{megapixels}, "
+        f"in {console.duration(batch.seconds)} on {batch.where}"
     )
     if not results and not failures:
-        said = "nothing is left to restore"
+        said = f"nothing is left to {wording.verb}"
     console.note(f"{said}{earlier}", quiet=quiet)
     if not quiet:
         _say_left_out(plan)
     for _, reason in failures:
         console.complain(str(reason))
-    return SOME_FAILED if failures else OK
+    return SOME_FAILED if failures or batch.report_error else OK
 
 
-def say_how_to_go_on(plan: Plan, results: list[Result]) -> None:
+def _say_how_to_go_on(reporter: Reporter, notes: list[str]) -> None:
     """Say what an interrupt left, and how to finish."""
-    done = sum(result.error is None for result in results) + len(plan.finished)
+    plan, noun = reporter.plan, reporter.verb.wording.noun
+    assert plan is not None  # noqa: S101 (asked for only then)
+    done = sum(result.error is None for result in reporter.results) + len(plan.finished)
     total = len(plan.jobs) + len(plan.finished)
     console.complain(
-        f"interrupted: {done} of {total} pictures are finished and nothing is half-written; the "
+        f"interrupted: {done} of {total} {noun}s are finished and nothing is half-written; the "
         "same command with --resume goes on"
     )
+    for note in notes:
+        console.complain(note)
 
 
 def _say_left_out(plan: Plan) -> None:
@@ -147,12 +300,12 @@ def _say_left_out(plan: Plan) -> None:
             )
 
 
-def _amount(plan: Plan) -> str:
+def _amount(verb: Verb, plan: Plan) -> str:
     """Say how much is to be done, as far as that is known."""
-    pixels = sum(job.pixels for job in plan.jobs)
-    count = _count(len(plan.jobs), "picture")
-    known = all(job.pixels for job in plan.jobs)
-    return f"{count}, {pixels / 1e6:.1f} megapixels" if known else count
+    count = _count(len(plan.jobs), verb.wording.noun)
+    if not plan.is_measured:
+        return count
+    return f"{count}, {sum(job.header.amount for job in plan.jobs):.1f} megapixels"
 
 
 def _count(number: int, what: str) -> str:

@@ -62,8 +62,8 @@ def evaluate(
     overwrite
         Replace tables that exist; without it, an existing table is an error.
     """
-    from multiaxis.restoration.restorer import split_tasks
     from multiaxis.score import get_protocol, pair_folders
+    from multiaxis.tasks.restore.selection import split_tasks
 
     split_tasks(task)
     rules = [get_protocol(name) for name in protocol or ["rgb"]]
@@ -77,7 +77,7 @@ def evaluate(
     def print_row(pair: Pair, rows: list[ScoreRow]) -> None:
         console.say(f"{pair.name:<24} {_columns(rules, [row.score for row in rows])}")
 
-    from multiaxis.tasks.evaluate import evaluate as run
+    from multiaxis.tasks.restore.evaluate import evaluate as run
 
     names = [rule.name for rule in rules]
     with console.progress("pictures") as show:

@@ -11,7 +11,7 @@ from multiaxis.cli import console
 from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
-    from multiaxis.restoration import Restorer
+    from multiaxis.tasks.restore.restorer import Restorer
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 """An option that is given or not, without a --no form."""
@@ -133,7 +133,7 @@ def chosen_weights(task: str, options: ModelOptions, quality: QualityOptions) ->
 
 def load_restorer(arguments: dict[str, Any], *, quiet: bool = False) -> Restorer:
     """Load the models of a `Restorer`, with a progress bar while weights are pulled."""
-    from multiaxis.restoration import Restorer
+    from multiaxis.tasks.restore.restorer import Restorer
 
     with console.progress("bytes", quiet=quiet) as show:
         return Restorer(**arguments, on_progress=show)

@@ -1,1 +1,1 @@
-"""Whole jobs that join restoring, scoring and files."""
+"""The uses: one folder each; they do not know each other."""

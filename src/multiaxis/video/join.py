@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ from multiaxis.video.segments import packets_of
 from multiaxis.video.streams import film, locate, open_input
 
 
-def join(plan: ClipPlan, segments: Segments, times: Times, *, overwrite: bool) -> tuple[str, ...]:
+def join(
+    plan: ClipPlan,
+    segments: Segments,
+    times: Times,
+    *,
+    overwrite: bool,
+    before_naming: Callable[[Path], None] | None = None,
+) -> tuple[str, ...]:
     """Mux the segments' packets with the source's other streams, all of them or none.
 
     Returns
@@ -36,6 +43,8 @@ def join(plan: ClipPlan, segments: Segments, times: Times, *, overwrite: bool) -
     try:
         muxed = _mux(plan, segments, times, part)
         _count(plan, part, muxed, len(times.shown))
+        if before_naming is not None:
+            before_naming(part)
         if overwrite:
             part.replace(target)
         else:

@@ -116,9 +116,13 @@ def run_plan(
     steady: float = 0.0,
     settings: str = "",
     overwrite: bool = False,
+    before_naming: Callable[[Path], None] | None = None,
     on_progress: OnProgress | None = None,
 ) -> ClipResult:
-    """Restore a clip as planned; see `restore_clip`."""
+    """Restore a clip as planned; see `restore_clip`.
+
+    `before_naming` receives the whole file before it gets its name.
+    """
     filter_ = Steady(steady) if steady else None
     before = identity(plan.source)
     key = [settings, plan.encoding.describe(), plan.start, plan.end, steady, SEGMENT]
@@ -132,7 +136,9 @@ def run_plan(
             raise ImageError(
                 f"{plan.source} was changed while it was restored: run it again when it is finished"
             )
-        remarks = join(plan, segments, writer.times, overwrite=overwrite)
+        remarks = join(
+            plan, segments, writer.times, overwrite=overwrite, before_naming=before_naming
+        )
         finish(segments)
     remarks = plan.remarks + remarks + _remarks_on_end(plan.clip, last, plan.end)
     return ClipResult(writer.count, writer.resumed, remarks)

@@ -14,7 +14,7 @@ from multiaxis.memory import free_device_memory, is_out_of_memory
 from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.models.maxim.streaming import Streamed, streamed
 from multiaxis.models.maxim.streaming.plan import plain_memory
-from multiaxis.models.maxim.streaming.streamed import OnFraction
+from multiaxis.progress import OnFraction
 
 
 class Engine:

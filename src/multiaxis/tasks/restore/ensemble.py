@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.models.maxim.streaming.streamed import OnFraction
+from multiaxis.progress import OnFraction, part_of
 
 Frames = NDArray[np.float32]
 
@@ -36,16 +36,9 @@ def restore_eightfold(
     total = np.zeros(frames.shape, np.float64)
     for position in range(8):
         turned = np.ascontiguousarray(_turn(frames, position))
-        part = fraction_of(on_progress, position, 8)
+        part = part_of(on_progress, position, 8)
         total += _turn_back(restore(turned, part), position)
     return (total / 8).astype(np.float32)
-
-
-def fraction_of(on_progress: OnFraction | None, index: int, count: int) -> OnFraction | None:
-    """Give the receiver of progress for one of several equal parts."""
-    if on_progress is None:
-        return None
-    return lambda fraction: on_progress((index + fraction) / count)
 
 
 def _turn(frames: Frames, position: int) -> Frames:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from multiaxis.errors import ConfigError, ImageError, explain
 from multiaxis.images import from_unit, grey_to_rgb, read_picture, seen_by_model, to_unit
 from multiaxis.progress import OnProgress, Progress
-from multiaxis.restoration import Restorer
 from multiaxis.score import (
     Pair,
     Protocol,
@@ -23,6 +22,7 @@ from multiaxis.score import (
     pair_folders,
     score_pair,
 )
+from multiaxis.tasks.restore.restorer import Restorer
 
 _log = logging.getLogger(__name__)
 _CONVERTED = "compared as restore sees it: in sRGB, and without colour that alpha hides"

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from multiaxis.errors import ImageError, ShapeError
-from multiaxis.models.maxim.streaming.streamed import OnFraction
-from multiaxis.restoration.engine import Engine
-from multiaxis.restoration.ensemble import Frames, fraction_of
-from multiaxis.restoration.padding import reflect_padding
-from multiaxis.restoration.tiles import blend, cut
+from multiaxis.progress import OnFraction, part_of
+from multiaxis.tasks.restore.engine import Engine
+from multiaxis.tasks.restore.ensemble import Frames
+from multiaxis.tasks.restore.padding import reflect_padding
+from multiaxis.tasks.restore.tiles import blend, cut
 
 
 def restore_frames(
@@ -31,7 +31,7 @@ def restore_frames(
         Values in [0, 1]; any height and width from 1 on.
     tile : int, optional
         Side in pixels of tiles to restore one by one. The result is another than the whole frame's:
-        see `multiaxis.restoration.tiles`. By default frames are restored whole.
+        see `multiaxis.tasks.restore.tiles`. By default frames are restored whole.
     on_progress : callable, optional
         Receives the finished fraction.
 
@@ -54,7 +54,7 @@ def restore_frames(
     places = cut(frames.shape[1], frames.shape[2], tile)
     parts: list[Frames] = []
     for index, (rows, columns) in enumerate(places):
-        inner = fraction_of(on_progress, index, len(places))
+        inner = part_of(on_progress, index, len(places))
         parts.append(_restore(engine, frames[:, rows, columns], inner))
     return blend(frames.shape, places, parts)
 

@@ -26,8 +26,6 @@ class Output:
         ``"8"``, ``"16"`` or ``"float"``; by default the input's.
     strip : bool
         Whether EXIF, XMP and IPTC are left out; profile and resolution stay.
-    overwrite : bool
-        Whether files that exist are replaced. An input never is.
 
     Raises
     ------
@@ -39,7 +37,6 @@ class Output:
     quality: int | None = None
     depth: str | None = None
     strip: bool = False
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
         known = [suffix[1:] for row in FORMATS if row.depths for suffix in row.suffixes]
@@ -77,4 +74,4 @@ class Output:
 
     def settings(self) -> dict[str, Any]:
         """List what decides the bytes of an output."""
-        return {key: value for key, value in asdict(self).items() if key != "overwrite"}
+        return asdict(self)

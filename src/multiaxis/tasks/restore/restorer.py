@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,38 +14,37 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from multiaxis import batch
+from multiaxis.batch import Batch, File, Request, Watcher
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
+from multiaxis.files.place import check_place, put
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
-    Several,
     as_file_has_it,
     check_pillow,
-    check_several,
-    check_write,
     from_pillow,
     from_unit,
     grey_to_rgb,
-    open_several,
-    read_bytes,
     read_picture,
     rgb_to_grey,
     seen_by_model,
     to_pillow,
     to_unit,
-    write_picture,
-    write_several,
 )
 from multiaxis.models.maxim import Maxim
-from multiaxis.models.maxim.streaming.streamed import OnFraction, check_limits
-from multiaxis.progress import OnProgress
-from multiaxis.restoration.engine import Engine
-from multiaxis.restoration.ensemble import fraction_of, restore_eightfold
-from multiaxis.restoration.frame import Frames, restore_frames
-from multiaxis.restoration.several import restore_several
-from multiaxis.restoration.tiles import check_tile
-from multiaxis.weights.index import check_task, find_checkpoint
+from multiaxis.models.maxim.streaming.streamed import check_limits
+from multiaxis.progress import OnFraction, OnProgress, part_of
+from multiaxis.tasks.restore.clips import ClipOptions
+from multiaxis.tasks.restore.engine import Engine
+from multiaxis.tasks.restore.ensemble import restore_eightfold
+from multiaxis.tasks.restore.frame import Frames, restore_frames
+from multiaxis.tasks.restore.output import Output
+from multiaxis.tasks.restore.pictures import PictureWork
+from multiaxis.tasks.restore.selection import check_weights, split_tasks
+from multiaxis.tasks.restore.tiles import check_tile
+from multiaxis.weights.index import find_checkpoint
 from multiaxis.zoo import open_model
 
 _TOLERANCE = 1e-3  # how far floats may lie outside [0, 1]: rounding, not another scale
@@ -132,6 +132,18 @@ class Restorer:
         if tile is not None:
             check_tile(tile)
         self.task, self.tile = task, tile
+        self._arguments = {
+            "task": task,
+            "weights": weights,
+            "device": device,
+            "dtype": dtype,
+            "memory": memory,
+            "spill": spill,
+            "tile": tile,
+            "ensemble": ensemble,
+            "strength": strength,
+            "offline": offline,
+        }
         self.ensemble, self.strength = ensemble, strength
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
@@ -183,6 +195,61 @@ class Restorer:
             "tensors; multiaxis.restore also takes paths"
         )
 
+    def run(
+        self,
+        inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        output: str | os.PathLike[str] | None = None,
+        *,
+        watcher: Watcher | None = None,
+        clips: ClipOptions = ClipOptions(),  # noqa: B008 (frozen)
+        written: Output = Output(),  # noqa: B008 (frozen)
+        max_megapixels: float = DEFAULT_MEGAPIXELS,
+        **request: Any,
+    ) -> Batch:
+        """Restore files and folders, pictures and clips, as ``multiaxis restore`` does.
+
+        Parameters
+        ----------
+        inputs : path, or sequence of them
+            Files, folders and shell patterns, here or at addresses.
+        output : path, optional
+            A folder, or a file for a single file. By default each output lies beside its input.
+        watcher : Watcher, optional
+            Hears the plan, each result and the progress.
+        clips : ClipOptions
+        written : Output
+            How pictures are written.
+        max_megapixels : float
+            Larger pictures are refused.
+        **request
+            Further fields of `multiaxis.batch.Request`: `recursive`, `resume`, `overwrite`,
+            `report`, `workers`, `engine`.
+
+        Returns
+        -------
+        Batch
+            The plan, and what became of each file. One that fails costs only itself.
+
+        Raises
+        ------
+        ConfigError
+            If the request cannot work.
+
+        Examples
+        --------
+        >>> batch = restorer.run(["a.png", "photos/"], "out/", resume=True)  # doctest: +SKIP
+        """
+        from multiaxis.tasks.restore.verb import Restore
+
+        words = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+        verb = Restore(self._arguments, written, clips, max_megapixels, restorer=self)
+        asked = Request(
+            [os.fspath(word) for word in words],
+            None if output is None else os.fspath(output),
+            **request,
+        )
+        return batch.run(verb, asked, watcher)
+
     def restore_picture(
         self,
         picture: Picture,
@@ -215,7 +282,7 @@ class Restorer:
         grey = frames.shape[-1] == 1
         rgb = restored = grey_to_rgb(frames) if grey else frames
         for index, engine in enumerate(self._engines):
-            part = fraction_of(on_progress, index, len(self._engines))
+            part = part_of(on_progress, index, len(self._engines))
             given = restored if index == 0 else np.clip(restored, 0, 1)
             restored = self._run(engine, given, part)
         if self.strength < 1:
@@ -259,37 +326,6 @@ class Restorer:
         restored = _like(self._frames(_unit_values(array)), array.dtype)
         result = torch.from_numpy(restored).permute(0, 3, 1, 2).to(tensor.device, tensor.dtype)
         return result[0] if single else result
-
-
-def split_tasks(task: str) -> list[str]:
-    """Split ``"denoise,enhance"`` into its tasks.
-
-    Raises
-    ------
-    ConfigError
-        If one is unknown.
-    """
-    names = [name.strip() for name in task.split(",")] if isinstance(task, str) else [task]  # pyright: ignore[reportUnnecessaryIsInstance]
-    for name in names:
-        check_task(name)
-    return list(names)
-
-
-def check_weights(weights: str | Path | None, tasks: Sequence[str]) -> None:
-    """Refuse weights that are named by nothing, or for more than one task.
-
-    Raises
-    ------
-    ConfigError
-        Says which it is.
-    """
-    if weights == "":
-        raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
-    if weights is not None and len(tasks) > 1:
-        raise ConfigError(
-            f"weights go with one task, and received were {len(tasks)}: restore in {len(tasks)} "
-            "steps, or leave the weights out"
-        )
 
 
 def restore(
@@ -337,34 +373,21 @@ def restore(
         return Restorer(task, **options).restore(source)
     if output is not None and os.path.realpath(output) == os.path.realpath(source):
         raise ImageError(f"the output {output} is the input: originals are never replaced")
-    data = read_bytes(Path(source))
-    several = open_several(source, max_megapixels=max_megapixels, data=data)
-    if several is not None and output is not None:
-        return _restore_several(several, Path(output), task, overwrite=overwrite, **options)
-    picture = read_picture(Path(source), max_megapixels=max_megapixels, data=data)
-    if output is None:
-        check_pillow(picture.depth, picture.pixels.shape[2], alpha=picture.has_alpha)
-    else:
-        check_write(output, picture, overwrite=overwrite)
-    restored = Restorer(task, **options).restore_picture(picture)
-    if output is None:
-        return to_pillow(restored)
-    write_picture(Path(output), restored, overwrite=overwrite)
-    return Path(output)
-
-
-def _restore_several(
-    several: Several, output: Path, task: str, *, overwrite: bool, **options: Any
-) -> Path:
-    check_several(output, several, overwrite=overwrite)
-    restorer = Restorer(task, **options)
-
-    def one(picture: Picture, _: OnFraction | None) -> Picture:
-        return restorer.restore_picture(picture)
-
-    frames, _ = restore_several(one, several, output)
-    write_several(output, frames, several, overwrite=overwrite)
-    return output
+    if output is not None:
+        target = Path(output)
+        work = PictureWork.read(File(Path(source), str(source), target), Output(), max_megapixels)
+        check_place(target, overwrite=overwrite)
+        work.run(Restorer(task, **options), None)
+        made = work.outcome()
+        put(target, made.content or b"", overwrite=overwrite)
+        for lost in made.lost:
+            warnings.warn(f"{target} cannot hold the {lost}", RuntimeWarning, stacklevel=2)
+        for remark in made.remarks:
+            warnings.warn(f"{source}: {remark}", RuntimeWarning, stacklevel=2)
+        return target
+    picture = read_picture(Path(source), max_megapixels=max_megapixels)
+    check_pillow(picture.depth, picture.pixels.shape[2], alpha=picture.has_alpha)
+    return to_pillow(Restorer(task, **options).restore_picture(picture))
 
 
 def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -17,9 +17,7 @@ from multiaxis.models.maxim.network import Maxim, Stage, pyramid
 from multiaxis.models.maxim.streaming.network import StreamedStage
 from multiaxis.models.maxim.streaming.plan import maps_memory, peak_memory, pictures_memory
 from multiaxis.models.maxim.streaming.workspace import LEAST_PIECE, Sizes, Workspace, find_sizes
-
-OnFraction = Callable[[float], None]
-"""Receives how much of a picture is done, from 0 to 1; must return quickly."""
+from multiaxis.progress import OnFraction, part_of
 
 
 class Streamed:
@@ -87,7 +85,7 @@ class Streamed:
             if len(x) == 1:
                 return self._restore(x[0], on_progress)[None]
             made = [
-                self._restore(image, _part(on_progress, i, len(x))) for i, image in enumerate(x)
+                self._restore(image, part_of(on_progress, i, len(x))) for i, image in enumerate(x)
             ]
             return torch.stack(made)
 
@@ -272,12 +270,6 @@ def check_limits(
     if folder is not None and (str(spill) == "" or not folder.is_dir()):
         raise ConfigError(f"the spill folder {str(spill)!r} is not there: name one that exists")
     return None if memory is None else parse_bytes(memory), folder
-
-
-def _part(on_progress: OnFraction | None, index: int, count: int) -> OnFraction | None:
-    if on_progress is None:
-        return None
-    return lambda fraction: on_progress((index + fraction) / count)
 
 
 def _gigabytes(size: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from multiaxis.batch.job import Batch, Plan, Result
 from multiaxis.batch.ledger import Note, clear_strays
-from multiaxis.batch.plan import check_ledgers, make_plan
+from multiaxis.batch.planner import check_ledgers, make_plan
 from multiaxis.batch.report import write_report
 from multiaxis.batch.request import Request
 from multiaxis.batch.verb import Verb

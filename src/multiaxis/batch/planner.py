@@ -104,19 +104,10 @@ class _Planner:
         self, path: Where, target: Where | None, state: State | ImageError
     ) -> Job | Finished | str:
         """Give the job, or why there is none."""
-        if isinstance(state, ImageError):
-            return str(state)
-        if state.name == "finished":
+        if isinstance(state, State) and state.name == "finished":
             return Finished(path, target, state.record)
-        replaces = self.request.overwrite or state.name == "ours"
         try:
-            if target is not None:
-                self._check_target(target, replaces=replaces)
-            if isinstance(path, Remote):
-                self.verb.check_address(path)
-                return Job(path, target, replaces=replaces)
-            header = self.verb.check(path, target, replaces=replaces)
-            return Job(path, target, header, replaces)
+            return self._job(path, target, state)
         except MultiaxisError as error:
             return say_why(path, error)
         except OSError as error:  # a name that is too long, a folder that may not be entered
@@ -124,6 +115,17 @@ class _Planner:
         except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
             _log.debug("%s cannot be planned", path, exc_info=True)
             return say_why(path, error)
+
+    def _job(self, path: Where, target: Where | None, state: State | ImageError) -> Job:
+        if isinstance(state, ImageError):
+            raise state
+        replaces = self.request.overwrite or state.name == "ours"
+        if target is not None:
+            self._check_target(target, replaces=replaces)
+        if isinstance(path, Remote):
+            self.verb.check_address(path)
+            return Job(path, target, replaces=replaces)
+        return Job(path, target, self.verb.check(path, target, replaces=replaces), replaces)
 
     def _check_target(self, target: Where, *, replaces: bool) -> None:
         name = _identity(target)

@@ -1,0 +1,1 @@
+"""Naming what pictures show, with MaxViT."""

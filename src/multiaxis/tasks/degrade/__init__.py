@@ -1,0 +1,1 @@
+"""Spoiling pictures on purpose, for training and tests."""

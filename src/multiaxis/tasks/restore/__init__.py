@@ -1,0 +1,1 @@
+"""Restoring pictures and clips with MAXIM."""

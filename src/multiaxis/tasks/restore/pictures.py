@@ -1,0 +1,134 @@
+"""A picture, or a file of several, on its way through a restorer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiaxis.batch.verb import File, Header, Outcome
+from multiaxis.errors import ImageError
+from multiaxis.files.address import Where
+from multiaxis.files.read import read_bytes
+from multiaxis.images import (
+    Frame,
+    Picture,
+    Several,
+    check_holds,
+    check_picture,
+    check_several,
+    decode_picture,
+    encode_picture,
+    encode_several,
+    open_several,
+    probe_header,
+)
+from multiaxis.progress import OnFraction, part_of
+from multiaxis.tasks.restore.output import Output
+
+if TYPE_CHECKING:
+    from multiaxis.tasks.restore.restorer import Restorer
+
+
+def check_picture_file(path: Path, target: Path, output: Output, max_megapixels: float) -> Header:
+    """Look at a picture's header, and refuse what cannot be read or written so.
+
+    Raises
+    ------
+    ImageError
+        Says what.
+    """
+    data, name = read_bytes(path), str(path)
+    depth = output.sample_type
+    several = open_several(data, name, max_megapixels=max_megapixels)
+    if several:
+        check_several(target, several, depth=depth)
+        return _header(several.probes[0].width, several.probes[0].height, several.count)
+    probe = probe_header(data, name, max_megapixels=max_megapixels)
+    check_holds(
+        target,
+        depth=depth or probe.depth,
+        alpha=probe.alpha,
+        height=probe.height,
+        width=probe.width,
+        extra=probe.extra,
+        hdr=probe.hdr,
+    )
+    return _header(probe.width, probe.height)
+
+
+def _header(width: int, height: int, count: int = 1) -> Header:
+    return Header(
+        amount=width * height * count / 1e6,
+        facts={"width": width, "height": height},
+        text=f"{width}x{height}",
+    )
+
+
+@dataclass
+class PictureWork:
+    """One file: decoded, restored, to be encoded."""
+
+    target: Where
+    output: Output
+    picture: Picture | None = None
+    several: Several | None = None
+    frames: list[Frame] = field(default_factory=list[Frame])
+    lost: dict[str, None] = field(default_factory=dict[str, None])
+    remarks: dict[str, None] = field(default_factory=dict[str, None])
+
+    @classmethod
+    def read(cls, file: File, output: Output, max_megapixels: float) -> PictureWork:
+        """Decode a file, and refuse what its output cannot hold.
+
+        Raises
+        ------
+        ImageError
+            Says what.
+        """
+        if file.output is None:
+            raise ImageError(f"{file.name} has no output to be restored into")
+        work, data = cls(file.output, output), file.read()
+        work.several = open_several(data, file.name, max_megapixels=max_megapixels)
+        if work.several:
+            check_several(work.target, work.several, depth=output.sample_type)
+            return work
+        picture = decode_picture(data, file.name, max_megapixels=max_megapixels)
+        work.picture = output.trim(picture)
+        check_picture(work.target, work.picture, depth=output.sample_type)
+        return work
+
+    def run(self, restorer: Restorer, on_progress: OnFraction | None) -> None:
+        """Restore it; of several, one is in memory at a time."""
+        if self.picture is not None:
+            self.picture = self._restored(restorer, self.picture, on_progress)
+        elif self.several is not None:
+            for index, (picture, seconds) in enumerate(self.several.pictures()):
+                part = part_of(on_progress, index, self.several.count)
+                restored = self._restored(restorer, self.output.trim(picture), part)
+                data = self._encoded(restored)
+                self.frames.append(Frame(data, seconds))
+
+    def _restored(
+        self, restorer: Restorer, picture: Picture, on_progress: OnFraction | None
+    ) -> Picture:
+        self.remarks |= dict.fromkeys(picture.remarks)
+        return restorer.restore_picture(
+            picture, depth=self.output.sample_type, on_progress=on_progress
+        )
+
+    def _encoded(self, picture: Picture) -> bytes:
+        data, lost = encode_picture(self.target, picture, quality=self.output.quality)
+        self.lost |= dict.fromkeys(lost)
+        return data
+
+    def outcome(self) -> Outcome:
+        """Encode what was restored."""
+        if self.several is not None:
+            data, lost = encode_several(self.target, self.frames, self.several)
+            self.lost |= dict.fromkeys(lost)
+        elif self.picture is not None:
+            data = self._encoded(self.picture)
+        else:
+            raise ImageError(f"nothing was restored for {self.target}")
+        return Outcome(data, lost=tuple(self.lost), remarks=tuple(self.remarks))

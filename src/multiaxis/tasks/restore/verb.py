@@ -1,0 +1,161 @@
+"""How a picture or a clip goes through a restorer, for batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from multiaxis.batch.ledger import digest_file
+from multiaxis.batch.verb import File, Header, Outcome, Runner, Verb, Wording
+from multiaxis.errors import ImageError
+from multiaxis.files.address import Remote, Where
+from multiaxis.images import DEFAULT_MEGAPIXELS, READABLE_SUFFIXES
+from multiaxis.images.formats import READABLE_NAMES, format_of
+from multiaxis.progress import OnFraction, OnProgress
+from multiaxis.tasks.restore.clips import ClipOptions, ClipWork, check_clip, is_clip
+from multiaxis.tasks.restore.output import Output
+from multiaxis.tasks.restore.pictures import PictureWork, check_picture_file
+from multiaxis.video import SUFFIXES
+
+if TYPE_CHECKING:
+    from multiaxis.tasks.restore.restorer import Restorer
+
+
+@dataclass(frozen=True)
+class Restore(Verb):
+    """Restoring, as a verb of batches.
+
+    Attributes
+    ----------
+    arguments : mapping of str to value
+        Of `Restorer`.
+    output : Output
+        How pictures are written.
+    clips : ClipOptions
+        What part of clips is restored, and how they are written.
+    max_megapixels : float
+        Larger pictures are refused.
+    restorer : Restorer, optional
+        One with these arguments that is loaded already, for this process.
+    """
+
+    arguments: Mapping[str, Any]
+    output: Output = Output()  # noqa: RUF009 (frozen)
+    clips: ClipOptions = ClipOptions()  # noqa: RUF009 (frozen)
+    max_megapixels: float = DEFAULT_MEGAPIXELS
+    restorer: Restorer | None = field(default=None, compare=False, repr=False)
+
+    wording = Wording("restore", "restoring", "restored", "picture", READABLE_NAMES)
+    suffixes = READABLE_SUFFIXES | SUFFIXES
+    columns = ("width", "height", "frames")
+
+    @property
+    def beside(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The tasks, appended to the name of an output beside its input."""
+        return "".join(f"_{name.strip()}" for name in str(self.arguments["task"]).split(","))
+
+    @property
+    def device(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As the user named it."""
+        return str(self.arguments.get("device", "auto"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the loaded restorer behind: other processes load their own."""
+        return {**self.__dict__, "restorer": None}
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """List what decides an output: where and in how much memory does not."""
+        kept = ("task", "dtype", "tile", "ensemble", "strength")
+        found = {key: self.arguments.get(key) for key in kept}
+        own = self.clips.settings() if is_clip(name) else self.output.settings()
+        return {**found, "weights": self._weights, **own}
+
+    @cached_property
+    def _weights(self) -> str | None:
+        """Name the weights; a file by its content."""
+        weights = self.arguments.get("weights")
+        if weights is None or not Path(weights).is_file():
+            return None if weights is None else str(weights)
+        return digest_file(Path(weights))
+
+    def output_name(self, name: str) -> str:
+        """Name the output: clips keep their suffix, pictures what is asked for."""
+        if is_clip(name):
+            return name
+        return PurePath(name).stem + self.output.suffix(Path(name))
+
+    def check(self, path: Path, target: Where | None, *, replaces: bool) -> Header:
+        """Look at the file, and refuse what cannot be restored or written so."""
+        if is_clip(path.name):
+            return check_clip(path, target, self.clips, replaces=replaces)
+        named = Path(target.name) if isinstance(target, Remote) else target
+        return check_picture_file(path, named or path, self.output, self.max_megapixels)
+
+    def check_address(self, where: Remote) -> None:
+        """Refuse clips at addresses, and names of no format that can be written."""
+        if is_clip(where.name):
+            raise ImageError(
+                f"{where} is an address: clips are restored from files into files; fetch it, and "
+                "name the file"
+            )
+        format_of(Path(self.output_name(where.name)))
+
+    def load(self, on_progress: OnProgress | None = None) -> RestoreRunner:
+        """Load the models."""
+        from multiaxis.tasks.restore.restorer import Restorer
+
+        restorer = self.restorer or Restorer(**self.arguments, on_progress=on_progress)
+        return RestoreRunner(self, restorer)
+
+    def local_files(self) -> Sequence[Path]:
+        """List the file of weights, where they are in one."""
+        path = Path(str(self.arguments.get("weights") or ""))
+        return (path,) if path.is_file() else ()
+
+    def with_files(self, places: Mapping[Path, Path]) -> Restore:
+        """Take the weights from where they lie there."""
+        (place,) = places.values()
+        return replace(self, arguments={**self.arguments, "weights": place}, restorer=None)
+
+    def on_processor(self) -> Restore:
+        """Use this machine's processor."""
+        return replace(self, arguments={**self.arguments, "device": "cpu"})
+
+
+class RestoreRunner(Runner[PictureWork | ClipWork]):
+    """A loaded restorer, for one file after the other."""
+
+    def __init__(self, verb: Restore, restorer: Restorer) -> None:
+        self.verb, self.restorer = verb, restorer
+
+    def read(self, file: File) -> PictureWork | ClipWork:
+        """Decode a picture, or plan a clip."""
+        if is_clip(file.path.name):
+            return ClipWork.open(file, self.verb.clips, self.verb.settings(file.path.name))
+        return PictureWork.read(file, self.verb.output, self.verb.max_megapixels)
+
+    def run(
+        self, item: PictureWork | ClipWork, on_progress: OnFraction | None = None
+    ) -> PictureWork | ClipWork:
+        """Restore it."""
+        item.run(self.restorer, on_progress)
+        return item
+
+    def encode(self, item: PictureWork | ClipWork) -> Outcome:
+        """Encode a picture; a clip is encoded by now."""
+        return item.outcome()
+
+    def kept(self, item: PictureWork | ClipWork) -> str:
+        """Say what is kept of a clip."""
+        return item.kept() if isinstance(item, ClipWork) else ""
+
+    def describe(self) -> str:
+        """Say on what, and how precisely."""
+        restorer = self.restorer
+        said = f"{restorer.device.type} in {str(restorer.dtype).removeprefix('torch.')}"
+        if restorer.tile:
+            said += f", in tiles of {restorer.tile} pixels (not the exact result)"
+        return said
