@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from multiaxis.data.pictures import Pictures
-from multiaxis.restoration.engine import Engine
-from multiaxis.restoration.frame import restore_frames
+from multiaxis.tasks.restore.engine import Engine
+from multiaxis.tasks.restore.frame import restore_frames
 from multiaxis.zoo import open_model
 
 Denoiser = Callable[[np.ndarray, float], np.ndarray]

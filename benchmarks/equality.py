@@ -18,7 +18,7 @@ import torch
 
 from multiaxis import Restorer, psnr
 from multiaxis.images import read_picture, to_unit
-from multiaxis.restoration.padding import reflect_padding
+from multiaxis.tasks.restore.padding import reflect_padding
 
 FOLDERS = {
     "denoise": "Denoising",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from multiaxis.cli import clips
 from multiaxis.cli.app import main
+from multiaxis.tasks.restore.verb import Restore, RestoreRunner
 
 pytest.importorskip("av")
 
@@ -29,12 +29,14 @@ def restore(
     *words: str,
     values: Callable[[Any], Any] | None = lambda x: x,
 ) -> int:
-    def loaded(*_: object, **__: object) -> SimpleNamespace:
+    def load(verb: Restore, *_: object) -> RestoreRunner:
         if values is None:
             pytest.fail("a model was loaded")
-        return SimpleNamespace(restore_values=values)
+        device, dtype = SimpleNamespace(type="cpu"), "float32"
+        identity = SimpleNamespace(restore_values=values, device=device, dtype=dtype, tile=None)
+        return RestoreRunner(verb, identity)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(clips, "load_restorer", loaded)
+    monkeypatch.setattr(Restore, "load", load)
     with pytest.raises(SystemExit) as left:
         main(["restore", *words, "--task", "denoise", "--model", "nano"])
     return int(left.value.code or 0)
@@ -50,7 +52,7 @@ def test_one_bad_clip_costs_only_itself(
     assert "cannot read bad.mp4" in said
     assert "none.mp4: there is no such file" in said
     lost = said.index("36_mebx.mp4: .mp4 cannot hold stream 2 (data)")
-    assert lost < said.index("22_plain.mp4 -> out/22_plain.mp4: 16 frames"), "said beforehand"
+    assert lost < said.index("22_plain.mp4 -> out/22_plain.mp4 (16 frames"), "said beforehand"
 
 
 def test_a_dry_run_over_a_bad_clip(
@@ -112,8 +114,8 @@ def test_an_interrupt_says_what_is_kept(
     assert restore(monkeypatch, *words, values=stop(50)) == 130
     assert "48 frames of 37_55frames.mp4 are kept" in capsys.readouterr().err
     assert restore(monkeypatch, *words) == 0
-    assert "55 frames, 48 of them earlier" in capsys.readouterr().err
+    assert "48 frames were restored earlier" in capsys.readouterr().err
     assert [path.name for path in Path("out").iterdir()] == ["37_55frames.mp4"]
     monkeypatch.setattr("multiaxis.video.plan.probe", lambda *_: stop(0)(None))
     assert restore(monkeypatch, "22_plain.mp4", "-o", "out/", values=None) == 130
-    assert "nothing was begun" in capsys.readouterr().err
+    assert "nothing is half-written" in capsys.readouterr().err

@@ -149,8 +149,8 @@ def test_interrupting_is_code_130(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("multiaxis.restoration.restorer.restore_frames", interrupt)
-    monkeypatch.setattr("multiaxis.restoration.restorer.Restorer._frames", interrupt)
+    monkeypatch.setattr("multiaxis.tasks.restore.restorer.restore_frames", interrupt)
+    monkeypatch.setattr("multiaxis.tasks.restore.restorer.Restorer._frames", interrupt)
     before = sorted(pictures.iterdir())
     assert run("restore", pictures, "--task", "derain", "--weights", weights) == 130
     assert sorted(pictures.iterdir()) == before

@@ -15,7 +15,7 @@ from multiaxis import Restorer
 from multiaxis.cli.app import main
 from multiaxis.images import to_unit
 from multiaxis.score import PROTOCOLS, ScoreTable, score_pair
-from multiaxis.tasks.evaluate import evaluate
+from multiaxis.tasks.restore.evaluate import evaluate
 
 P3 = pyvips.Image.profile_load("p3")
 RULES = ("authors", "rgb", "y")

@@ -485,7 +485,7 @@ def test_elements_are_mended_as_attributes_are():
 
 
 def test_stripping_loses_nothing(shared_dir, tmp_path):
-    from multiaxis.restoration.output import Output
+    from multiaxis.tasks.restore.output import Output
 
     for name in ("03_text.png", "04_motion.jpg", "05_ultrahdr.jpg"):
         picture = read_picture(shared_dir / "data/faults" / name)

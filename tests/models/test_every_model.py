@@ -14,8 +14,8 @@ from multiaxis import create_model, list_models, load_weights
 from multiaxis.deploy import fold
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxvit import MaxViT
-from multiaxis.restoration.engine import Engine
-from multiaxis.restoration.frame import restore_frames
+from multiaxis.tasks.restore.engine import Engine
+from multiaxis.tasks.restore.frame import restore_frames
 from multiaxis.weights.load import load_model
 from multiaxis.weights.store import write_safetensors
 

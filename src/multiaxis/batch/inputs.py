@@ -31,6 +31,8 @@ class Inputs:
         Files in folders that the verb is not for.
     earlier : tuple of Path or Remote
         Outputs of an earlier run, left out.
+    folders : tuple of Path
+        Folders inside the given ones, left out.
     """
 
     paths: tuple[Where, ...]
@@ -38,6 +40,7 @@ class Inputs:
     refused: tuple[tuple[Where, str], ...]
     others: tuple[Where, ...]
     earlier: tuple[Where, ...]
+    folders: tuple[Path, ...] = ()
 
 
 def find_inputs(
@@ -68,6 +71,7 @@ def find_inputs(
     others: dict[Where, None] = {}
     earlier: dict[Where, None] = {}
     refused: list[tuple[Where, str]] = []
+    folders: dict[Path, None] = {}
     for word in words:
         try:
             places, foreign = _places(word, verb, recursive=recursive)
@@ -79,6 +83,8 @@ def find_inputs(
             refused.append((Path(word), f"cannot look up {word}: {reason}; check the name"))
             continue
         root = to_where(word)
+        if isinstance(root, Path) and not recursive:
+            folders.update(dict.fromkeys(_folders(root, without)))
         outputs = _outputs(list(places), beside) if beside and root not in places else []
         earlier.update(dict.fromkeys(outputs))
         others.update(dict.fromkeys(foreign))
@@ -86,7 +92,21 @@ def find_inputs(
             if path in earlier or (path != root and without and _lies_in(path, without)):
                 continue
             paths.setdefault(path, place)
-    return Inputs(tuple(paths), paths, tuple(refused), tuple(others), tuple(earlier))
+    return Inputs(
+        tuple(paths), paths, tuple(refused), tuple(others), tuple(earlier), tuple(folders)
+    )
+
+
+def _folders(root: Path, without: Where | None) -> list[Path]:
+    """List the folders inside one, but for hidden ones and that of the outputs."""
+    if not root.is_dir():
+        return []
+    found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in found if not (isinstance(without, Path) and _is(path, without)))
+
+
+def _is(path: Path, other: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _lies_in(path: Where, folder: Where) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from multiaxis.batch.verb import Header
@@ -54,6 +55,8 @@ class Plan:
     earlier : tuple of Path or Remote
         Files that an earlier run wrote beside their inputs: they are not done again.
     finished : tuple of Finished
+    folders : tuple of Path
+        Folders inside the given ones, which are left out unless asked for.
     """
 
     jobs: tuple[Job, ...]
@@ -61,6 +64,7 @@ class Plan:
     others: tuple[Where, ...] = ()
     earlier: tuple[Where, ...] = ()
     finished: tuple[Finished, ...] = ()
+    folders: tuple[Path, ...] = ()
 
     @property
     def is_measured(self) -> bool:

@@ -13,7 +13,7 @@ from multiaxis.batch.job import Finished, Job, Plan
 from multiaxis.batch.ledger import check_ledger, settings_digest
 from multiaxis.batch.request import Request
 from multiaxis.batch.states import State, States, say_taken
-from multiaxis.batch.verb import Verb
+from multiaxis.batch.verb import File, Verb
 from multiaxis.errors import ConfigError, ImageError, MultiaxisError, say_why
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where, to_where
@@ -77,7 +77,7 @@ class _Planner:
         self.verb, self.request, self.look = verb, request, look
         self.originals = {_identity(path) for path in found.paths}
         self.taken: dict[str, Where] = {}
-        self.plan = Plan((), found.refused, found.others, found.earlier)
+        self.plan = Plan((), found.refused, found.others, found.earlier, (), found.folders)
 
     def add(
         self, path: Where, target: Where | None, state: State | ImageError, settings: str
@@ -125,7 +125,7 @@ class _Planner:
         if isinstance(path, Remote):
             self.verb.check_address(path)
             return Job(path, target, replaces=replaces)
-        return Job(path, target, self.verb.check(path, target, replaces=replaces), replaces)
+        return Job(path, target, self.verb.check(File(path, str(path), target, replaces)), replaces)
 
     def _check_target(self, target: Where, *, replaces: bool) -> None:
         name = _identity(target)

@@ -196,13 +196,13 @@ class Verb(ABC):
         """Name the output of an input; None where the record is the result."""
         return None
 
-    def check(self, path: Path, target: Where | None, *, replaces: bool) -> Header:  # noqa: ARG002
+    def check(self, file: File) -> Header:  # noqa: ARG002
         """Read a file's header, and refuse what cannot work, before a model is loaded.
 
         Raises
         ------
         ImageError
-            If the file cannot be done, or the target cannot hold it.
+            If the file cannot be done, or its output cannot hold it.
         """
         return Header()
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from multiaxis.batch.verb import File, Header, Outcome, Runner, Verb
 from multiaxis.errors import ImageError, say_why
 from multiaxis.files import remote
 from multiaxis.files.address import Remote
-from multiaxis.files.place import put, try_place
+from multiaxis.files.place import make_folder, put, refusals, try_place
 from multiaxis.files.scratch import Scratch
 from multiaxis.progress import OnFraction
 
@@ -153,8 +153,9 @@ class _Steps:
             file.path = path
             file.before_naming = lambda whole: self._note(work, digest_file(whole))
             if isinstance(job.input, Remote):  # what a plan sees of files that are here
-                work.header = self.verb.check(path, job.output, replaces=job.replaces)
+                work.header = self.verb.check(file)
             if isinstance(job.output, Path):
+                make_folder(job.output.parent)
                 try_place(job.output, overwrite=job.replaces)
             work.item = self.runner.read(file)
         return work
@@ -188,8 +189,9 @@ class _Steps:
     def _note(self, work: _Work, held: str) -> None:
         output = work.job.output
         if self.note is not None and output is not None:
-            settings = self._settings(work.job)
-            add_entry(output.parent, Entry(output.name, work.file.digest, settings, held))
+            entry = Entry(output.name, work.file.digest, self._settings(work.job), held)
+            with refusals(output) if isinstance(output, Path) else nullcontext():
+                add_entry(output.parent, entry)
 
     def _note_record(self, work: _Work, made: Outcome) -> None:
         if self.note is not None and self.note.report is not None:

@@ -146,6 +146,9 @@ class Reporter(Watcher):
         self._total = self._left = sum(map(self._weight, plan.jobs))
         self._open("megapixels" if plan.is_measured else "pictures")
         console.note(f"{self.verb.wording.doing} {_amount(self.verb, plan)} ...", quiet=self.quiet)
+        for job in plan.jobs:
+            for remark in job.header.remarks:
+                console.note(f"  note: {job.input}: {remark}", quiet=self.quiet)
         self.on_fraction(0.0)
 
     def on_fraction(self, fraction: float) -> None:
@@ -172,7 +175,8 @@ class Reporter(Watcher):
                 f"  note: {suffix} cannot hold the {', '.join(result.lost)}", quiet=self.quiet
             )
         for remark in result.remarks:
-            console.note(f"  note: {remark}", quiet=self.quiet)
+            if remark not in result.job.header.remarks:  # those were said before the work
+                console.note(f"  note: {remark}", quiet=self.quiet)
         if self.lines is not None and result.error is None and not result.earlier:
             console.say(*self.lines(result))
         self.on_fraction(0.0)
@@ -182,7 +186,7 @@ class Reporter(Watcher):
         self._show = self._shown.enter_context(console.progress(unit, quiet=self.quiet))
 
     def _estimate(self) -> str:
-        if not self._left or not self._done:
+        if self._left < 1e-9 or not self._done:
             return ""
         return f", about {console.duration(self._left * self._seconds / self._done)} left"
 
@@ -210,7 +214,8 @@ def _outcome(result: Result) -> str:
     if result.earlier:
         return f"{result.job.output} (finished by another run)"
     where = "" if result.job.output is None else f"{result.job.output} "
-    return f"{where}({result.seconds:.1f} s)"
+    frames = f"{result.record['frames']} frames, " if "frames" in result.record else ""
+    return f"{where}({frames}{result.seconds:.1f} s)"
 
 
 def _show_plan(verb: Verb, plan: Plan) -> int:
@@ -294,10 +299,15 @@ def _say_left_out(plan: Plan) -> None:
         (len(plan.earlier), "that an earlier run wrote", names),
     ]:
         if count:
-            more = ", ..." if len(examples) > 5 else ""
-            console.note(
-                f"left out: {_count(count, 'file')} {what} ({', '.join(examples[:5])}{more})"
-            )
+            console.note(f"left out: {_count(count, 'file')} {what} ({_first(examples)})")
+    if plan.folders:
+        inside = _first([path.name for path in plan.folders])
+        count = _count(len(plan.folders), "folder")
+        console.note(f"left out: {count} inside ({inside}): add --recursive to take them")
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _amount(verb: Verb, plan: Plan) -> str:

@@ -52,18 +52,19 @@ def check_place(path: Path, *, overwrite: bool) -> None:
 
     Raises
     ------
-    OSError
-        As the system would.
+    ImageError
+        Says why not.
     """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not overwrite and os.path.lexists(path):  # a dangling link is a taken name too
-        raise FileExistsError
-    path.parent.stat()
+    with refusals(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not overwrite and os.path.lexists(path):  # a dangling link is a taken name too
+            raise FileExistsError
+        path.parent.stat()
 
 
-def try_place(path: Path, *, overwrite: bool) -> None:
-    """Find out before long work whether a file could be written; its folder is made.
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs, and those above it.
 
     Raises
     ------
@@ -71,13 +72,23 @@ def try_place(path: Path, *, overwrite: bool) -> None:
         Says why not.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(
-            f"cannot make the folder {path.parent}: {error.strerror}; choose another with -o"
+            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
         ) from error
+
+
+def try_place(path: Path, *, overwrite: bool) -> None:
+    """Find out before long work whether a file could be written.
+
+    Raises
+    ------
+    ImageError
+        Says why not.
+    """
+    check_place(path, overwrite=overwrite)
     with refusals(path):
-        check_place(path, overwrite=overwrite)
         try_folder(path.parent)
 
 
@@ -89,6 +100,6 @@ def put(path: Path, data: bytes, *, overwrite: bool) -> None:
     ImageError
         Says why not.
     """
+    check_place(path, overwrite=overwrite)
     with refusals(path):
-        check_place(path, overwrite=overwrite)
         publish(path, data, overwrite=overwrite)

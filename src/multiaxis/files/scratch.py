@@ -44,15 +44,11 @@ def _clear_left() -> None:
 
 
 class Scratch:
-    """A temporary folder, made when it is first needed.
-
-    Messages about files in it name what the user knows: see `translate`.
-    """
+    """A temporary folder, made when it is first needed."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._opened = ExitStack()
-        self._names: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Scratch:
@@ -84,14 +80,7 @@ class Scratch:
             if self._folder is None:
                 self._folder = self._opened.enter_context(open_folder())
         path = self._folder / f"{secrets.token_hex(8)}{where.suffix}"
-        self._names[str(path)] = str(where)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
-
-    def translate(self, message: str) -> str:
-        """Put addresses in the place of paths in the folder."""
-        for path, name in list(self._names.items()):  # a copy: other threads add to it
-            message = message.replace(path, name)
-        return message

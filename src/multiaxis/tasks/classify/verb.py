@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from multiaxis.batch import File, Header, Outcome, Runner, Verb, Wording
 from multiaxis.batch.ledger import digest_file
 from multiaxis.errors import ConfigError
-from multiaxis.files.address import Where
+from multiaxis.files.read import read_bytes
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     READABLE_SUFFIXES,
     Picture,
     decode_picture,
-    probe_picture,
+    probe_header,
 )
 from multiaxis.images.formats import READABLE_NAMES
 from multiaxis.progress import OnFraction, OnProgress
@@ -83,9 +83,11 @@ class Classify(Verb):
             return None if weights is None else str(weights)
         return digest_file(Path(weights))
 
-    def check(self, path: Path, target: Where | None, *, replaces: bool) -> Header:  # noqa: ARG002
+    def check(self, file: File) -> Header:
         """Look at the header."""
-        found = probe_picture(path, max_megapixels=self.max_megapixels)
+        found = probe_header(
+            read_bytes(file.path, file.name), file.name, max_megapixels=self.max_megapixels
+        )
         return Header(
             amount=found.width * found.height / 1e6,
             facts={"width": found.width, "height": found.height},

@@ -12,7 +12,8 @@ from multiaxis.batch import File, Header, Outcome, Runner, Verb, Wording
 from multiaxis.degrade import degrade_picture, spell
 from multiaxis.degrade.apply import Degradation
 from multiaxis.errors import ConfigError, ImageError
-from multiaxis.files.address import Remote, Where
+from multiaxis.files.address import Where
+from multiaxis.files.read import read_bytes
 from multiaxis.images import (
     READABLE_SUFFIXES,
     Picture,
@@ -21,7 +22,7 @@ from multiaxis.images import (
     decode_picture,
     encode_picture,
     grey_to_rgb,
-    probe_picture,
+    probe_header,
     seen_by_model,
     written_suffix,
 )
@@ -70,12 +71,12 @@ class Degrade(Verb):
         path = Path(name)
         return path.stem + written_suffix(path)
 
-    def check(self, path: Path, target: Where | None, *, replaces: bool) -> Header:  # noqa: ARG002
+    def check(self, file: File) -> Header:
         """Look at the header, and refuse what the output cannot hold."""
-        found = probe_picture(path)
-        if target is not None:
+        found = probe_header(read_bytes(file.path, file.name), file.name)
+        if file.output is not None:
             check_holds(
-                Path(target.name) if isinstance(target, Remote) else target,
+                file.output,
                 depth=found.depth,
                 alpha=found.alpha,
                 height=found.height,

@@ -65,7 +65,7 @@ def is_clip(name: str) -> bool:
     return PurePath(name).suffix.lower() in SUFFIXES
 
 
-def check_clip(path: Path, target: Where | None, options: ClipOptions, *, replaces: bool) -> Header:
+def check_clip(file: File, options: ClipOptions) -> Header:
     """Find out what a restoration will keep, without restoring a frame.
 
     Raises
@@ -73,9 +73,7 @@ def check_clip(path: Path, target: Where | None, options: ClipOptions, *, replac
     ImageError
         If the clip cannot be read, or its output cannot hold it.
     """
-    from multiaxis.video import plan_clip
-
-    plan = plan_clip(path, _local(target), **options.planned(), overwrite=replaces)
+    plan = _plan(file, options)
     clip = plan.clip
     return Header(
         amount=clip.width * clip.height * max(clip.frames, 1) / 1e6,
@@ -94,6 +92,13 @@ def _local(target: Where | None) -> Path:
     return target
 
 
+def _plan(file: File, options: ClipOptions) -> ClipPlan:
+    from multiaxis.video import plan_clip
+
+    target = _local(file.output)
+    return plan_clip(file.path, target, **options.planned(), overwrite=file.replaces)
+
+
 class ClipWork:
     """One clip: planned, restored, written beside its place, and named."""
 
@@ -104,10 +109,7 @@ class ClipWork:
     @classmethod
     def open(cls, file: File, options: ClipOptions, settings: Mapping[str, Any]) -> ClipWork:
         """Plan it again: it may have changed since the batch was planned."""
-        from multiaxis.video import plan_clip
-
-        target = _local(file.output)
-        plan = plan_clip(file.path, target, **options.planned(), overwrite=file.replaces)
+        plan = _plan(file, options)
         file.take_digest()
         return cls(file, plan, options.steady, settings_digest(settings))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiaxis.batch.verb import File, Header, Outcome
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from multiaxis.tasks.restore.restorer import Restorer
 
 
-def check_picture_file(path: Path, target: Path, output: Output, max_megapixels: float) -> Header:
+def check_picture_file(file: File, output: Output, max_megapixels: float) -> Header:
     """Look at a picture's header, and refuse what cannot be read or written so.
 
     Raises
@@ -38,8 +37,8 @@ def check_picture_file(path: Path, target: Path, output: Output, max_megapixels:
     ImageError
         Says what.
     """
-    data, name = read_bytes(path), str(path)
-    depth = output.sample_type
+    target, depth = _target(file), output.sample_type
+    data, name = read_bytes(file.path, file.name), file.name
     several = open_several(data, name, max_megapixels=max_megapixels)
     if several:
         check_several(target, several, depth=depth)
@@ -55,6 +54,12 @@ def check_picture_file(path: Path, target: Path, output: Output, max_megapixels:
         hdr=probe.hdr,
     )
     return _header(probe.width, probe.height)
+
+
+def _target(file: File) -> Where:
+    if file.output is None:
+        raise ImageError(f"{file.name} has no output to be restored into")
+    return file.output
 
 
 def _header(width: int, height: int, count: int = 1) -> Header:
@@ -86,9 +91,7 @@ class PictureWork:
         ImageError
             Says what.
         """
-        if file.output is None:
-            raise ImageError(f"{file.name} has no output to be restored into")
-        work, data = cls(file.output, output), file.read()
+        work, data = cls(_target(file), output), file.read()
         work.several = open_several(data, file.name, max_megapixels=max_megapixels)
         if work.several:
             check_several(work.target, work.several, depth=output.sample_type)

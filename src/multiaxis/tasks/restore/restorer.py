@@ -18,7 +18,7 @@ from multiaxis import batch
 from multiaxis.batch import Batch, File, Request, Watcher
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
-from multiaxis.files.place import check_place, put
+from multiaxis.files.place import put, try_place
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
@@ -376,7 +376,7 @@ def restore(
     if output is not None:
         target = Path(output)
         work = PictureWork.read(File(Path(source), str(source), target), Output(), max_megapixels)
-        check_place(target, overwrite=overwrite)
+        try_place(target, overwrite=overwrite)
         work.run(Restorer(task, **options), None)
         made = work.outcome()
         put(target, made.content or b"", overwrite=overwrite)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from multiaxis.batch.ledger import digest_file
 from multiaxis.batch.verb import File, Header, Outcome, Runner, Verb, Wording
 from multiaxis.errors import ImageError
-from multiaxis.files.address import Remote, Where
+from multiaxis.files.address import Remote
 from multiaxis.images import DEFAULT_MEGAPIXELS, READABLE_SUFFIXES
 from multiaxis.images.formats import READABLE_NAMES, format_of
 from multiaxis.progress import OnFraction, OnProgress
@@ -87,12 +87,11 @@ class Restore(Verb):
             return name
         return PurePath(name).stem + self.output.suffix(Path(name))
 
-    def check(self, path: Path, target: Where | None, *, replaces: bool) -> Header:
+    def check(self, file: File) -> Header:
         """Look at the file, and refuse what cannot be restored or written so."""
-        if is_clip(path.name):
-            return check_clip(path, target, self.clips, replaces=replaces)
-        named = Path(target.name) if isinstance(target, Remote) else target
-        return check_picture_file(path, named or path, self.output, self.max_megapixels)
+        if is_clip(file.path.name):
+            return check_clip(file, self.clips)
+        return check_picture_file(file, self.output, self.max_megapixels)
 
     def check_address(self, where: Remote) -> None:
         """Refuse clips at addresses, and names of no format that can be written."""

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from batches import plan_jobs, run_jobs
 from multiaxis import Restorer, restore
 from multiaxis.errors import ImageError
 from multiaxis.images import read_picture
-from multiaxis.restoration.jobs import plan_jobs
-from multiaxis.restoration.output import Output
-from multiaxis.restoration.run import run_jobs
+from multiaxis.tasks.restore.output import Output
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -51,7 +50,7 @@ def test_pages_are_restored_as_files_of_their_own_would_be(pages, weights, tmp_p
     plan = plan_jobs([str(source)], str(tmp_path / "out"), suffix="_x")
     fractions = []
     (result,) = run_jobs(restorer, plan.jobs, on_progress=fractions.append)
-    assert (result.error, result.job.pictures) == (None, 3)
+    assert (result.error, result.job.header.amount) == (None, pytest.approx(3 * 24 * 32 / 1e6))
     assert fractions == sorted(fractions)
     assert fractions[-1] == pytest.approx(1)
     with tifffile.TiffFile(tmp_path / "out" / "scan.tif") as file:
@@ -77,7 +76,7 @@ def test_plans_refuse_formats_that_cannot_hold_them(pages, frames, tmp_path):
     assert not plan.jobs
     assert ["cannot hold the 3" in reason for _, reason in plan.refused] == [True, True]
     plan = plan_jobs(names, str(tmp_path / "out"), suffix="")
-    assert [(job.pictures, job.pixels) for job in plan.jobs] == [(3, 2304), (3, 2304)]
+    assert [job.header.amount for job in plan.jobs] == pytest.approx([0.002304, 0.002304])
 
 
 def test_one_damaged_page_costs_its_file_alone(pages, frames, weights, tmp_path):

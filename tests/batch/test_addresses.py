@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from multiaxis.batch import ledger
 from multiaxis.cli.app import main
 from multiaxis.errors import ImageError
+from multiaxis.files import remote
 from multiaxis.files.address import Remote, is_address
-from multiaxis.restoration import ledger, remote
 
 fsspec = pytest.importorskip("fsspec", reason="addresses need fsspec (extra: ray)")
 
@@ -133,12 +134,13 @@ def test_what_fails_names_the_address(
     told = capsys.readouterr().err
     assert "memory://in/bad.png" in told
     assert "multiaxis-" not in told, "the copy's name says nothing to the user"
+    store.pipe_file("/clips/clip.mp4", b"a clip")
     for word, reason in [
         ("memory://none/a.png", "is not there"),
         ("s4://bucket/a.png", "unknown kind of address s4://"),
         ("simplecache::memory://in/a.png", "chain of addresses"),
         ("memory://in/*.gif", "holds no pictures"),
-        ("memory://in/clip.mp4", "clips are restored from files"),
+        ("memory://clips/clip.mp4", "clips are restored from files"),
     ]:
         assert run("restore", word, *words) == 2, word
         assert reason in capsys.readouterr().err

@@ -17,14 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from batches import plan_jobs, run_jobs
 from multiaxis import Restorer
+from multiaxis.batch import ledger, planner
+from multiaxis.batch import states as looks
+from multiaxis.batch.ledger import settings_digest
+from multiaxis.batch.states import State
 from multiaxis.cli.app import main
 from multiaxis.errors import ImageError, MissingExtraError
 from multiaxis.files.lines import append_line, read_lines
 from multiaxis.files.parts import clear_parts, new_part
 from multiaxis.files.publish import publish
-from multiaxis.restoration import jobs as planning
-from multiaxis.restoration import ledger, plan_jobs, run_jobs
+from multiaxis.tasks.restore.verb import Restore
 
 
 def run(*words: object) -> int:
@@ -68,15 +72,16 @@ ODD = {
 
 
 def failing(function: Callable[..., object]) -> Callable[..., object]:
-    def guarded(path: object, *words: object, **options: object) -> object:
-        if error := ODD.get(Path(str(path)).name):
+    def guarded(*words: object, **options: object) -> object:
+        names = [Path(str(word)).name for word in words if isinstance(word, str | Path)]
+        if error := next((ODD[name] for name in names if name in ODD), None):
             raise error
-        return function(path, *words, **options)
+        return function(*words, **options)
 
     return guarded
 
 
-@pytest.mark.parametrize("step", ["probe_picture", "read_picture", "write_picture"])
+@pytest.mark.parametrize("step", ["check_holds", "decode_picture", "encode_picture"])
 def test_whatever_one_file_raises_costs_that_file(
     step: str,
     words: list[object],
@@ -85,12 +90,11 @@ def test_whatever_one_file_raises_costs_that_file(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from multiaxis.restoration import run as running
+    from multiaxis.tasks.restore import pictures as running
 
     for k, name in enumerate(ODD):
         make(folder / name, k)
-    room = planning if step == "probe_picture" else running
-    monkeypatch.setattr(room, step, failing(getattr(room, step)))
+    monkeypatch.setattr(running, step, failing(getattr(running, step)))
     assert run(*words, "--report", tmp_path / "r.json") == 1
     assert len(list((tmp_path / "out").glob("?.png"))) == 3
     told = capsys.readouterr().err
@@ -101,7 +105,7 @@ def test_whatever_one_file_raises_costs_that_file(
     assert "restored 3 of 7 pictures" in told
     assert "Traceback" not in told
     found = states(tmp_path / "r.json")
-    assert {found[name] for name in ODD} == {"refused" if step == "probe_picture" else "failed"}
+    assert {found[name] for name in ODD} == {"refused" if step == "check_holds" else "failed"}
 
 
 def test_an_odd_file_of_another_tool_costs_itself(
@@ -117,8 +121,6 @@ def test_an_odd_file_of_another_tool_costs_itself(
 def test_what_cannot_be_compared_on_resume_costs_itself(
     words: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from multiaxis.restoration import look
-
     assert run(*words) == 0
 
     def find_state(entries: object, source: Path, *rest: object) -> str:
@@ -126,7 +128,7 @@ def test_what_cannot_be_compared_on_resume_costs_itself(
             raise MemoryError
         return "finished"
 
-    monkeypatch.setattr(look, "find_state", find_state)
+    monkeypatch.setattr(looks, "find_state", find_state)
     report = tmp_path / "r.json"
     assert run(*words, "--resume", "--report", report) == 1
     assert states(report) == {
@@ -170,7 +172,7 @@ def test_a_report_that_cannot_be_written_hides_nothing(
         raise OSError(28, "No space left on device")
 
     (folder / "bad.png").write_bytes(b"nonsense")
-    monkeypatch.setattr("multiaxis.restoration.report.publish", full)
+    monkeypatch.setattr("multiaxis.batch.report.publish", full)
     assert run(*words, "--report", tmp_path / "r.json") == 1
     told = capsys.readouterr().err
     assert "cannot write the report" in told
@@ -225,7 +227,7 @@ def test_an_input_that_goes_after_it_was_read_is_restored(
     first, *_ = run_jobs(restorer, plan.jobs, settings="s")
     assert first.error is None
     (entry,) = ledger.read_entries(tmp_path / "out")["0.png"]
-    assert entry.settings == "s"
+    assert entry.settings == settings_digest({"word": "s"})
 
 
 def test_an_input_that_goes_before_it_is_read_is_called_so(
@@ -253,13 +255,13 @@ def test_what_another_run_finished_meanwhile_counts_as_finished(
     results = run_jobs(restorer, other.jobs, settings="other")
     assert all("exists" in (result.error or "") for result in results), "of other settings"
 
-    states, looked = planning.Look.states, []
+    find, looked = looks.States.find, []
 
-    def blind_once(look: planning.Look, targets: dict[Path, Path], settings: str) -> object:
+    def blind_once(look: looks.States, targets: dict[Path, Path], *rest: object) -> object:
         looked.append(targets)  # as if the other run gave the names right after the look
-        return dict.fromkeys(targets, "") if len(looked) == 1 else states(look, targets, settings)
+        return dict.fromkeys(targets, State()) if len(looked) == 1 else find(look, targets, *rest)
 
-    monkeypatch.setattr(planning.Look, "states", blind_once)
+    monkeypatch.setattr(looks.States, "find", blind_once)
     plan = plan_jobs([str(folder)], out, suffix="", resume="s")
     assert len(plan.finished) == 3
     assert not plan.refused
@@ -271,16 +273,14 @@ def test_it_is_reported_as_finished_earlier(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from multiaxis.cli import restore
+    load, report = Restore.load, tmp_path / "r.json"
 
-    load, report = restore.load_restorer, tmp_path / "r.json"
-
-    def load_late(*arguments: object, **options: object) -> object:
-        monkeypatch.setattr(restore, "load_restorer", load)
+    def load_late(*arguments: object) -> object:
+        monkeypatch.setattr(Restore, "load", load)
         assert run(*words, "--resume") == 0  # the other run, from its beginning to its end
-        return load(*arguments, **options)  # type: ignore[arg-type]
+        return load(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(restore, "load_restorer", load_late)
+    monkeypatch.setattr(Restore, "load", load_late)
     assert run(*words, "--resume", "--report", report) == 0
     assert set(states(report).values()) == {"finished earlier"}
     told = capsys.readouterr().err
@@ -317,7 +317,7 @@ def test_a_ledger_that_cannot_be_one_is_told_before_the_work(
     path.write_bytes(kept)
     path.chmod(0o444)
     if os.access(path, os.W_OK):
-        monkeypatch.setattr(planning, "check_ledger", refuse)
+        monkeypatch.setattr(planner, "check_ledger", refuse)
     assert run(*words, "--overwrite", "--dry-run") == 2
     assert "cannot be added to: Permission denied" in capsys.readouterr().err
 

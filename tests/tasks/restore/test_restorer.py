@@ -134,7 +134,7 @@ def test_names_are_checked(weights: Path) -> None:
 
 def test_a_classifier_restores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "multiaxis.restoration.restorer.open_model", lambda *_, **__: torch.nn.Linear(1, 1)
+        "multiaxis.tasks.restore.restorer.open_model", lambda *_, **__: torch.nn.Linear(1, 1)
     )
     with pytest.raises(WeightsError, match="those of a Linear, which restores no pictures"):
         Restorer("derain", device="cpu")
@@ -188,7 +188,7 @@ def test_what_cannot_end_well_does_not_begin(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("the weights were asked for")
 
-    monkeypatch.setattr("multiaxis.restoration.restorer.open_model", load)
+    monkeypatch.setattr("multiaxis.tasks.restore.restorer.open_model", load)
     source, deep = tmp_path / "in.png", tmp_path / "deep.png"
     Image.fromarray(picture((4, 4, 3))).save(source)
     write_picture(deep, Picture(picture((4, 4, 3), "uint16")))

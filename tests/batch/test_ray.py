@@ -175,7 +175,7 @@ def test_what_cannot_work_is_a_sentence(
 
 
 def test_what_a_task_asks_for() -> None:
-    from multiaxis.restoration.on_ray import Cluster, _share
+    from multiaxis.batch.on_ray import Cluster, _share
 
     cluster = Cluster("", machines=2, cores=24, gpus=0, largest=16)
     assert _share(cluster, "auto", 1000, None) == (24, {"num_cpus": 1})
@@ -216,8 +216,7 @@ class _Ray:
 
 
 def test_attempts_are_counted_for_each_picture() -> None:
-    from multiaxis.restoration import on_ray
-    from multiaxis.restoration.jobs import Job
+    from multiaxis.batch import Job, on_ray
 
     fake = _Ray()
     results = list(on_ray._run(fake, fake, None, [1, 2], 2))

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from batches import plan_jobs
 from multiaxis import Restorer
+from multiaxis.batch import work as running
 from multiaxis.cli.app import main
-from multiaxis.restoration import run as running
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -128,13 +129,13 @@ def test_a_slow_write_does_not_hold_an_interrupt_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     is_over = threading.Event()
-    write = running.write_picture
+    write = running.put
 
     def write_slowly(*arguments: object, **options: object) -> object:
         assert is_over.wait(60), "it was waited for"
         return write(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(running, "write_picture", write_slowly)
+    monkeypatch.setattr(running, "put", write_slowly)
     monkeypatch.setattr(running, "_PATIENCE", 0.01)
     guarded = after(1, Restorer.restore_picture, lambda: signal.raise_signal(signal.SIGINT))
     monkeypatch.setattr(Restorer, "restore_picture", guarded)
@@ -147,13 +148,20 @@ def test_a_slow_write_does_not_hold_an_interrupt_up(
 
 # What runs when the signal comes, and the command: no phase ends without a word.
 PHASES = {
-    "multiaxis.restoration.plan_jobs": ["restore", "IN", "--task", "derain", "--weights", "W"],
-    "multiaxis.cli.restore.load_restorer": ["restore", "IN", "--task", "derain", "--weights", "W"],
-    "multiaxis.restoration.report.write_report": [
+    "multiaxis.batch.engine.make_plan": ["restore", "IN", "--task", "derain", "--weights", "W"],
+    "multiaxis.tasks.restore.verb.Restore.load": [
+        "restore",
+        "IN",
+        "--task",
+        "derain",
+        "--weights",
+        "W",
+    ],
+    "multiaxis.batch.engine.write_report": [
         *("restore", "IN/0.png", "--task", "derain", "--weights", "W", "--report", "OUT.csv"),
     ],
     "multiaxis.classification.classifier.Classifier": ["classify", "IN"],
-    "multiaxis.degrade.degrade_picture": ["degrade", "IN", "OUT", "--with", "jpeg"],
+    "multiaxis.tasks.degrade.verb.degrade_picture": ["degrade", "IN", "OUT", "--with", "jpeg"],
     "multiaxis.images.side_by_side": ["compare", "IN/0.png", "IN/1.png", "-o", "OUT.png"],
     "multiaxis.cli.evaluate.load_restorer": [
         *("evaluate", "--input", "IN", "--target", "IN", "--task", "derain", "--weights", "W"),
@@ -226,24 +234,28 @@ def test_workers_end_with_a_parent_that_is_killed(
 def test_a_worker_says_why_it_cannot_start_and_ends_at_an_interrupt_of_its_parent_alone(
     folder: Path, tmp_path: Path
 ) -> None:
-    from multiaxis.restoration import Result, plan_jobs
-    from multiaxis.restoration.workers import run_in_workers
+    from multiaxis.batch import Result
+    from multiaxis.batch.ledger import Note
+    from multiaxis.batch.workers import do_jobs_in_workers
+    from multiaxis.tasks.restore.verb import Restore
 
     plan = plan_jobs([str(folder)], str(tmp_path / "out"), suffix="")
     (tmp_path / "out").mkdir()
     children: list[str] = []
 
-    def interrupt(result: Result) -> None:
+    def interrupt(result: Result) -> KeyboardInterrupt:
         assert str(result.job.input) in (result.error or "")
         assert "gone.safetensors" in (result.error or "")
         found = multiprocessing.active_children()
         children.extend(str(child.pid) for child in found)
         (tmp_path / "out" / f".{'0' * 16}.part").touch()  # as if one was just writing
-        raise KeyboardInterrupt
+        return KeyboardInterrupt()
 
-    restorer = {"task": "derain", "weights": tmp_path / "gone.safetensors", "device": "cpu"}
+    gone = {"task": "derain", "weights": tmp_path / "gone.safetensors", "device": "cpu"}
+    results = do_jobs_in_workers(Restore(gone), plan.jobs, 1, Note())
+    interrupted = interrupt(next(results))
     with pytest.raises(KeyboardInterrupt):
-        run_in_workers(restorer, plan.jobs, 1, on_result=interrupt, settings="s")
+        results.throw(interrupted)
     assert children
     await_end(children)
     assert not list((tmp_path / "out").glob(".*.part"))

@@ -17,7 +17,7 @@ from multiaxis.weights.pull import matches_index
 
 pytestmark = pytest.mark.pretrained
 
-SAMPLE = Path(__file__).resolve().parents[2] / "docs" / "sample"
+SAMPLE = Path(__file__).resolve().parents[3] / "docs" / "sample"
 
 
 def crop(name: str) -> np.ndarray:

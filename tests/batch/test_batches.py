@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from multiaxis.batch import ledger
 from multiaxis.cli.app import main
-from multiaxis.restoration import ledger
 
 FILES = ["a.png", "b.jpg", "inner/c.png", "inner/deep/d.webp"]
 
@@ -219,7 +219,7 @@ def test_clips_and_pictures_in_one_command(
     assert "5 frames" in capsys.readouterr().out
     assert run(*words, "--steady", "0.5") == 0
     assert sorted(outputs(tmp_path)) == ["a.png", "clip.mkv"]
-    assert "5 frames, in" in capsys.readouterr().err
+    assert "clip.mkv (5 frames, " in capsys.readouterr().err
     assert run(*words) == 2, "outputs that exist stay"
     (tree / "bad.mp4").write_bytes(b"nonsense")
     assert run("restore", tree / "bad.mp4", "--task", "derain", "--weights", weights) == 2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiaxis.errors import ConfigError
-from multiaxis.restoration.tiles import blend, check_tile, cut
+from multiaxis.tasks.restore.tiles import blend, check_tile, cut
 
 
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(64, 300))

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiaxis.restoration.padding import reflect_padding
+from multiaxis.tasks.restore.padding import reflect_padding
 
 
 def authors(frame: np.ndarray, multiple: int) -> tuple[np.ndarray, int, int]:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from batches import plan_jobs, run_jobs
 from multiaxis import Restorer
+from multiaxis.batch import Plan
 from multiaxis.errors import ConfigError
-from multiaxis.restoration import Output, Plan, plan_jobs, run_jobs
 
 
 @pytest.fixture
@@ -66,9 +67,7 @@ def test_what_an_earlier_run_wrote_is_not_restored_again(folder: Path, restorer:
     assert not again.jobs
     assert len(again.refused) == 3
     assert all("exists: pass --overwrite" in reason for _, reason in again.refused)
-    assert (
-        len(plan_jobs([str(folder)], None, suffix="_x", options=Output(overwrite=True)).jobs) == 3
-    )
+    assert len(plan_jobs([str(folder)], None, suffix="_x", overwrite=True).jobs) == 3
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_refused_outputs(
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "b_x.png").write_bytes(b"old")
-    plan = plan_jobs(["b.png"], output, suffix="_x", options=Output(overwrite=overwrite))
+    plan = plan_jobs(["b.png"], output, suffix="_x", overwrite=overwrite)
     assert not plan.jobs
     assert message in plan.refused[0][1]
 
@@ -187,7 +186,7 @@ def test_a_file_as_output_goes_with_a_single_file_only(
 def test_what_is_left_out_is_said(folder: Path, tmp_path: Path) -> None:
     for name in ("scan.bmp", ".hidden", "Thumbs.db", "b_x.png"):
         (folder / name).write_bytes((folder / "b.png").read_bytes())
-    beside = plan_jobs([str(folder)], None, suffix="_x", options=Output(overwrite=True))
+    beside = plan_jobs([str(folder)], None, suffix="_x", overwrite=True)
     assert [path.name for path in beside.others] == ["notes.txt", "scan.bmp"]
     assert [path.name for path in beside.earlier] == ["b_x.png"]
     assert len(beside.jobs) == 3
