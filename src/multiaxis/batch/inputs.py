@@ -88,8 +88,9 @@ def find_inputs(
         outputs = _outputs(list(places), beside) if beside and root not in places else []
         earlier.update(dict.fromkeys(outputs))
         others.update(dict.fromkeys(foreign))
+        apart = without if without and not _is(root, without) else None
         for path, place in places.items():
-            if path in earlier or (path != root and without and _lies_in(path, without)):
+            if path in earlier or (path != root and apart and _lies_in(path, apart)):
                 continue
             paths.setdefault(path, place)
     return Inputs(
@@ -102,11 +103,13 @@ def _folders(root: Path, without: Where | None) -> list[Path]:
     if not root.is_dir():
         return []
     found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(path for path in found if not (isinstance(without, Path) and _is(path, without)))
+    return sorted(path for path in found if not (without and _is(path, without)))
 
 
-def _is(path: Path, other: Path) -> bool:
-    return os.path.realpath(path) == os.path.realpath(other)
+def _is(path: Where, other: Where) -> bool:
+    if isinstance(path, Path) and isinstance(other, Path):
+        return os.path.realpath(path) == os.path.realpath(other)
+    return str(path).rstrip("/") == str(other).rstrip("/")
 
 
 def _lies_in(path: Where, folder: Where) -> bool:

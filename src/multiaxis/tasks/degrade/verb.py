@@ -99,6 +99,7 @@ class Degrade(Verb):
 class _Work:
     picture: Picture
     target: Where
+    name: str
     seed: tuple[int, int]
     drawn: str = ""
 
@@ -116,7 +117,7 @@ class DegradeRunner(Runner[_Work]):
         picture = decode_picture(file.read(), file.name)
         check_picture(file.output, picture)
         name = Path(file.name).name.encode("utf-8", "surrogateescape")
-        return _Work(picture, file.output, (self.verb.seed, zlib.crc32(name)))
+        return _Work(picture, file.output, file.name, (self.verb.seed, zlib.crc32(name)))
 
     def run(self, item: _Work, on_progress: OnFraction | None = None) -> _Work:  # noqa: ARG002
         """Degrade it."""
@@ -124,7 +125,7 @@ class DegradeRunner(Runner[_Work]):
         try:
             seen = grey_to_rgb(seen_by_model(picture))
         except ImageError as error:
-            raise ImageError(f"cannot degrade it: {error}") from error
+            raise ImageError(f"cannot degrade {item.name}: {error}") from error
         degraded, drawn = degrade_picture(seen, self.verb.chain, item.seed)
         if picture.pixels.shape[-1] == 1:
             picture = replace(picture, pixels=grey_to_rgb(picture.pixels))
