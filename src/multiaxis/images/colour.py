@@ -66,8 +66,7 @@ def as_file_has_it(
     Picture
         In the colour space of the source. There, the *change* is added to the source's own samples:
         colours that sRGB cannot hold survive where the network left them alone, and a network that
-        changes nothing gives back every bit. Colour under alpha 0 is the source's, and so are
-        metadata and remarks.
+        changes nothing gives back every bit. Colour under alpha 0 is the source's.
     """
     values, way = restored, _way(picture)
     if way is not None:
@@ -82,8 +81,7 @@ def as_file_has_it(
         band if band is None or band.dtype == wanted else from_unit(to_unit(band), wanted)
         for band in (picture.alpha, picture.extra)
     ]
-    pixels = from_unit(values, wanted)
-    return Picture(pixels, beside[0], picture.metadata, beside[1], picture.remarks)
+    return Picture(from_unit(values, wanted), beside[0], picture.metadata, beside[1])
 
 
 def colour_remark(picture: Picture) -> str:
