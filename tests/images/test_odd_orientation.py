@@ -242,6 +242,10 @@ ODD_PLACES = {
     ),
     "no EXIF in PNG": (png(IMAGE, b"damaged"), False),
     "not announced in WebP": (webp(IMAGE, SIX).replace(b"\n\0\0\0\x08", b"\n\0\0\0\0"), False),
+    "empty before good in WebP": (
+        webp(IMAGE, b"").replace(b"EXIF\0\0\0\0", b"EXIF\0\0\0\0EXIF\x1a\0\0\0" + SIX[6:32]),
+        False,
+    ),
     "no EXIF in WebP": (webp(IMAGE, b"damaged" + bytes(1)), False),
 }
 
