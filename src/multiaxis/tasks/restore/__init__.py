@@ -1,0 +1,1 @@
+"""Restoring pictures: degraded in, clean out."""
