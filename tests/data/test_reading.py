@@ -300,14 +300,14 @@ def test_whatever_a_decoder_raises_costs_only_the_picture(
     from multiaxis.data import pictures
 
     small_recipe.make_pictures(tmp_path, 2)
-    real = pictures.read_picture
+    real = pictures.decode_picture
 
-    def surprised(path: Path, **rest: object) -> object:
-        if path.name == "1.png":
+    def surprised(data: bytes, name: str) -> object:
+        if Path(name).name == "1.png":
             raise ZeroDivisionError("division by zero")
-        return real(path, **rest)
+        return real(data, name)
 
-    monkeypatch.setattr(pictures, "read_picture", surprised)
+    monkeypatch.setattr(pictures, "decode_picture", surprised)
     with pytest.raises(ImageError, match=r"1.png: unexpected ZeroDivisionError"):
         Pictures([tmp_path / "1.png"]).read(0)
     source = CleanPhotographs(folder=str(tmp_path), degrade=(), crop=16).open()

@@ -15,8 +15,9 @@ from PIL import Image
 
 from multiaxis.cli.app import main
 from multiaxis.errors import ImageError
+from multiaxis.files import remote
 from multiaxis.files.address import Remote, is_address
-from multiaxis.restoration import ledger, remote
+from multiaxis.restoration import ledger
 
 fsspec = pytest.importorskip("fsspec", reason="addresses need fsspec (extra: ray)")
 

@@ -120,24 +120,22 @@ def _spoil(
     overwrite: bool,
 ) -> str:
     """Degrade one picture; returns what was drawn, in words."""
-    import warnings
     from dataclasses import replace
 
     from multiaxis.degrade import degrade_picture, spell
     from multiaxis.images import (
         as_file_has_it,
         check_write,
+        decode_picture,
         grey_to_rgb,
-        read_picture,
+        read_bytes,
         seen_by_model,
         write_picture,
     )
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RuntimeWarning)
-        picture = read_picture(path)
-    for warning in caught:
-        console.note(f"note: {warning.message}")
+    picture = decode_picture(read_bytes(path), str(path))
+    for remark in picture.remarks:
+        console.note(f"note: {path}: {remark}")
     try:
         seen = grey_to_rgb(seen_by_model(picture))
     except ImageError as error:

@@ -17,7 +17,7 @@ from multiaxis.images import (
     check_holds,
     check_several,
     open_several,
-    probe_picture,
+    probe_header,
     read_bytes,
 )
 from multiaxis.images.formats import format_of
@@ -256,11 +256,11 @@ def _job(
 def _probe(path: Path, target: Path, options: Output, max_megapixels: float) -> tuple[Probe, int]:
     """Look at the header, or at the first of several; give it and how many pictures there are."""
     data = read_bytes(path)
-    several = open_several(path, max_megapixels=max_megapixels, data=data)
+    several = open_several(data, str(path), max_megapixels=max_megapixels)
     if several:
         check_several(target, several, depth=options.sample_type)
         return several.probes[0], several.count
-    header = probe_picture(path, max_megapixels=max_megapixels, data=data)
+    header = probe_header(data, str(path), max_megapixels=max_megapixels)
     check_holds(
         target,
         depth=options.sample_type or header.depth,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,35 +15,24 @@ from PIL import Image
 from torch import Tensor
 
 from multiaxis.devices import find_device, find_dtype
-from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
+from multiaxis.errors import ConfigError, ShapeError, WeightsError
 from multiaxis.images import (
-    DEFAULT_MEGAPIXELS,
     Picture,
-    Several,
     as_file_has_it,
-    check_pillow,
-    check_several,
-    check_write,
     from_pillow,
     from_unit,
     grey_to_rgb,
-    open_several,
-    read_bytes,
-    read_picture,
     rgb_to_grey,
     seen_by_model,
     to_pillow,
     to_unit,
-    write_picture,
-    write_several,
 )
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxim.streaming.streamed import OnFraction, check_limits
 from multiaxis.progress import OnProgress
 from multiaxis.restoration.engine import Engine
 from multiaxis.restoration.ensemble import fraction_of, restore_eightfold
-from multiaxis.restoration.frame import Frames, restore_frames
-from multiaxis.restoration.several import restore_several
+from multiaxis.restoration.frame import Frames, Restored, restore_frames
 from multiaxis.restoration.tiles import check_tile
 from multiaxis.weights.index import check_task, find_checkpoint
 from multiaxis.zoo import open_model
@@ -173,7 +163,9 @@ class Restorer:
             If the frame does not fit into memory.
         """
         if isinstance(image, Image.Image):
-            return to_pillow(self.restore_picture(from_pillow(image)), image)
+            restored = self.restore_picture(from_pillow(image))
+            warn_of(restored.remarks)
+            return to_pillow(restored, image)
         if isinstance(image, Tensor):
             return self._restore_tensor(image)
         if isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -202,33 +194,49 @@ class Restorer:
             Of the result: ``"uint8"``, ``"uint16"`` or ``"float32"``; by default the picture's.
         on_progress : callable, optional
             Receives the finished fraction.
+
+        Returns
+        -------
+        Picture
+            Its `remarks` are the picture's and what is to be known of the work.
         """
         _unit_values(picture.pixels)
         seen = seen_by_model(picture)
-        return as_file_has_it(picture, self._frames(seen[None], on_progress)[0], depth)
+        made = self._frames(seen[None], on_progress)
+        restored = as_file_has_it(picture, made.frames[0], depth)
+        return replace(restored, remarks=restored.remarks + made.remarks)
 
     def restore_values(self, values: Frames) -> Frames:
         """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
-        return self._frames(values[None])[0]
+        made = self._frames(values[None])
+        warn_of(made.remarks)
+        return made.frames[0]
 
-    def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Frames:
+    def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Restored:
+        remarks = dict[str, None]()
         grey = frames.shape[-1] == 1
         rgb = restored = grey_to_rgb(frames) if grey else frames
         for index, engine in enumerate(self._engines):
             part = fraction_of(on_progress, index, len(self._engines))
             given = restored if index == 0 else np.clip(restored, 0, 1)
-            restored = self._run(engine, given, part)
+            made = self._run(engine, given, part)
+            restored = made.frames
+            remarks |= dict.fromkeys(made.remarks)
         if self.strength < 1:
             restored = rgb + np.float32(self.strength) * (restored - rgb)
-        return rgb_to_grey(restored) if grey else restored
+        return Restored(rgb_to_grey(restored) if grey else restored, tuple(remarks))
 
-    def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Frames:
+    def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
+        remarks = dict[str, None]()
+
         def run(frames: Frames, on_progress: OnFraction | None) -> Frames:
-            return restore_frames(engine, frames, tile=self.tile, on_progress=on_progress)
+            made = restore_frames(engine, frames, tile=self.tile, on_progress=on_progress)
+            remarks.update(dict.fromkeys(made.remarks))
+            return made.frames
 
         if self.ensemble:
-            return restore_eightfold(run, frames, on_progress)
-        return run(frames, on_progress)
+            return Restored(restore_eightfold(run, frames, on_progress), tuple(remarks))
+        return Restored(run(frames, on_progress), tuple(remarks))
 
     def _restore_array(self, array: NDArray[Any]) -> NDArray[Any]:
         flat = array.ndim == 2
@@ -256,7 +264,9 @@ class Restorer:
         values = batch.detach().permute(0, 2, 3, 1).cpu()
         # NumPy has no bfloat16.
         array = (values.float() if values.is_floating_point() else values).numpy()
-        restored = _like(self._frames(_unit_values(array)), array.dtype)
+        made = self._frames(_unit_values(array))
+        warn_of(made.remarks)
+        restored = _like(made.frames, array.dtype)
         result = torch.from_numpy(restored).permute(0, 3, 1, 2).to(tensor.device, tensor.dtype)
         return result[0] if single else result
 
@@ -292,79 +302,10 @@ def check_weights(weights: str | Path | None, tasks: Sequence[str]) -> None:
         )
 
 
-def restore(
-    source: str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor,
-    *,
-    task: str,
-    output: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
-    max_megapixels: float = DEFAULT_MEGAPIXELS,
-    **options: Any,
-) -> Any:
-    """Restore one picture. For several, make a `Restorer` and keep it.
-
-    Parameters
-    ----------
-    source : path, PIL.Image.Image, ndarray or Tensor
-        A file of several pages or frames needs an `output`.
-    task : str
-        As in `Restorer`.
-    output : path, optional
-        File to write, with the depth, profile and metadata of the source; for a path only.
-    overwrite : bool
-        Whether `output` may replace a file.
-    max_megapixels : float
-        Larger files are refused before they are decoded.
-    **options
-        Further arguments of `Restorer`.
-
-    Returns
-    -------
-    PIL.Image.Image, ndarray, Tensor or Path
-        For a path, a Pillow image, or the path `output`; otherwise the kind of `source`.
-
-    Examples
-    --------
-    >>> restore("rainy.jpg", task="derain").save("dry.png")  # doctest: +SKIP
-    """
-    if not isinstance(source, str | os.PathLike):
-        if output is not None:
-            raise ConfigError(
-                "output goes with a path as source: save the returned picture yourself"
-            )
-        if isinstance(source, Image.Image):
-            from_pillow(source)  # refuses a mode before the weights are pulled
-        return Restorer(task, **options).restore(source)
-    if output is not None and os.path.realpath(output) == os.path.realpath(source):
-        raise ImageError(f"the output {output} is the input: originals are never replaced")
-    data = read_bytes(Path(source))
-    several = open_several(source, max_megapixels=max_megapixels, data=data)
-    if several is not None and output is not None:
-        return _restore_several(several, Path(output), task, overwrite=overwrite, **options)
-    picture = read_picture(Path(source), max_megapixels=max_megapixels, data=data)
-    if output is None:
-        check_pillow(picture.depth, picture.pixels.shape[2], alpha=picture.has_alpha)
-    else:
-        check_write(output, picture, overwrite=overwrite)
-    restored = Restorer(task, **options).restore_picture(picture)
-    if output is None:
-        return to_pillow(restored)
-    write_picture(Path(output), restored, overwrite=overwrite)
-    return Path(output)
-
-
-def _restore_several(
-    several: Several, output: Path, task: str, *, overwrite: bool, **options: Any
-) -> Path:
-    check_several(output, several, overwrite=overwrite)
-    restorer = Restorer(task, **options)
-
-    def one(picture: Picture, _: OnFraction | None) -> Picture:
-        return restorer.restore_picture(picture)
-
-    frames, _ = restore_several(one, several, output)
-    write_several(output, frames, several, overwrite=overwrite)
-    return output
+def warn_of(remarks: Sequence[str], name: str = "") -> None:
+    """Warn users of Python of remarks; what works on many files reads them instead."""
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}" if name else remark, RuntimeWarning, stacklevel=3)
 
 
 def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:

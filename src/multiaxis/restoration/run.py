@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from multiaxis.errors import ImageError
 from multiaxis.files.address import Remote
@@ -22,11 +20,13 @@ from multiaxis.images import (
     Frame,
     Picture,
     Several,
+    check_picture,
+    check_place,
     check_several,
     check_write,
+    decode_picture,
     open_several,
     read_bytes,
-    read_picture,
     write_picture,
     write_several,
 )
@@ -60,10 +60,9 @@ class _Work:
     earlier: bool = False
 
     def result(self) -> Result:
+        remarks = tuple(f"{self.job.input}: {remark}" for remark in self.remarks)
         size = self.size if any(self.size) else (self.job.width, self.job.height)
-        return Result(
-            self.job, self.seconds, self.error, self.lost, self.remarks, self.earlier, *size
-        )
+        return Result(self.job, self.seconds, self.error, self.lost, remarks, self.earlier, *size)
 
 
 def run_jobs(
@@ -108,8 +107,8 @@ def run_jobs(
         if on_result:
             on_result(result)
 
-    with _remarks() as remarks, Scratch() as scratch, _threads() as files:
-        steps = _Steps(restorer, options, settings, max_megapixels, remarks, scratch)
+    with Scratch() as scratch, _threads() as files:
+        steps = _Steps(restorer, options, settings, max_megapixels, scratch)
         waiting = iter(jobs)
         try:
             ahead = _submit(files, steps.read, next(waiting, None))
@@ -154,28 +153,27 @@ class _Steps:
         options: Output,
         settings: str | None,
         max_megapixels: float,
-        remarks: Callable[[], tuple[str, ...]],
         scratch: Scratch,
     ) -> None:
         self.restorer, self.options, self.settings = restorer, options, settings
-        self.max_megapixels, self.remarks, self.scratch = max_megapixels, remarks, scratch
+        self.max_megapixels, self.scratch = max_megapixels, scratch
 
     def read(self, job: Job) -> _Work:
         work = _Work(job)
         with self._recorded(work), self.scratch.bring(job.input) as path:
-            data = read_bytes(path)
+            data = read_bytes(path, job.input)
             if self.settings is not None:
                 # Under the input's name there may be something else by the time it is restored.
                 work.source = digest(data)
-            most = self.max_megapixels
-            work.several = open_several(path, max_megapixels=most, data=data)
+            name, most = str(job.input), self.max_megapixels
+            work.several = open_several(data, name, max_megapixels=most)
             if work.several:
                 work.size = work.several.probes[0].width, work.several.probes[0].height
                 self._check_several(job, work.several)
                 return work
-            picture = read_picture(path, max_megapixels=most, data=data)
+            picture = decode_picture(data, name, max_megapixels=most)
             del data
-            work.size = picture.width, picture.height
+            work.size, work.remarks = (picture.width, picture.height), picture.remarks
             work.picture = self.options.trim(picture)
             self._check(job, work.picture)
         return work
@@ -183,8 +181,7 @@ class _Steps:
     def _check(self, job: Job, picture: Picture) -> None:
         depth = self.options.sample_type
         if isinstance(job.output, Remote):
-            with self.scratch.place(job.output) as path:
-                check_write(path, picture, depth=depth)
+            check_picture(job.output, picture, depth=depth)
             return
         _make_folder(job.output.parent)
         check_write(job.output, picture, overwrite=job.replaces, depth=depth)
@@ -192,25 +189,28 @@ class _Steps:
     def _check_several(self, job: Job, several: Several) -> None:
         depth = self.options.sample_type
         if isinstance(job.output, Remote):
-            check_several(Path(job.output.name), several, depth=depth)
+            check_several(job.output, several, depth=depth)
             return
         _make_folder(job.output.parent)
-        check_several(job.output, several, depth=depth, overwrite=job.replaces)
+        check_several(job.output, several, depth=depth)
+        check_place(job.output, overwrite=job.replaces)
 
     def restore(self, work: _Work, on_progress: OnFraction | None) -> None:
         if work.error or work.earlier:
             return
         with self._recorded(work):
             if work.several:
-                work.frames, work.lost = restore_several(
+                made = restore_several(
                     self._restored,
                     work.several,
-                    Path(work.job.output.name),
+                    work.job.output,
                     quality=self.options.quality,
                     on_progress=on_progress,
                 )
+                work.frames, work.lost, work.remarks = made.frames, made.lost, made.remarks
             elif work.picture:
                 work.picture = self._restored(work.picture, on_progress)
+                work.remarks = work.picture.remarks
 
     def _restored(self, picture: Picture, on_progress: OnFraction | None) -> Picture:
         return self.restorer.restore_picture(
@@ -270,26 +270,6 @@ class _Steps:
             if not work.earlier:
                 work.error = self.scratch.translate(say_why(work.job.input, failure))
         work.seconds += time.monotonic() - start
-        # Pages repeat what is to be said of each.
-        found = dict.fromkeys(map(self.scratch.translate, self.remarks()))
-        work.remarks += tuple(remark for remark in found if remark not in work.remarks)
-
-
-@contextmanager
-def _remarks() -> Generator[Callable[[], tuple[str, ...]]]:
-    """Collect warnings; what is given returns those of the thread that asks, and forgets them."""
-    found: dict[int, list[str]] = {}
-
-    def collect(message: Warning | str, *_: Any, **__: Any) -> None:
-        found.setdefault(threading.get_ident(), []).append(str(message))
-
-    def take() -> tuple[str, ...]:
-        return tuple(found.pop(threading.get_ident(), []))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", RuntimeWarning)
-        warnings.showwarning = collect
-        yield take
 
 
 def _make_folder(folder: Path) -> None:

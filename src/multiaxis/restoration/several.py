@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 from multiaxis.images import Frame, Picture, Several, encode_picture
+from multiaxis.images.formats import Target
 from multiaxis.models.maxim.streaming.streamed import OnFraction
 from multiaxis.restoration.ensemble import fraction_of
 
 Restore = Callable[[Picture, OnFraction | None], Picture]
 
 
+@dataclass(frozen=True)
+class RestoredSeveral:
+    """What becomes of a file of several pictures.
+
+    Attributes
+    ----------
+    frames : list of Frame
+        For `write_several`.
+    lost : tuple of str
+        Metadata that the format could not hold.
+    remarks : tuple of str
+        The pictures', each once.
+    """
+
+    frames: list[Frame]
+    lost: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
 def restore_several(
     restore: Restore,
     several: Several,
-    path: Path,
+    target: Target,
     *,
     quality: int | None = None,
     on_progress: OnFraction | None = None,
-) -> tuple[list[Frame], tuple[str, ...]]:
+) -> RestoredSeveral:
     """Restore picture after picture, and encode each.
 
     Parameters
@@ -27,24 +47,16 @@ def restore_several(
     restore : callable
         Gives the restored picture.
     several : Several
-    path : Path
-        What will be written; its suffix names the format.
-    quality : int, optional
-        As in `write_picture`.
+    target, quality
+        As in `encode_picture`.
     on_progress : callable, optional
         Receives the finished fraction of all.
-
-    Returns
-    -------
-    list of Frame
-        For `write_several`.
-    tuple of str
-        Metadata that the format could not hold.
     """
-    frames, lost = list[Frame](), dict[str, None]()
+    frames, lost, remarks = list[Frame](), dict[str, None](), dict[str, None]()
     for index, (picture, seconds) in enumerate(several.pictures()):
         restored = restore(picture, fraction_of(on_progress, index, several.count))
-        data, missing = encode_picture(path, restored, quality=quality)
+        data, missing = encode_picture(target, restored, quality=quality)
         frames.append(Frame(data, seconds))
         lost |= dict.fromkeys(missing)
-    return frames, tuple(lost)
+        remarks |= dict.fromkeys(restored.remarks)
+    return RestoredSeveral(frames, tuple(lost), tuple(remarks))
