@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from multiaxis.data.batch import Batch
@@ -32,10 +31,10 @@ class Counting(Objective):
         return {name: Counter(**choice.config) for name in self.turns}
 
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
-        wanted = torch.tensor([float(len(points)) for points in batch["points"]])
         found = models["predictor"](batch["picture"])
         if turn == "refiner":
             found = found + models["refiner"](batch["picture"])
+        wanted = found.new_tensor([len(points) for points in batch["points"]])
         return {"squared": (found - wanted).square(), "size": 0.01 * found.abs()}
 
     def metric(self) -> RankCorrelation:
