@@ -25,11 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from multiaxis.recipes import Recipe, get_recipe
-from multiaxis.recipes.override import override
+from multiaxis.tasks.recipes import get_recipe
 from multiaxis.train import train
+from multiaxis.train.build import build_model
 from multiaxis.train.log import Report
-from multiaxis.train.session import build_model
+from multiaxis.train.override import override
+from multiaxis.train.recipe import Recipe
 
 REHEARSED = 400  # steps, of which the second half is timed: by then all pictures are decoded
 
@@ -200,7 +201,7 @@ def _train(name: str, config: ResNetConfig | None, recipe: Recipe, output: Path 
         recipe = replace(recipe, run=short, optim=optim, valid=None)
     with tempfile.TemporaryDirectory() as rehearsal:
         folder = Path(rehearsal) if output is None else output / name
-        train(recipe, folder, model=_model(config, recipe), on_report=note)
+        train(recipe, folder, models={"model": _model(config, recipe)}, on_report=note)
     (before, early), (after, late) = marks[-2:]
     return (late - early) / (after - before) if after > before else 0.0
 

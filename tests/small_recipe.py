@@ -7,17 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from multiaxis.data.classes import ClassFolders
-from multiaxis.data.restoration import CleanPhotographs
 from multiaxis.degrade.noise import GaussianNoise
-from multiaxis.recipes.recipe import (
-    ClassificationLoss,
-    ModelChoice,
-    Optim,
-    Recipe,
-    RestorationLoss,
-    Run,
-)
+from multiaxis.tasks.classify.objective import Classification
+from multiaxis.tasks.classify.samples import ClassFolders
+from multiaxis.tasks.restore.objective import Restoration
+from multiaxis.tasks.restore.samples import CleanPhotographs
+from multiaxis.train.recipe import ModelChoice, Optim, Recipe, Run
 
 TINY = {
     "features": 4,
@@ -51,7 +46,7 @@ def recipe(photographs: Path | str) -> Recipe:
         data=data,
         valid=data,
         valid_samples=4,
-        loss=RestorationLoss(),
+        objective=Restoration(),
         optim=Optim(lr=1e-3, final_lr=1e-5, warmup=2, clip=1.0),
         run=Run(
             steps=8,
@@ -86,7 +81,7 @@ def classes(folder: Path | str) -> Recipe:
         data=data,
         valid=data,
         valid_samples=8,
-        loss=ClassificationLoss(smoothing=0.1, mixup=0.2, cutmix=0.2),
+        objective=Classification(smoothing=0.1, mixup=0.2, cutmix=0.2),
         optim=Optim(kind="adamw", lr=3e-3, weight_decay=0.05, layer_decay=0.9, clip=1.0),
         run=Run(steps=30, batch=4, workers=0, log_every=1, tracker="none"),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+SHOW = "from multiaxis.cli.app import app; app('train --show {}', result_action='return_value')"
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 
@@ -32,6 +33,9 @@ def test_files_and_functions_stay_short(path: Path) -> None:
         "from multiaxis import list_models; list_models()",
         "from multiaxis.cli.app import app; app('models', result_action='return_value')",
         "from multiaxis.cli.app import app; app('weights list', result_action='return_value')",
+        "from multiaxis.cli.app import app; app('train --list', result_action='return_value')",
+        SHOW.format("nano-denoise --set objective.frequency=0.2 --set data.degrade=rain"),
+        SHOW.format("maxvit-tiny-in1k --set data.urls=a.tar --set valid.folder=x"),
         "from multiaxis.cli.app import app; app('--help', result_action='return_value')",
         "from multiaxis.cli.app import app; app('restore --help', result_action='return_value')",
     ],

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from multiaxis.models.families import parameter_groups
     from multiaxis.score import psnr, ssim
     from multiaxis.tasks.restore.evaluate import evaluate
-    from multiaxis.tasks.restore.restorer import Restorer, restore
+    from multiaxis.tasks.restore.restorer import Restorer
+    from multiaxis.tasks.restore.single import restore
     from multiaxis.weights.index import list_checkpoints
     from multiaxis.weights.load import load_weights
     from multiaxis.zoo import create_model, list_models
@@ -32,7 +33,7 @@ _HOMES = {
     "load_weights": "multiaxis.weights.load",
     "parameter_groups": "multiaxis.models.families",
     "psnr": "multiaxis.score",
-    "restore": "multiaxis.tasks.restore.restorer",
+    "restore": "multiaxis.tasks.restore.single",
     "ssim": "multiaxis.score",
     "streamed": "multiaxis.deploy.stream",
 }

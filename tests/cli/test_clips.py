@@ -48,7 +48,10 @@ def test_one_bad_clip_costs_only_itself(
     words = ("22_plain.mp4", "bad.mp4", "none.mp4", "36_mebx.mp4", "-o", "out/")
     assert restore(monkeypatch, *words) == 1
     said = capsys.readouterr().err
-    assert sorted(path.name for path in Path("out").glob("[!.]*")) == ["22_plain.mp4", "36_mebx.mp4"]
+    assert sorted(path.name for path in Path("out").glob("[!.]*")) == [
+        "22_plain.mp4",
+        "36_mebx.mp4",
+    ]
     assert "cannot read bad.mp4" in said
     assert "none.mp4: there is no such file" in said
     lost = said.index("36_mebx.mp4: .mp4 cannot hold stream 2 (data)")

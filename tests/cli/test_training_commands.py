@@ -13,7 +13,7 @@ from PIL import Image
 
 import small_recipe
 from multiaxis.cli.app import main
-from multiaxis.recipes import table
+from multiaxis.tasks import recipes
 
 
 def run(*words: object) -> int:
@@ -30,7 +30,7 @@ def photographs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tiny(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(table.RECIPES, "tiny", small_recipe.recipe(photographs))
+    monkeypatch.setitem(recipes.RECIPES, "tiny", small_recipe.recipe(photographs))
     return "tiny"
 
 

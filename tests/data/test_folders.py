@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from multiaxis.data.classes import ClassFolders
-from multiaxis.data.restoration import CleanPhotographs, PairedFolders, PairedSource
 from multiaxis.errors import DataError
+from multiaxis.tasks.classify.samples import ClassFolders
+from multiaxis.tasks.restore.samples import CleanPhotographs, PairedFolders, PairedSource
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -95,7 +95,7 @@ def test_linked_folders_are_walked_and_circles_end(tmp_path: Path) -> None:
 
 
 def test_what_is_no_item_is_told(tmp_path: Path) -> None:
-    fill(tmp_path, "cat/a.png", "cat/b.bmp", "dog/c.png", "dog/x/d.gif", "e.png", "Thumbs.db")
+    fill(tmp_path, "cat/a.png", "cat/b.bmp", "dog/c.png", "dog/x/d.svg", "e.png", "Thumbs.db")
     assert ClassFolders(folder=str(tmp_path), size=16).open().left_out == (
         f"2 files that are no pictures by their names, such as {tmp_path / 'cat' / 'b.bmp'}",
         f"1 pictures beside the classes' folders, such as {tmp_path / 'e.png'}",

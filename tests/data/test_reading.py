@@ -16,13 +16,12 @@ import tifffile
 from PIL import Image
 
 import small_recipe
-from multiaxis.data.classes import ClassFolders
 from multiaxis.data.load import Share, passes
+from multiaxis.data.numbered import NumberedSamples
 from multiaxis.data.pictures import Pictures, read_levels
-from multiaxis.data.restoration import CleanPhotographs, PairedFolders
-from multiaxis.data.shards import ClassShards, PairShards
-from multiaxis.data.source import NumberedSamples
 from multiaxis.errors import ImageError
+from multiaxis.tasks.classify.samples import ClassFolders, ClassShards
+from multiaxis.tasks.restore.samples import CleanPhotographs, PairedFolders, PairShards
 
 RNG = np.random.default_rng(3)
 COLOURS = RNG.integers(0, 256, (20, 26, 4), np.uint8)
@@ -124,16 +123,16 @@ def test_folders_and_shards_give_the_same_samples(
     ).open()
     spec = PairShards(urls=str(tmp_path / "a.tar"), crop=16, shuffle=1)
     (made,) = passes(spec.open(), 5, Share(1), first=0, end=1)
-    (x, y) = pairs.sample(0, np.random.default_rng((5, 0, 0)))
-    assert np.array_equal(made.input[0].permute(1, 2, 0).numpy(), x)
-    assert np.array_equal(made.target[0].permute(1, 2, 0).numpy(), y)
+    x, y = pairs.sample(0, np.random.default_rng((5, 0, 0))).values()
+    assert np.array_equal(made["degraded"][0].permute(1, 2, 0).numpy(), x)
+    assert np.array_equal(made["target"][0].permute(1, 2, 0).numpy(), y)
 
     more = {"size": 16, "layers": 1, "magnitude": 5}
     classes = ClassFolders(folder=str(tmp_path / "classes"), **more).open()
     spec = ClassShards(urls=str(tmp_path / "b.tar"), classes=1, shuffle=1, **more)
     (made,) = passes(spec.open(), 5, Share(1), first=0, end=1)
-    x, _ = classes.sample(0, np.random.default_rng((5, 0, 0)))
-    assert np.array_equal(made.input[0].permute(1, 2, 0).numpy(), x)
+    x = classes.sample(0, np.random.default_rng((5, 0, 0)))["picture"]
+    assert np.array_equal(made["picture"][0].permute(1, 2, 0).numpy(), x)
 
 
 def test_profiles_and_hidden_colour_are_honoured(tmp_path: Path) -> None:
@@ -301,14 +300,14 @@ def test_whatever_a_decoder_raises_costs_only_the_picture(
     from multiaxis.data import pictures
 
     small_recipe.make_pictures(tmp_path, 2)
-    real = pictures.read_picture
+    real = pictures.decode_picture
 
-    def surprised(path: Path, **rest: object) -> object:
-        if path.name == "1.png":
+    def surprised(data: bytes, name: str) -> object:
+        if Path(name).name == "1.png":
             raise ZeroDivisionError("division by zero")
-        return real(path, **rest)
+        return real(data, name)
 
-    monkeypatch.setattr(pictures, "read_picture", surprised)
+    monkeypatch.setattr(pictures, "decode_picture", surprised)
     with pytest.raises(ImageError, match=r"1.png: unexpected ZeroDivisionError"):
         Pictures([tmp_path / "1.png"]).read(0)
     source = CleanPhotographs(folder=str(tmp_path), degrade=(), crop=16).open()

@@ -11,12 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
+from multiaxis.data.batch import Batch
 from multiaxis.data.load import Share, passes
-from multiaxis.data.shards import ClassShards, PairShards
-from multiaxis.data.source import Sample
 from multiaxis.errors import DataError
-from multiaxis.recipes import get_recipe
-from multiaxis.recipes.override import override
+from multiaxis.tasks.classify.samples import ClassShards
+from multiaxis.tasks.recipes import get_recipe
+from multiaxis.tasks.restore.samples import PairShards
+from multiaxis.train.override import override
 
 
 def png(value: int) -> bytes:
@@ -44,8 +45,8 @@ def shards(tmp_path: Path) -> str:
     return str(tmp_path / "train-{0..5}.tar")
 
 
-def greys(samples: list[Sample]) -> list[int]:
-    return [round(float(v)) for s in samples for v in (s.input[:, 0, 0, 0] + 1) * 127.5]
+def greys(samples: list[Batch]) -> list[int]:
+    return [round(float(v)) for s in samples for v in (s["picture"][:, 0, 0, 0] + 1) * 127.5]
 
 
 def about(urls: str, **more: object) -> ClassShards:
@@ -59,7 +60,7 @@ def test_together_the_processes_see_everything(shards: str, processes: int, work
         share = Share(2, process, processes, workers)
         made = list(passes(about(shards, shuffle=1).open(), 0, share, first=0, end=12 // processes))
         seen += greys(made)
-        assert all((s.target == torch.tensor(greys([s])) % 3).all() for s in made)
+        assert all((s["label"] == torch.tensor(greys([s])) % 3).all() for s in made)
     if workers < 2:  # more readers take turns, and are not all at the same place
         assert len(set(seen)) >= 20
     assert len(seen) == 24
@@ -81,8 +82,8 @@ def test_pairs(tmp_path: Path) -> None:
     write(tmp_path / "a.tar", files)
     spec = PairShards(urls=str(tmp_path / "a.tar"), crop=16, shuffle=2)
     for sample in passes(spec.open(), 0, Share(2), first=0, end=6):
-        assert sample.input.shape == (2, 3, 16, 16)
-        assert torch.allclose(sample.target - sample.input, torch.tensor(100 / 255))
+        assert sample["degraded"].shape == (2, 3, 16, 16)
+        assert torch.allclose(sample["target"] - sample["degraded"], torch.tensor(100 / 255))
 
 
 def test_what_is_damaged_is_named_and_left_out(shards: str, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_what_is_damaged_is_named_and_left_out(shards: str, tmp_path: Path) -> N
     assert "train-2.tar ends early" in complaints
     assert "train-3.tar: cannot read x.png: it is not a picture" in complaints
     assert "y has the class ''" in complaints
-    assert all(s.input.shape[0] == 4 for s in made)
+    assert all(s["picture"].shape[0] == 4 for s in made)
 
 
 def test_bad_shards(tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_damaged_pictures_cost_only_themselves(tmp_path: Path) -> None:
         files |= {f"{k:03}.png": bytes(data), f"{k:03}.cls": b"1"}
     write(tmp_path / "a.tar", files)
     made = list(passes(about(str(tmp_path / "a.tar")).open(), 0, Share(8), first=0, end=15))
-    assert all(sample.input.shape[0] == 8 for sample in made)
+    assert all(sample["picture"].shape[0] == 8 for sample in made)
 
 
 def test_a_recipe_takes_shards_in_the_place_of_folders() -> None:
@@ -148,4 +149,4 @@ def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
         {f"{k}.{e}": d for k in range(4) for e, d in (("png", file.getvalue()), ("cls", b"1"))},
     )
     (made,) = passes(about(str(tmp_path / "a.tar")).open(), 0, Share(2), first=0, end=1)
-    assert round(float((made.input.max() + 1) * 127.5)) == 156
+    assert round(float((made["picture"].max() + 1) * 127.5)) == 156

@@ -10,13 +10,15 @@ import torch
 from PIL import Image
 
 import small_recipe
-from multiaxis.data.augment import erase, mix_batch, rand_augment
-from multiaxis.data.classes import ClassFolders
+from multiaxis.data.augment import erase, rand_augment
+from multiaxis.data.batch import collate
 from multiaxis.data.crops import cut, trim
-from multiaxis.data.restoration import CleanPhotographs, PairedFolders, shrunk
-from multiaxis.data.source import NumberedSamples, collate
+from multiaxis.data.mix import mix_batch
+from multiaxis.data.numbered import NumberedSamples
 from multiaxis.degrade import parse_chain
 from multiaxis.errors import DataError
+from multiaxis.tasks.classify.samples import ClassFolders
+from multiaxis.tasks.restore.samples import CleanPhotographs, PairedFolders, shrunk
 
 
 def clean(folder: Path, **more: object) -> CleanPhotographs:
@@ -36,10 +38,10 @@ def test_a_number_means_a_sample(photographs: Path) -> None:
     ]
     for number in (0, 7, 123456):
         one, two, other = (samples[number] for samples in made)
-        assert torch.equal(one.input, two.input)
-        assert torch.equal(one.target, two.target)
-        assert not torch.equal(one.input, other.input)
-        assert one.input.shape == (3, 16, 16)
+        assert torch.equal(one["degraded"], two["degraded"])
+        assert torch.equal(one["target"], two["target"])
+        assert not torch.equal(one["degraded"], other["degraded"])
+        assert one["degraded"].shape == (3, 16, 16)
 
 
 def test_each_pass_sees_everything_once(photographs: Path) -> None:
@@ -57,7 +59,7 @@ def test_each_pass_sees_everything_once(photographs: Path) -> None:
 
 def test_targets_are_what_was_degraded(photographs: Path) -> None:
     samples = NumberedSamples(clean(photographs, mixup=0.5).open(), 0)
-    assert all(torch.equal(s.input, s.target) for s in map(samples.__getitem__, range(20)))
+    assert all(torch.equal(s["degraded"], s["target"]) for s in map(samples.__getitem__, range(20)))
 
 
 def test_pairs_are_cut_and_turned_alike(photographs: Path, tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_pairs_are_cut_and_turned_alike(photographs: Path, tmp_path: Path) -> No
     samples = NumberedSamples(about.open(), 0)
     for number in range(20):
         sample = samples[number]
-        assert torch.allclose(sample.input, 1 - sample.target, atol=1e-6)
+        assert torch.allclose(sample["degraded"], 1 - sample["target"], atol=1e-6)
 
 
 def test_bad_pairs(photographs: Path, tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_a_corrupt_picture_is_named_and_left_out(photographs: Path) -> None:
     (photographs / "2.png").write_bytes((photographs / "2.png").read_bytes()[:60])
     samples = NumberedSamples(clean(photographs).open(), 0)
     made = collate([samples[number] for number in range(5)])
-    assert made.input.shape == (5, 3, 16, 16)
+    assert made["degraded"].shape == (5, 3, 16, 16)
     assert len(made.complaints) >= 1
     assert "2.png" in made.complaints[0]
     for path in photographs.iterdir():
@@ -127,10 +129,10 @@ def test_classes(classes: Path, crop: str) -> None:
     assert source.classes == ["cat", "dog", "eel"]
     assert len(source) == 6
     batch = collate([NumberedSamples(source, 0)[number] for number in range(12)])
-    assert batch.input.shape == (12, 3, 32, 32)
-    assert batch.target.tolist().count(1) == 4
-    assert batch.input.min() >= -1
-    assert batch.input.max() <= 1
+    assert batch["picture"].shape == (12, 3, 32, 32)
+    assert batch["label"].tolist().count(1) == 4
+    assert batch["picture"].min() >= -1
+    assert batch["picture"].max() <= 1
 
 
 def test_bad_classes(classes: Path, tmp_path: Path) -> None:
@@ -195,11 +197,11 @@ def test_crops_lie_anywhere_with_whole_margins(margin: int) -> None:
 AFTER_READING = """
 import sys
 from multiaxis.data.load import Share, passes
-from multiaxis.data.restoration import CleanPhotographs
+from multiaxis.tasks.restore.samples import CleanPhotographs
 
 source = CleanPhotographs(folder=sys.argv[1], degrade=(), crop=16).open()
 here, there = (list(passes(source, 0, Share(2, workers=w), first=0, end=3)) for w in (0, 1))
-assert all((a.input == b.input).all() for a, b in zip(here, there, strict=True))
+assert all((a["degraded"] == b["degraded"]).all() for a, b in zip(here, there, strict=True))
 """
 
 

@@ -131,7 +131,9 @@ def test_values_outside_count_as_one():
     assert exif_orientation(block("<", [orientation("<", -3, kind=8)])) == 1
 
 
-def test_marks_in_the_wrong_order_are_mended():
+def test_wrong_marks_that_others_read_are_mended():
+    made = block(">", [orientation(">", 6)]).replace(b"MM\0*", b"MM\0+")
+    assert upright_exif(made) == block(">", [orientation(">", 1)])
     made = block("<", [orientation("<", 6)]).replace(b"II*\0", b"II\0*")
     assert exif_orientation(made) == 6
     assert upright_exif(made) == block("<", [orientation("<", 1)])
@@ -242,6 +244,10 @@ ODD_PLACES = {
     ),
     "no EXIF in PNG": (png(IMAGE, b"damaged"), False),
     "not announced in WebP": (webp(IMAGE, SIX).replace(b"\n\0\0\0\x08", b"\n\0\0\0\0"), False),
+    "empty before good in WebP": (
+        webp(IMAGE, b"").replace(b"EXIF\0\0\0\0", b"EXIF\0\0\0\0EXIF\x1a\0\0\0" + SIX[6:32]),
+        False,
+    ),
     "no EXIF in WebP": (webp(IMAGE, b"damaged" + bytes(1)), False),
 }
 

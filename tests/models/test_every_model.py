@@ -73,7 +73,7 @@ def test_odd_sizes(model: Any) -> None:
         return
     frames = np.random.default_rng(0).random((1, 37, 51, 3), dtype=np.float32)
     restored = restore_frames(Engine(model), frames)
-    assert restored.shape == frames.shape
+    assert restored.frames.shape == frames.shape
 
 
 def test_features(model: Any) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import small_recipe
-from multiaxis.recipes.recipe import Recipe
+from multiaxis.train.recipe import Recipe
 
 
 @pytest.fixture

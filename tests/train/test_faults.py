@@ -16,15 +16,15 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 import small_recipe
-from multiaxis.data.restoration import PairedFolders
 from multiaxis.errors import ConfigError, DataError, TrainingError
-from multiaxis.recipes.override import override
-from multiaxis.recipes.recipe import Recipe
+from multiaxis.tasks.restore.samples import PairedFolders
 from multiaxis.train import train
 from multiaxis.train.checkpoint import newest
 from multiaxis.train.described import check_recipe, describe
 from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log, step
+from multiaxis.train.override import override
+from multiaxis.train.recipe import Recipe
 from multiaxis.train.session import batches, open_session
 
 
@@ -39,17 +39,17 @@ def test_an_infinite_pixel_leaves_batch_norms_as_they_were(
     labelled: Recipe, tmp_path: Path
 ) -> None:
     session = open_session(override(labelled, ["run.ema=0.9"]), tmp_path / "run")
-    before = {name: value.clone() for name, value in session.model.state_dict().items()}
+    before = {name: value.clone() for name, value in session.exported.state_dict().items()}
     good, bad, *_ = (passes for passes in batches(session))
-    bad[0].input[0, 0, 0, 0] = torch.inf
+    bad[0]["picture"][0, 0, 0, 0] = torch.inf
     assert not step(session, bad)[1] < torch.inf
-    after = session.model.state_dict()
+    after = session.exported.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     step(session, good)
     assert isinstance(session.average, AveragedModel)
-    for module in (session.model, session.average):
+    for module in (session.exported, session.average):
         assert all(torch.isfinite(value).all() for value in module.state_dict().values())
-    after = session.model.state_dict()
+    after = session.exported.state_dict()
     assert any(not torch.equal(before[n], after[n]) for n in before if "running_mean" in n)
 
 
@@ -164,7 +164,7 @@ SCRIPT = """
 import sys
 import small_recipe
 from multiaxis.cli.train import _train
-from multiaxis.recipes.override import override
+from multiaxis.train.override import override
 from pathlib import Path
 words = ["run.workers=1", "run.steps=100000", "run.validate_every=100000", "run.save_every=100000"]
 recipe = override(small_recipe.recipe(sys.argv[1]), words)

@@ -8,15 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from multiaxis.recipes.override import override
-from multiaxis.recipes.recipe import Recipe
 from multiaxis.train import train
 from multiaxis.train.loop import read_log
+from multiaxis.train.override import override
+from multiaxis.train.recipe import Recipe
 
 SCRIPT = """
 import os, signal, sys
 import small_recipe
-from multiaxis.recipes.override import override
+from multiaxis.train.override import override
 from multiaxis.train import train
 
 def stop(report):  # of many processes only the first reports

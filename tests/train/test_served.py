@@ -16,10 +16,10 @@ from multiaxis.classification.classifier import Classifier
 from multiaxis.classification.rules import find_preprocessing
 from multiaxis.cli.classify import classify
 from multiaxis.cli.options import ModelOptions
-from multiaxis.data.classes import ClassFolders
 from multiaxis.errors import WeightsError
-from multiaxis.recipes.override import override
+from multiaxis.tasks.classify.samples import ClassFolders
 from multiaxis.train import train
+from multiaxis.train.override import override
 from multiaxis.weights.load import convert_weights
 from multiaxis.weights.store import read_safetensors, write_safetensors
 from multiaxis.zoo import open_model
@@ -55,7 +55,7 @@ def test_the_classifier_sees_what_validation_saw(folder: Path, weights: Path) ->
     assert classifier.preprocessing.size == (24, 24)
     model = open_model(weights)
     for k in range(len(source)):
-        shown, _ = source.sample(k, np.random.default_rng(0))
+        shown = source.sample(k, np.random.default_rng(0))["picture"]
         with torch.no_grad():
             expected = model(torch.from_numpy(shown).permute(2, 0, 1)[None])
         found = classifier.logits([source.name(k)])

@@ -18,14 +18,14 @@ from safetensors.torch import load_file, save_file
 
 import small_recipe
 from multiaxis.errors import TrainingError
-from multiaxis.recipes.override import override
-from multiaxis.recipes.recipe import Recipe
 from multiaxis.train import train
 from multiaxis.train.checkpoint import checkpoints, newest
 from multiaxis.train.described import check_recipe
 from multiaxis.train.digests import damage, seal
 from multiaxis.train.lines import cut_lines
 from multiaxis.train.loop import read_log
+from multiaxis.train.override import override
+from multiaxis.train.recipe import Recipe
 from multiaxis.train.session import Session, open_session
 
 LAST, BEFORE = "step_000000008", "step_000000006"
@@ -107,7 +107,7 @@ def test_a_scaler_runs_no_code(trained: tuple[Recipe, Path], run: Path, tmp_path
     """Half precision has a scaler's state beside the others."""
     from accelerate import Accelerator
 
-    from multiaxis.train.checkpoint import go_on
+    from multiaxis.train.checkpoint import Parts, go_on
     from multiaxis.train.position import Position
 
     model = torch.nn.Linear(2, 2)
@@ -115,16 +115,17 @@ def test_a_scaler_runs_no_code(trained: tuple[Recipe, Path], run: Path, tmp_path
     optimiser = torch.optim.Adam(model.parameters())
     model, optimiser = accelerator.prepare(model, optimiser)
     accelerator.scaler = torch.amp.GradScaler("cpu")
+    parts = Parts(["model"], {"model": optimiser}, None, Position())
     part = tmp_path / "step_000000001"
     accelerator.save_state(str(part))
     Position(step=1).write(part, 0)
     shutil.copy(run / LAST / "recipe.json", part)
     seal(part)
-    go_on(accelerator, trained[0], part, Position(), None, optimiser)
+    go_on(accelerator, trained[0], part, parts)
     torch.save({"scale": Payload(tmp_path / "ran")}, part / "scaler.pt")
     seal(part)
     with pytest.raises(TrainingError, match="begins anew"):
-        go_on(accelerator, trained[0], part, Position(), None, optimiser)
+        go_on(accelerator, trained[0], part, parts)
     assert not (tmp_path / "ran").exists()
 
 
@@ -288,6 +289,8 @@ def test_a_recipe_of_other_words_is_another_recipe(
         ("position_0.json", {"step": 8.0, "skipped": 0, "unreadable": 0, "losses": []}),
         ("position_0.json", {"step": 8, "skipped": 0, "unreadable": 0, "losses": ["x"]}),
         ("position_0.json", {"step": 8, "skipped": 0, "unreadable": 0, "losses": {"a": 1}}),
+        ("position_0.json", {"step": 8, "skipped": 0, "unreadable": 0, "losses": [1.0]}),
+        ("position_0.json", {"step": 8, "skipped": 0, "unreadable": 0, "losses": [{"a": "x"}]}),
         ("position_0.json", {"step": 8}),
         ("position_0.json", []),
         ("position_0.json", 8),

@@ -339,3 +339,47 @@ def test_damaged_clips_leak_no_open_files(faults: Path, tmp_path: Path) -> None:
             kept.append(caught.value)
         counts.append(len(list(Path("/proc/self/fd").iterdir())))
     assert counts[0] == counts[-1]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_track_of_chapter_titles_is_not_called_lost(suffix: str, tmp_path: Path) -> None:
+    """MP4 and MOV hold chapters as a track of text; it is written anew from them."""
+    source, target = (
+        tmp_path / f"a{'.mp4' if suffix == '.mkv' else suffix}",
+        tmp_path / f"b{suffix}",
+    )
+    unit = Fraction(1, 10)
+    with av.open(str(source), "w") as made:
+        titles = [{"metadata": {"title": f"Part {k}"}, "id": k} for k in range(2)]
+        spans = [{"start": 2 * k, "end": 2 * k + 2, "time_base": unit} for k in range(2)]
+        made.set_chapters([{**title, **span} for title, span in zip(titles, spans, strict=True)])
+        stream = made.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for _ in range(4):
+            made.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        made.mux(stream.encode(None))
+    with av.open(str(source)) as given:
+        assert len(given.streams) == 2  # the titles have a track
+    result = restore_clip(lambda x: x, source, target)
+    assert result.remarks == ()
+    with av.open(str(target)) as made:
+        assert [one["metadata"]["title"] for one in made.chapters()] == ["Part 0", "Part 1"]
+
+
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "ffv1"])
+def test_transport_streams_get_a_codec_that_is_found_in_them(codec: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.mkv", tmp_path / "b.ts"
+    with av.open(str(source), "w") as made:
+        stream = made.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        sound = made.add_stream("libopus", rate=48000)
+        for k in range(4):
+            made.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+            part = av.AudioFrame.from_ndarray(np.zeros((2, 960), np.float32), "fltp", "stereo")
+            part.sample_rate, part.pts = 48000, 960 * k
+            made.mux(sound.encode(part))
+        made.mux([*stream.encode(None), *sound.encode(None)])
+    result = restore_clip(lambda x: x, source, target)
+    assert any("written by libx264" in remark for remark in result.remarks)
+    with pytest.raises(ImageError, match="does not take this film"):
+        plan_clip(source, tmp_path / "c.ts", codec=codec)

@@ -18,6 +18,7 @@ from multiaxis.video.encoding import Encoding
 from multiaxis.video.frames import decode
 from multiaxis.video.light import Light
 from multiaxis.video.pixels import as_rgb, to_rgb
+from multiaxis.video.plan import plan_clip
 
 av = pytest.importorskip("av")
 LIGHT = {
@@ -445,3 +446,18 @@ def test_what_cannot_be_kept_of_frames_is_said(tmp_path: Path) -> None:
     plan = Encoding.choose(marked, None, None, tmp_path / "b.mkv")
     assert said(plan.remarks, "spherical projection cannot be kept")
     assert asdict(plan)["encoder"] == "libx264"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixel_format"),
+    [(".avi", "huffyuv", "rgb24"), (".mov", "qtrle", "rgb24"), (".ts", "mpeg2video", "yuv420p")],
+)
+def test_what_is_implied_is_not_called_lost(
+    suffix: str, codec: str, pixel_format: str, tmp_path: Path
+) -> None:
+    source = tmp_path / f"a{suffix}"
+    rate = Fraction(1, 25)
+    how: dict[str, Any] = {"codec": codec, "pixel_format": pixel_format, "time_base": rate}
+    write_clip(source, [patches((64, 32), k) for k in range(6)], times=range(6), rate=25, **how)
+    plan = plan_clip(source, tmp_path / f"b{suffix}")
+    assert [remark for remark in plan.remarks if "colour" in remark] == []

@@ -156,6 +156,53 @@ def test_any_clip(
     check(source, folder / f"b{other}", start, end)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi_with_frames_in_another_order(codec: str, tmp_path: Path) -> None:
+    """AVI tells no times: FFmpeg guesses some that go back."""
+    source = tmp_path / "a.avi"
+    with av.open(str(source), "w") as container:
+        options = {"x264-params": "b-adapt=0"} if codec == "libx264" else {}
+        stream = container.add_stream(codec, rate=RATE, options=options)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.max_b_frames = 2
+        for k in range(30):
+            shade = np.full((32, 32, 3), 40 + 5 * k, np.uint8)
+            shade[:, k] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
+        container.mux(stream.encode(None))
+    for name, part, held in (
+        ("b.avi", (0.0, None), range(30)),
+        ("c.mkv", (0.0, None), range(30)),
+        ("d.mkv", (0.52, 1.0), range(12, 24)),
+    ):
+        target = tmp_path / name
+        restore_clip(lambda x: x, source, target, start=part[0], end=part[1])
+        assert len(times(target)) == len(held)
+        with open_clip(target) as container:
+            bars = [f.to_ndarray(format="gray")[16] for f in decode(container, target)]
+        assert [int(bar.argmax()) for bar in bars] == list(held)
+    with open_clip(source) as container:
+        shown = [frame.pts for frame in decode(container, source)]
+    assert np.diff(shown).tolist() == [1] * 29
+
+
+def test_avi_of_a_part_that_begins_between_two_frames(tmp_path: Path) -> None:
+    source, target = make(tmp_path / "a.avi", frames=20, reordered=False), tmp_path / "b.avi"
+    restore_clip(lambda x: x, source, target, start=0.3, end=0.7)  # frames at .32, .36 ...
+    with av.open(str(target)) as made:
+        places = [packet.dts for packet in made.demux(video=0) if packet.size]
+    assert np.diff(places).tolist() == [1] * (len(places) - 1)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_the_shortest_transport_streams(frames: int, tmp_path: Path) -> None:
+    """FFmpeg recognises none that are so short, such as what this package itself writes."""
+    source = make(tmp_path / "a.ts", frames=frames)
+    assert restore_clip(lambda x: x, source, tmp_path / "b.ts").frames == frames
+    assert restore_clip(lambda x: x, tmp_path / "b.ts", tmp_path / "c.mkv").frames == frames
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".avi"])
 def test_a_single_frame(suffix: str, tmp_path: Path) -> None:
     check(make(tmp_path / f"a{suffix}", frames=1), tmp_path / f"b{suffix}")

@@ -260,6 +260,22 @@ def test_fields_keep_their_order(order: int, suffix: str, tmp_path: Path) -> Non
     assert all(frame.interlaced_frame for frame in read(tmp_path / f"b{suffix}"))
 
 
+@pytest.mark.parametrize("first", ["tff", "bff"])
+def test_fields_of_either_order_by_a_second_way(first: str, tmp_path: Path) -> None:
+    flags = av.codec.context.Flags
+    source, target = tmp_path / "a.mp4", tmp_path / "b.mp4"
+
+    def interlaced(stream: Any) -> None:
+        stream.codec_context.flags |= int(flags.interlaced_dct | flags.interlaced_me)
+
+    options = {"crf": "4", "x264-params": f"{first}=1"}
+    write_clip(source, [patches((80, 64), k) for k in range(4)], change=interlaced, options=options)
+    assert probe(source).field_order == {"tff": 2, "bff": 3}[first]
+    result = restore_clip(same, source, target)
+    assert [remark for remark in result.remarks if "cannot hold" in remark] == []
+    assert probe(target).field_order == probe(source).field_order
+
+
 def test_an_interlaced_file(shared_dir: Path, tmp_path: Path) -> None:
     source = fault(shared_dir, "21_interlaced.mp4")
     result = restore_clip(same, source, tmp_path / "b.mp4")

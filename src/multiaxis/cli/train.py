@@ -15,6 +15,7 @@ from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
     from multiaxis.train.log import Report
+    from multiaxis.train.recipe import Recipe
 
 
 def train(
@@ -51,8 +52,8 @@ def train(
     quiet
         Print errors only.
     """
-    from multiaxis.recipes import RECIPES, get_recipe
-    from multiaxis.recipes.override import override
+    from multiaxis.tasks.recipes import RECIPES, get_recipe
+    from multiaxis.train.override import override
 
     if list_recipes:
         for known in RECIPES.values():
@@ -62,25 +63,23 @@ def train(
         raise ConfigError("no recipe was named: multiaxis train --list shows them")
     chosen = override(get_recipe(recipe), set or [])
     if show:
-        from multiaxis.recipes.describe import fields_of
+        from multiaxis.train.describe import fields_of
 
         console.say(*chosen.about.splitlines())
         for name, value in fields_of(chosen):
             console.say(f"  {name} = {value}")
         return OK
     if dry_run:
-        from multiaxis.train.dry import dry_run as rehearse
+        from multiaxis.train import dry_run as rehearse
 
         console.say(*str(rehearse(chosen)).splitlines())
         return OK
     return _train(chosen.name, chosen, output, quiet=quiet)
 
 
-def _train(name: str, chosen: object, output: Path | None, *, quiet: bool) -> int:
-    from multiaxis.recipes import Recipe
+def _train(name: str, chosen: Recipe, output: Path | None, *, quiet: bool) -> int:
     from multiaxis.train import train as run
 
-    assert isinstance(chosen, Recipe)  # noqa: S101 (typed so that help loads no torch)
     folder = output or Path("runs") / name
     quiet = quiet or os.environ.get("RANK", "0") != "0"  # of many processes the first one speaks
 

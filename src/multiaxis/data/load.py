@@ -6,14 +6,16 @@ import os
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from multiaxis.data.shards import ShardBatches, Shards
-from multiaxis.data.source import NumberedSamples, Sample, Source, collate
+from multiaxis.data.batch import Batch, collate
+from multiaxis.data.numbered import NumberedSamples
+from multiaxis.data.source import Reader, Source, Stream
 from multiaxis.errors import MultiaxisError
 
 
@@ -35,14 +37,37 @@ class Share:
     processes: int = 1
     workers: int = 0
 
+    def numbers(self, position: int) -> range:
+        """Give the numbers of the samples of a pass."""
+        start = (position * self.processes + self.process) * self.batch
+        return range(start, start + self.batch)
+
+
+class _StreamBatches(IterableDataset[Batch]):
+    """The batches of one process, from some position on; position b is worker b % workers' own."""
+
+    def __init__(self, stream: Stream, seed: int, share: Share, first: int) -> None:
+        self.stream, self.seed, self.share, self.first = stream, seed, share, first
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give this worker's batches, for ever."""
+        info, share = get_worker_info(), self.share
+        workers, worker = (info.num_workers, info.id) if info else (1, 0)
+        done, role = divmod(self.first + worker, workers)
+        reader = Reader(share.process, share.processes, role, workers)
+        batches = self.stream.batches(self.seed, share.batch, reader, first=done)
+        for count, batch in enumerate(batches, start=done):
+            numbers = share.numbers(count * workers + role)
+            yield replace(batch, numbers=torch.tensor(numbers))
+
 
 def passes(
-    source: Source | Shards, seed: int, share: Share, *, first: int, end: int
-) -> Iterator[Sample]:
+    source: Source | Stream, seed: int, share: Share, *, first: int, end: int
+) -> Iterator[Batch]:
     """Give the batches of the passes from `first` to before `end`.
 
     Pass k of process p holds the samples (k * processes + p) * batch + i, so that two processes see
-    together what one with twice the batch sees. Shards are divided among the processes instead.
+    together what one with twice the batch sees. Streams are divided among the processes instead.
     """
     # A loader draws a seed: from a generator of its own, so that the training's is not shifted.
     common: dict[str, Any] = {
@@ -54,29 +79,16 @@ def passes(
     }
     # The recipe says how many workers; a smaller machine is slower, and needs no remark on it.
     warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-    if isinstance(source, Shards):
-        stream = ShardBatches(
-            source,
-            seed,
-            batch=share.batch,
-            first=first,
-            process=share.process,
-            processes=share.processes,
-        )
-        loader = DataLoader(stream, batch_size=None, **common)
+    if isinstance(source, Stream):
+        loader = DataLoader(_StreamBatches(source, seed, share, first), batch_size=None, **common)
         with _in_one_sentence():
-            for _, sample in zip(range(first, end), loader, strict=False):
-                yield sample
+            for _, batch in zip(range(first, end), loader, strict=False):
+                yield batch
         return
-
-    def numbers() -> Iterator[list[int]]:
-        for k in range(first, end):
-            start = (k * share.processes + share.process) * share.batch
-            yield list(range(start, start + share.batch))
-
     samples = NumberedSamples(source, seed)
-    batches = numbers()
-    loader = DataLoader(samples, batch_sampler=batches, collate_fn=collate, **common)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    numbers = (list(share.numbers(k)) for k in range(first, end))
+    collated = partial(collate, ragged=source.ragged)
+    loader = DataLoader(samples, batch_sampler=numbers, collate_fn=collated, **common)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with _in_one_sentence():
         yield from loader
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import DataError, ImageError, explain
-from multiaxis.images import grey_to_rgb, read_picture, seen_by_model, walk_pictures
+from multiaxis.images import decode_picture, grey_to_rgb, read_bytes, seen_by_model, walk_pictures
 from multiaxis.images.formats import READABLE_NAMES
 
 
@@ -150,9 +149,8 @@ def read_levels(path: Path, data: bytes | None = None) -> NDArray[np.uint8]:
         If it cannot be read, whatever the reason, holds values outside [0, 1], or is HDR.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of conversions: sRGB is what we want
-            picture = read_picture(path, data=data)
+        # Remarks tell of conversions: sRGB is what we want.
+        picture = decode_picture(read_bytes(path) if data is None else data, str(path))
         seen = seen_by_model(picture)
     except Exception as error:  # a file that surprises a decoder costs only itself
         told = explain(error)

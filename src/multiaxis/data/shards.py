@@ -1,6 +1,6 @@
 """Samples out of tar files (webdataset), read in a row: the way to train from slow or far storage.
 
-Position b of a process is a function of seed and b, as everywhere: a worker that starts later reads
+Batch b of a reader is a function of seed and b, as everywhere: a reader that starts later reads
 past the samples before it without decoding them.
 """
 
@@ -8,206 +8,105 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from torch.utils.data import IterableDataset, get_worker_info
 
-from multiaxis.data.classes import ClassFolders, look
-from multiaxis.data.limits import check_limits
-from multiaxis.data.pictures import naming, read_levels
-from multiaxis.data.restoration import cut_pair
-from multiaxis.data.source import Sample, collate, to_sample
+from multiaxis.data.pictures import read_levels
+from multiaxis.data.source import Arrays, Reader, Stream
 from multiaxis.errors import DataError, MissingExtraError, MultiaxisError
 from multiaxis.images import READABLE_SUFFIXES
 
+if TYPE_CHECKING:
+    from multiaxis.data.batch import Batch
+
 Raw = dict[str, Any]
-_DIGITS = 9  # of a class
 _EMPTY_SHARDS = 1000  # shards without a sample in a row before the data as a whole is given up
 
 
-@dataclass(frozen=True, kw_only=True)
-class PairShards:
-    """Tar files with ``NAME.input.png`` and ``NAME.target.png``, or any other kind that is read.
-
-    Attributes
-    ----------
-    urls : str
-        Files or addresses, with braces for ranges: ``train-{000..099}.tar``.
-    crop : int
-        Side of the squares, pixels.
-    shuffle : int
-        Samples that wait for their turn, out of order; their files stay in memory undecoded.
-    """
-
-    urls: str
-    crop: int = 256
-    shuffle: int = 256
-
-    def __post_init__(self) -> None:
-        check_limits("data", self, {"crop": (1, 65536), "shuffle": (1, 10**6)})
-
-    def open(self) -> Shards:
-        """Expand the names."""
-        return Shards(self, _expand(self.urls), [])
-
-    def decode(
-        self, raw: Raw, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Make a pair of arrays out of files."""
-        pair = [_picture(raw, f"{kind}.") for kind in ("input", "target")]
-        with naming(_key(raw)):
-            return cut_pair(pair, self.crop, rng)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassShards:
-    """Tar files with ``NAME.jpg`` (or png, tif, ...) and ``NAME.cls``, the class's number in text.
-
-    Attributes
-    ----------
-    urls : str
-        As in `PairShards`.
-    classes : int
-        How many there are.
-    shuffle : int
-        As in `PairShards`.
-    size, train, crop, flip, layers, magnitude, erase
-        As in `ClassFolders`.
-    """
-
-    urls: str
-    classes: int
-    shuffle: int = 2048
-    size: int = 224
-    train: bool = True
-    crop: Literal["inception", "pad"] = "inception"
-    flip: bool = True
-    layers: int = 0
-    magnitude: int = 0
-    erase: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_limits("data", self, {"classes": (1, 10**7), "shuffle": (1, 10**6)})
-        _ = self.look  # checks the rest
-
-    @property
-    def look(self) -> ClassFolders:
-        """How a picture is cut and changed."""
-        kept = ("size", "train", "crop", "flip", "layers", "magnitude", "erase")
-        return ClassFolders(folder="", **{name: getattr(self, name) for name in kept})
-
-    def open(self) -> Shards:
-        """Expand the names."""
-        return Shards(self, _expand(self.urls), [str(k) for k in range(self.classes)])
-
-    def decode(
-        self, raw: Raw, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Make a picture and its class out of files."""
-        text = raw.get("cls", b"").decode("ascii", "replace").strip()
-        if not text.isdigit() or len(text) > _DIGITS or int(text) >= self.classes:
-            raise DataError(
-                f"{_key(raw)} has the class {text[:20]!r}: wanted is 0 to {self.classes - 1}"
-            )
-        picture = look(Image.fromarray(_picture(raw, "")), self.look, rng)
-        return picture, np.asarray(int(text), np.int64)
-
-
-@dataclass(frozen=True)
-class Shards:
+class Shards(Stream):
     """Opened shards.
-
-    Attributes
-    ----------
-    about : PairShards or ClassShards
-    urls : list of str
-    classes : list of str
-        Names; empty for pairs.
-    """
-
-    about: PairShards | ClassShards
-    urls: list[str]
-    classes: list[str]
-
-
-class ShardBatches(IterableDataset[Sample]):
-    """The batches of one process, from some position on, each made by one worker.
 
     Parameters
     ----------
-    shards : Shards
-    seed : int
-    batch : int
-    first : int
-        Position of the first batch.
-    process, processes : int
+    urls : str
+        Files or addresses, with braces for ranges: ``train-{000..099}.tar``.
+    decode : callable
+        Makes a sample out of the files that share a name; gets a generator for what is random.
+    shuffle : int
+        Samples that wait for their turn, out of order; their files stay in memory undecoded.
+    ragged : frozenset of str
+        As in `Source`.
+
+    Raises
+    ------
+    DataError
+        If no shards are named.
     """
 
     def __init__(
-        self, shards: Shards, seed: int, *, batch: int, first: int, process: int, processes: int
+        self,
+        urls: str,
+        decode: Callable[[Raw, np.random.Generator], Arrays],
+        *,
+        shuffle: int,
+        ragged: frozenset[str] = frozenset(),
     ) -> None:
-        self.shards, self.seed, self.batch, self.first = shards, seed, batch, first
-        self.process, self.processes = process, processes
+        self.urls, self.decode = _expand(urls), decode
+        self.shuffle, self.ragged = shuffle, ragged
 
-    def __iter__(self) -> Iterator[Sample]:
-        """Give this worker's batches, for ever."""
-        info = get_worker_info()
-        workers, worker = (info.num_workers, info.id) if info else (1, 0)
-        role = (self.first + worker) % workers  # position b is worker b % workers' own
-        readers = self.processes * workers
-        if len(self.shards.urls) < readers:
+    def batches(self, seed: int, batch: int, reader: Reader, *, first: int) -> Iterator[Batch]:
+        """Give the batches of a reader from its `first` on, for ever."""
+        from multiaxis.data.batch import Sample, collate, to_sample
+
+        if len(self.urls) < reader.count:
             raise DataError(
-                f"{len(self.shards.urls)} shards are too few for {self.processes} processes with "
-                f"{workers} workers each: wanted are {readers}; cut the data into more, or lower "
-                "run.workers"
+                f"{len(self.urls)} shards are too few for {reader.processes} processes with "
+                f"{reader.workers} workers each: wanted are {reader.count}; cut the data into "
+                "more, or lower run.workers"
             )
-        reader = self.process * workers + role
-        done = (self.first + worker) // workers * self.batch
         complaints: list[str] = []
-        raws = self._shuffled(reader, readers, complaints)
-        for _ in range(done):
+        raws = self._shuffled(seed, reader, complaints)
+        for _ in range(first * batch):
             next(raws)
         complaints.clear()  # of what was skipped: they were told before the stop
-        for start in itertools.count(done, self.batch):
+        for start in itertools.count(first * batch, batch):
             made: list[Sample] = []
-            for number in range(start, start + self.batch):
-                rng = np.random.default_rng((self.seed, reader, number))
+            for number in range(start, start + batch):
+                rng = np.random.default_rng((seed, reader.number, number))
                 raw = next(raws)
                 try:
-                    made.append(to_sample(*self.shards.about.decode(raw, rng)))
+                    made.append(to_sample(self.decode(raw, rng), ragged=self.ragged))
                 except DataError as error:
                     complaints.append(str(error))
             if not made:
                 raise DataError(f"no sample of a batch can be decoded: {complaints[-1]}")
             # Others of the batch stand in for what cannot be decoded: its place is not refilled,
             # so that positions count what is in the files.
-            filled = [made[k % len(made)] for k in range(self.batch)]
-            whole = collate(filled)
-            yield Sample(whole.input, whole.target, tuple(complaints))
+            whole = collate([made[k % len(made)] for k in range(batch)], self.ragged)
+            yield replace(whole, complaints=tuple(complaints))
             complaints.clear()
 
-    def _shuffled(self, reader: int, readers: int, complaints: list[str]) -> Iterator[Raw]:
-        rng = np.random.default_rng((self.seed, reader))
+    def _shuffled(self, seed: int, reader: Reader, complaints: list[str]) -> Iterator[Raw]:
+        rng = np.random.default_rng((seed, reader.number))
         waiting: list[Raw] = []
-        for raw in self._stream(reader, readers, complaints):
-            if len(waiting) < self.shards.about.shuffle:
+        for raw in self._stream(seed, reader, complaints):
+            if len(waiting) < self.shuffle:
                 waiting.append(raw)
                 continue
             place = int(rng.integers(len(waiting)))
             yield waiting[place]
             waiting[place] = raw
 
-    def _stream(self, reader: int, readers: int, complaints: list[str]) -> Iterator[Raw]:
-        urls, turn, empty = self.shards.urls, 0, 0
+    def _stream(self, seed: int, reader: Reader, complaints: list[str]) -> Iterator[Raw]:
+        urls, turn, empty = self.urls, 0, 0
         while True:
-            order = np.random.default_rng((self.seed, turn, len(urls))).permutation(len(urls))
-            for place in order[reader::readers]:
+            order = np.random.default_rng((seed, turn, len(urls))).permutation(len(urls))
+            for place in order[reader.number :: reader.count]:
                 found = 0
                 for raw in _samples(urls[place], complaints):
                     found += 1
@@ -272,16 +171,24 @@ def _expand(urls: str) -> list[str]:
     return found
 
 
-def _picture(raw: Raw, prefix: str) -> NDArray[np.uint8]:
+def read_shard_picture(raw: Raw, prefix: str) -> NDArray[np.uint8]:
+    """Read the one picture of a sample whose suffix follows `prefix`.
+
+    Raises
+    ------
+    DataError
+        If there is none, there are several, or it cannot be read.
+    """
     names = [n for n in raw if n.startswith(prefix) and f".{n[len(prefix) :]}" in READABLE_SUFFIXES]
     if len(names) != 1:
         found = f"several pictures ({', '.join(names)})" if names else "no picture"
-        raise DataError(f"{_key(raw)} has {found}: wanted is one, such as {prefix}jpg")
+        raise DataError(f"{sample_key(raw)} has {found}: wanted is one, such as {prefix}jpg")
     try:
         return read_levels(Path(f"{raw['__key__']}.{names[0]}"), raw[names[0]])
     except MultiaxisError as error:
         raise DataError(f"{raw['__url__']}: {error}") from error
 
 
-def _key(raw: Raw) -> str:
+def sample_key(raw: Raw) -> str:
+    """Name a sample, and the shard that it is in."""
     return f"{raw['__url__']}: {raw['__key__']}"

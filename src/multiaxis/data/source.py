@@ -1,44 +1,45 @@
-"""Sample number n of a run is a function of the seed and n: nothing else needs to be kept."""
+"""What training asks of data: the protocols of a value, an opened source and a stream.
+
+No tensors here: recipes hold data as values, and are listed and changed without torch.
+"""
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from multiaxis.errors import DataError, MultiaxisError
+from multiaxis.errors import ConfigError
 
-_log = logging.getLogger(__name__)
-_TRIES = 100  # unreadable pictures in a row before the data as a whole is given up
+if TYPE_CHECKING:
+    from multiaxis.data.batch import Batch
+
+Arrays = Mapping[str, NDArray[Any]]
+"""A sample as arrays by name; pictures are (height, width, channels)."""
 
 
 class Source(Protocol):
     """A set of samples that can be had in any order.
 
-    `sample` gives two arrays: for restoration the input and its target, (height, width, 3) in
-    [0, 1]; for classification a picture and its class, a whole number of shape ().
-
     Attributes
     ----------
     left_out : tuple of str
         What of the given folders is no item, in a sentence each.
+    ragged : frozenset of str
+        Fields that differ in shape from sample to sample, and are never stacked.
     """
 
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    ragged: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         """Count the items."""
         ...
 
-    def sample(self, index: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+    def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Make a sample of item `index`; whatever is random comes from `rng`.
 
         A `MultiaxisError` names the item, which cannot be used.
@@ -51,75 +52,109 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What a step is made of; also a whole batch of it.
+class Reader:
+    """One of those that read a stream side by side, each a part of it.
 
     Attributes
     ----------
-    input, target : Tensor
-        Pictures are (..., 3, height, width); classes (...).
-    complaints : tuple of str
-        Items that could not be read, and why.
+    process, processes : int
+        Of the training.
+    worker, workers : int
+        Of the process.
     """
 
-    input: Tensor
-    target: Tensor
-    complaints: tuple[str, ...] = ()
+    process: int = 0
+    processes: int = 1
+    worker: int = 0
+    workers: int = 1
+
+    @property
+    def number(self) -> int:
+        """Its place among all readers."""
+        return self.process * self.workers + self.worker
+
+    @property
+    def count(self) -> int:
+        """How many readers there are."""
+        return self.processes * self.workers
 
 
-class NumberedSamples(Dataset[Sample]):
-    """A source as an endless row of samples: each pass in an order of its own.
+@runtime_checkable
+class Stream(Protocol):
+    """Batches that come in a row, such as those out of tar files."""
 
-    Parameters
+    def batches(self, seed: int, batch: int, reader: Reader, *, first: int) -> Iterator[Batch]:
+        """Give the batches of a reader from its `first` on, for ever.
+
+        Parameters
+        ----------
+        seed : int
+            Of order and randomness.
+        batch : int
+            Samples of a batch.
+        reader : Reader
+        first : int
+            How many batches the reader has given before.
+        """
+        ...
+
+
+class Data(Protocol):
+    """What a recipe trains on: a frozen dataclass of plain fields.
+
+    Words change the fields by their types. A field whose text has a form of its own says so in its
+    metadata: ``parse`` reads it, ``format`` writes it.
+
+    Attributes
     ----------
-    source : Source
-    seed : int
-        Of order and randomness.
+    fields : tuple of str
+        What the batches hold; empty where the value does not know.
+    is_stream : bool
+        Whether it opens as a `Stream`, which is divided among processes and their workers.
     """
 
-    def __init__(self, source: Source, seed: int) -> None:
-        if not len(source):
-            raise DataError("the data holds no sample: name a folder with pictures")
-        self.source, self.seed = source, seed
+    fields: ClassVar[tuple[str, ...]] = ()
+    is_stream: ClassVar[bool] = False
 
-    def __getitem__(self, number: int) -> Sample:
-        """Make sample `number`; where its item cannot be read, the next readable one's."""
-        complaints: list[str] = []
-        for again in range(min(_TRIES, len(self.source))):
-            turn, place = divmod(number + again, len(self.source))
-            index = int(_order(self.seed, turn, len(self.source))[place])
-            rng = np.random.default_rng((self.seed, number, again))
-            try:
-                made, wanted = self.source.sample(index, rng)
-            except MultiaxisError as error:
-                complaints.append(str(error))
-                continue
-            return to_sample(made, wanted, tuple(complaints))
-        raise DataError(
-            f"{len(complaints)} items in a row cannot be read; the first: {complaints[0]}"
-        )
+    def open(self) -> Source | Stream:
+        """Find the items."""
+        ...
 
+    def in_shards(self, config: Mapping[str, Any]) -> Data:
+        """Give the same samples out of shards, whose names are yet to be set.
 
-def to_sample(made: NDArray[Any], wanted: NDArray[Any], complaints: tuple[str, ...] = ()) -> Sample:
-    """Turn arrays, pictures with channels last, into a sample."""
-    return Sample(_tensor(made), _tensor(wanted), complaints)
+        Parameters
+        ----------
+        config : mapping
+            The model's, as in the recipe.
 
+        Raises
+        ------
+        ConfigError
+            If there are no shards of them.
+        """
+        del config
+        if self.is_stream:
+            return self
+        raise ConfigError(f"there are no shards of {type(self).__name__}: give it folders")
 
-@functools.lru_cache(maxsize=4)
-def _order(seed: int, turn: int, count: int) -> NDArray[np.int64]:
-    return np.random.default_rng((seed, turn, count)).permutation(count)
+    def held_out(self) -> Data:
+        """Give data to score on, of the same kind, whose place is yet to be set.
 
+        Raises
+        ------
+        ConfigError
+            If the recipe has to name it.
+        """
+        raise ConfigError(f"what {type(self).__name__} is scored on is named by a recipe alone")
 
-def _tensor(array: NDArray[Any]) -> Tensor:
-    if array.ndim < 3:
-        return torch.as_tensor(array)
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1), np.float32))
+    def made_up(self, config: Mapping[str, Any]) -> Data:
+        """Give made-up data of the same shapes, for a rehearsal; by default the data itself.
 
-
-def collate(samples: Sequence[Sample]) -> Sample:
-    """Stack samples to a batch."""
-    return Sample(
-        torch.stack([s.input for s in samples]),
-        torch.stack([s.target for s in samples]),
-        tuple(complaint for s in samples for complaint in s.complaints),
-    )
+        Parameters
+        ----------
+        config : mapping
+            The model's, as in the recipe.
+        """
+        del config
+        return self

@@ -17,13 +17,22 @@ from multiaxis.images.pillow import check_pillow, from_pillow, to_pillow
 from multiaxis.images.read import (
     DEFAULT_MEGAPIXELS,
     Probe,
+    decode_picture,
+    probe_header,
     probe_picture,
     read_bytes,
     read_picture,
 )
 from multiaxis.images.several import Several, open_several
-from multiaxis.images.write import check_write, encode_picture, write_picture
-from multiaxis.images.write_several import check_several, write_several
+from multiaxis.images.write import (
+    check_picture,
+    check_place,
+    check_write,
+    encode_picture,
+    put_file,
+    write_picture,
+)
+from multiaxis.images.write_several import check_several, encode_several, write_several
 
 __all__ = [
     "DEFAULT_MEGAPIXELS",
@@ -38,16 +47,22 @@ __all__ = [
     "Several",
     "as_file_has_it",
     "check_holds",
+    "check_picture",
     "check_pillow",
+    "check_place",
     "check_several",
     "check_write",
+    "decode_picture",
     "encode_picture",
+    "encode_several",
     "from_pillow",
     "from_unit",
     "grey_to_rgb",
     "list_pictures",
     "open_several",
+    "probe_header",
     "probe_picture",
+    "put_file",
     "read_bytes",
     "read_picture",
     "rgb_to_grey",

@@ -66,7 +66,8 @@ def as_file_has_it(
     Picture
         In the colour space of the source. There, the *change* is added to the source's own samples:
         colours that sRGB cannot hold survive where the network left them alone, and a network that
-        changes nothing gives back every bit. Colour under alpha 0 is the source's.
+        changes nothing gives back every bit. Colour under alpha 0 is the source's, and so are
+        metadata and remarks.
     """
     values, way = restored, _way(picture)
     if way is not None:
@@ -81,7 +82,8 @@ def as_file_has_it(
         band if band is None or band.dtype == wanted else from_unit(to_unit(band), wanted)
         for band in (picture.alpha, picture.extra)
     ]
-    return Picture(from_unit(values, wanted), beside[0], picture.metadata, beside[1])
+    pixels = from_unit(values, wanted)
+    return Picture(pixels, beside[0], picture.metadata, beside[1], picture.remarks)
 
 
 def colour_remark(picture: Picture) -> str:

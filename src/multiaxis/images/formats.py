@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import PurePath
+from typing import Any, TypeAlias
 
 from multiaxis.errors import ImageError
+from multiaxis.files.address import Remote
+
+Target: TypeAlias = PurePath | Remote
+"""What will be written; its suffix names the format, and messages name it."""
 
 
 @dataclass(frozen=True)
@@ -196,30 +200,30 @@ def recognise(data: bytes) -> Format | str | None:
     return next((name for magic, name in _FOREIGN if data.startswith(magic)), None)
 
 
-def format_of(path: Path) -> Format:
-    """Find the format to write from the suffix of a path.
+def format_of(target: Target) -> Format:
+    """Find the format to write from the suffix of a name.
 
     Raises
     ------
     ImageError
         If the suffix belongs to no format that can be written.
     """
-    suffix = path.suffix.lower()
+    suffix = target.suffix.lower()
     for row in FORMATS:
         if suffix in row.suffixes:
             return row
     known = ", ".join(sorted(suffix for row in FORMATS if row.depths for suffix in row.suffixes))
-    found = f"unknown suffix {path.suffix!r}" if suffix else "no suffix"
-    raise ImageError(f"cannot write {path}: {found}; accepted are {known}")
+    found = f"unknown suffix {target.suffix!r}" if suffix else "no suffix"
+    raise ImageError(f"cannot write {target}: {found}; accepted are {known}")
 
 
-def written_suffix(path: Path) -> str:
+def written_suffix(path: Target) -> str:
     """Give the suffix of what is written for an input that keeps its format where it can.
 
     Examples
     --------
-    >>> written_suffix(Path("a.JPG")), written_suffix(Path("b.heic")), written_suffix(Path("c.NEF"))
-    ('.JPG', '.png', '.tif')
+    >>> [written_suffix(PurePath(name)) for name in ("a.JPG", "b.heic", "c.NEF")]
+    ['.JPG', '.png', '.tif']
     """
     row = next((row for row in FORMATS if path.suffix.lower() in row.suffixes), None)
     return row.written_as if row and row.written_as else path.suffix
@@ -231,7 +235,7 @@ def formats_for(depth: str, *, alpha: bool) -> list[Format]:
 
 
 def check_holds(
-    path: Path,
+    target: Target,
     *,
     depth: str,
     alpha: bool,
@@ -244,8 +248,8 @@ def check_holds(
 
     Parameters
     ----------
-    path : Path
-        File to write; its suffix names the format.
+    target : PurePath or Remote
+        What will be written; its suffix names the format.
     depth : str
         ``"uint8"``, ``"uint16"`` or ``"float32"``.
     alpha : bool
@@ -262,28 +266,28 @@ def check_holds(
     ImageError
         Says which formats hold such a picture.
     """
-    kind, fitting = format_of(path), formats_for(depth, alpha=alpha)
+    kind, fitting = format_of(target), formats_for(depth, alpha=alpha)
     fitting = [row for row in fitting if (row.extra or not extra) and (row.hdr or not hdr)]
     if not fitting:
         raise ImageError(
-            f"cannot write {path}: no format that is written holds {hdr} and extra bands together"
+            f"cannot write {target}: no format that is written holds {hdr} and extra bands together"
         )
     if kind not in fitting and not kind.depths:
         raise ImageError(
-            f"cannot write {path}: {kind.name} files are only read; use {usual_suffixes(fitting)}"
+            f"cannot write {target}: {kind.name} files are only read; use {usual_suffixes(fitting)}"
         )
     if kind not in fitting:
         parts = ["alpha"] * alpha + [f"{extra} extra band{'s' * (extra > 1)}"] * bool(extra)
         parts += [f"HDR colours ({hdr})"] * bool(hdr)
         kept = " with ".join([depth, *([" and ".join(parts)] if parts else [])])
         raise ImageError(
-            f"cannot write {path}: {kind.name} cannot hold {kept}; use {usual_suffixes(fitting)}"
+            f"cannot write {target}: {kind.name} cannot hold {kept}; use {usual_suffixes(fitting)}"
         )
     longest = max(height, width)
     if longest > kind.max_side:
         larger = usual_suffixes(row for row in fitting if row.max_side >= longest)
         raise ImageError(
-            f"cannot write {path}: {width}x{height} pixels exceed the {kind.max_side} that "
+            f"cannot write {target}: {width}x{height} pixels exceed the {kind.max_side} that "
             f"{kind.name} can hold along one side; use {larger}"
         )
 

@@ -139,6 +139,8 @@ def _tiff_of(block: bytes) -> tuple[int, bytes]:
     while block.startswith(_PREFIX, start):
         start += len(_PREFIX)
     mark = block[start : start + 4]
+    if mark == b"MM\0+" and block[start + 4 : start + 8] != b"\0\x08\0\0":  # no BigTIFF either
+        mark = b"MM*\0"
     return start, block[:start] + _MARKS.get(mark, mark) + block[start + 4 :]
 
 

@@ -70,6 +70,8 @@ class Picture:
         Profile, EXIF and the like.
     extra : array, shape (height, width, bands), or None
         Bands of a TIFF file that are neither colour nor alpha, in the dtype of `pixels`.
+    remarks : tuple of str
+        What a user should know of how the file was read, without its name; empty as a rule.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class Picture:
     alpha: NDArray[Any] | None = None
     metadata: Metadata = field(default_factory=Metadata)
     extra: NDArray[Any] | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from multiaxis.errors import ImageError
+from multiaxis.files.address import Where, to_where
 from multiaxis.files.read import read_bytes
 from multiaxis.images.colour import colour_remark
 from multiaxis.images.contents.tiff import without_places
@@ -74,18 +75,15 @@ class Probe:
 
 
 def probe_picture(
-    path: str | os.PathLike[str],
-    *,
-    max_megapixels: float = DEFAULT_MEGAPIXELS,
-    data: bytes | None = None,
+    path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
 ) -> Probe:
     """Read size and kind of a picture without decoding it; only floats are looked through.
 
     Parameters
     ----------
     path : path
-    max_megapixels, data
-        As in `read_picture`.
+    max_megapixels
+        As in `decode_picture`.
 
     Raises
     ------
@@ -94,16 +92,22 @@ def probe_picture(
         are no numbers or lie outside [0, 1].
     """
     path = Path(path)
-    kind, header = _open(path, read_bytes(path) if data is None else data, max_megapixels)
+    return probe_header(read_bytes(path), str(path), max_megapixels=max_megapixels)
+
+
+def probe_header(data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGAPIXELS) -> Probe:
+    """Read size and kind of an encoded picture; as `probe_picture`, of bytes."""
+    where = to_where(name)
+    kind, header = _open(where, data, max_megapixels)
     turned = _orientation(header) in (5, 6, 7, 8)
     bands, colour = _bands(header), header.metadata.colour
     if header.samples == "float":
         try:
             check_range(*float_range(header, bands))
         except CodecError as error:
-            raise ImageError(_damaged(path, kind)) from error
+            raise ImageError(_damaged(where, kind)) from error
         except ImageError as error:
-            raise ImageError(f"cannot read {path}: {error}") from error
+            raise ImageError(f"cannot read {where}: {error}") from error
     return Probe(
         width=header.height if turned else header.width,
         height=header.width if turned else header.height,
@@ -117,42 +121,70 @@ def probe_picture(
 
 
 def read_picture(
-    path: str | os.PathLike[str],
-    *,
-    max_megapixels: float = DEFAULT_MEGAPIXELS,
-    data: bytes | None = None,
+    path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
 ) -> Picture:
-    """Read a picture, upright, with all of its depth.
+    """Read a picture, upright, with all of its depth; its remarks are warned of too.
 
     Parameters
     ----------
     path : path
-        PNG, JPEG, TIFF, WebP, AVIF or HEIC, told by content; camera raw, told by its suffix.
+    max_megapixels : float
+        As in `decode_picture`.
+
+    Raises
+    ------
+    ImageError
+        As `decode_picture`, and if the file is missing or may not be read.
+    MissingExtraError
+        If HEIC or camera raw is to be read without its optional package.
+
+    Warns
+    -----
+    RuntimeWarning
+        One for each of the picture's `remarks`.
+    """
+    path = Path(path)
+    picture = decode_picture(read_bytes(path), str(path), max_megapixels=max_megapixels)
+    for remark in picture.remarks:
+        warnings.warn(f"{path}: {remark}", RuntimeWarning, stacklevel=2)
+    return picture
+
+
+def decode_picture(
+    data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGAPIXELS
+) -> Picture:
+    """Decode a picture, upright, with all of its depth.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file: PNG, JPEG, TIFF, WebP, AVIF, GIF or HEIC, told by content; camera raw, told
+        by the suffix of its name.
+    name : str
+        What messages call the file: a path or an address.
     max_megapixels : float
         Larger pictures are refused from their header, before any sample is decoded.
-    data : bytes, optional
-        The whole file, where it is at hand already; `path` then only names it.
 
     Returns
     -------
     Picture
         8 and 16 bits and float32 as stored, grey as grey. 1, 2 and 4 bits become 8; a palette
-        becomes RGB; 10 and 12 bits become 16; CMYK and Lab become sRGB, with a RuntimeWarning.
+        becomes RGB; 10 and 12 bits become 16; CMYK and Lab become sRGB, with a remark.
         Floats are as stored, in whatever range.
 
     Raises
     ------
     ImageError
-        If the file is missing, damaged, cut short, too large, or of a kind that is not read.
+        If the file is damaged, cut short, too large, or of a kind that is not read.
     MissingExtraError
         If HEIC or camera raw is to be read without its optional package.
     """
-    path = Path(path)
-    kind, header = _open(path, read_bytes(path) if data is None else data, max_megapixels)
+    where = to_where(name)
+    kind, header = _open(where, data, max_megapixels)
     try:
         samples = upright(decode(header), _orientation(header))
     except CodecError as error:
-        raise ImageError(_damaged(path, kind)) from error
+        raise ImageError(_damaged(where, kind)) from error
     bands, has_alpha = _bands(header), _has_alpha(header)
     beyond = np.ascontiguousarray(samples[..., bands + has_alpha :])
     picture = Picture(
@@ -161,9 +193,8 @@ def read_picture(
         metadata=_upright_metadata(header),
         extra=beyond if beyond.size else None,
     )
-    for note in filter(None, (header.note, colour_remark(picture), _extra_note(picture))):
-        warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=2)
-    return picture
+    remarks = header.note, colour_remark(picture), _extra_note(picture)
+    return replace(picture, remarks=tuple(filter(None, remarks)))
 
 
 def read_metadata(data: bytes, kind: Format) -> tuple[Metadata, int]:
@@ -181,7 +212,7 @@ def read_metadata(data: bytes, kind: Format) -> tuple[Metadata, int]:
     return _upright_metadata(header), _orientation(header)
 
 
-def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Header]:
+def _open(path: Where, data: bytes, max_megapixels: float) -> tuple[Format, Header]:
     kind = recognise(data)
     if data and path.suffix.lower() in RAW_SUFFIXES:
         kind = FORMATS[-1]  # its content may look like a TIFF: that is the preview
@@ -209,7 +240,7 @@ def _open(path: Path, data: bytes, max_megapixels: float) -> tuple[Format, Heade
     return kind, header
 
 
-def _check_kind(path: Path, kind: Format, header: Header) -> None:
+def _check_kind(path: Where, kind: Format, header: Header) -> None:
     if header.pages > 1:
         raise ImageError(_many(path, f"has {header.pages} pages or frames"))
     if header.samples not in _DEPTHS:
@@ -282,21 +313,21 @@ def _is_animated_png(data: bytes) -> bool:
     return False
 
 
-def _many(path: Path, found: str) -> str:
+def _many(path: Where, found: str) -> str:
     return (
         f"cannot read {path}: it {found}, and one picture is wanted here; save each to a file of "
         f"its own first: magick {path.name} {path.stem}-%03d.png"
     )
 
 
-def _moving(path: Path) -> str:
+def _moving(path: Where) -> str:
     return (
         f"cannot read {path}: it is an {ANIMATED} file; make it a clip and restore that: "
         f"ffmpeg -i {path.name} -c:v ffv1 {path.stem}.mkv"
     )
 
 
-def _damaged(path: Path, kind: Format) -> str:
+def _damaged(path: Where, kind: Format) -> str:
     return (
         f"cannot read {path}: its {kind.name} data are damaged, cut short or of a rare kind; "
         "fetch the file again, or convert it to PNG with an image editor"

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import io
-import os
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from multiaxis.errors import ImageError
+from multiaxis.files.address import Where, to_where
+from multiaxis.images.colour import colour_remark
 from multiaxis.images.formats import Format, recognise
 from multiaxis.images.orient import upright
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.read import (
     DEFAULT_MEGAPIXELS,
     Probe,
-    probe_picture,
-    read_bytes,
+    decode_picture,
+    probe_header,
     read_metadata,
-    read_picture,
 )
 from multiaxis.images.structure import Directory, chunks, gif_note, read_directories
 
@@ -41,7 +39,8 @@ class Several:
 
     Attributes
     ----------
-    path : Path
+    name : str
+        What messages call the file: a path or an address.
     kind : str
         ``"pages"`` or ``"frames"``.
     format : Format
@@ -53,7 +52,7 @@ class Several:
         How often an animation is shown; 0 for ever.
     """
 
-    path: Path
+    name: str
     kind: str
     format: Format
     count: int
@@ -69,7 +68,8 @@ class Several:
         Yields
         ------
         Picture
-            Upright, with the metadata of its page; of an animation, with those of the file.
+            Upright, with the metadata and remarks of its page; of an animation, the first has
+            those of the file.
         Fraction or None
             None for pages, and for the still picture that some animated PNG files have.
 
@@ -83,80 +83,77 @@ class Several:
             return
         for page in self.pages:
             data = _page_alone(self.data, page)
-            yield read_picture(self.path, max_megapixels=self.max_megapixels, data=data), None
+            yield decode_picture(data, self.name, max_megapixels=self.max_megapixels), None
 
 
 def open_several(
-    path: str | os.PathLike[str],
-    *,
-    max_megapixels: float = DEFAULT_MEGAPIXELS,
-    data: bytes | None = None,
+    data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGAPIXELS
 ) -> Several | None:
     """Open a file of several pictures.
 
     Parameters
     ----------
-    path : path
+    data : bytes
+        The whole file.
+    name : str
+        What messages call it: a path or an address.
     max_megapixels : float
-        For each picture, as in `read_picture`; all together may have ten times as many.
-    data : bytes, optional
-        The whole file, where it is at hand already.
+        For each picture, as in `decode_picture`; all together may have ten times as many.
 
     Returns
     -------
     Several or None
-        None where the file holds one picture, or is for `read_picture` to refuse.
+        None where the file holds one picture, or is for `decode_picture` to refuse.
 
     Raises
     ------
     ImageError
         If the pictures are too large or of a kind that is not read.
     """
-    path = Path(path)
-    data = read_bytes(path) if data is None else data
-    kind = recognise(data)
+    where, kind = to_where(name), recognise(data)
     if not isinstance(kind, Format):
         return None
     if kind.name == "TIFF":
-        return _open_pages(path, kind, data, max_megapixels)
+        return _open_pages(where, kind, data, max_megapixels)
     if kind.name in ("GIF", "WebP") or (kind.name == "PNG" and _is_animated(data)):
-        return _open_frames(path, kind, data, max_megapixels)
+        return _open_frames(where, kind, data, max_megapixels)
     return None
 
 
-def _open_pages(path: Path, kind: Format, data: bytes, most: float) -> Several | None:
+def _open_pages(where: Where, kind: Format, data: bytes, most: float) -> Several | None:
     found = read_directories(data)
     pages = tuple(page for page in found if not _is_thumbnail(page))
     if len(pages) < 2:
         return None
     probes = list[Probe]()
     for page in pages:
-        probes.append(probe_picture(path, max_megapixels=most, data=_page_alone(data, page)))
-        _check_total(path, sum(probe.width * probe.height for probe in probes), most)
-    return Several(path, "pages", kind, len(pages), tuple(probes), 0, data, pages, most)
+        alone = _page_alone(data, page)
+        probes.append(probe_header(alone, str(where), max_megapixels=most))
+        _check_total(where, sum(probe.width * probe.height for probe in probes), most)
+    return Several(str(where), "pages", kind, len(pages), tuple(probes), 0, data, pages, most)
 
 
-def _open_frames(path: Path, kind: Format, data: bytes, most: float) -> Several | None:
+def _open_frames(where: Where, kind: Format, data: bytes, most: float) -> Several | None:
     try:
         with Image.open(io.BytesIO(data), formats=[kind.name.upper()]) as image:
             count, plays = int(getattr(image, "n_frames", 1)), _plays(image, kind)
             bits = data[24] if kind.name == "PNG" else 8
             width, height = image.size
     except Exception as error:
-        raise ImageError(_damaged(path, kind)) from error
+        raise ImageError(_damaged(where, kind)) from error
     if count < 2:
         return None
-    _check_size(path, width, height, min(most, _LARGEST_FRAME))
-    _check_total(path, count * width * height, most)
-    turned = _file_metadata(path, kind, data)[1] in (5, 6, 7, 8)
+    _check_size(where, width, height, min(most, _LARGEST_FRAME))
+    _check_total(where, count * width * height, most)
+    turned = _file_metadata(where, kind, data)[1] in (5, 6, 7, 8)
     width, height = (height, width) if turned else (width, height)
     probe = Probe(width, height, bands=3, depth="uint8", alpha=True, format=kind.name)
     if bits > 8:
         raise ImageError(
-            f"cannot read {path}: it is an animated PNG of {bits} bits, and 8 are read; "
-            f"convert it first: ffmpeg -i {path.name} -f apng -pix_fmt rgba 8bits.png"
+            f"cannot read {where}: it is an animated PNG of {bits} bits, and 8 are read; "
+            f"convert it first: ffmpeg -i {where.name} -f apng -pix_fmt rgba 8bits.png"
         )
-    return Several(path, "frames", kind, count, (probe,), plays, data, (), most)
+    return Several(str(where), "frames", kind, count, (probe,), plays, data, (), most)
 
 
 def _plays(image: Image.Image, kind: Format) -> int:
@@ -168,9 +165,8 @@ def _plays(image: Image.Image, kind: Format) -> int:
 
 
 def _frames(several: Several) -> Iterator[tuple[Picture, Fraction | None]]:
-    metadata, turn = _file_metadata(several.path, several.format, several.data)
-    if note := gif_note(several.data):
-        warnings.warn(f"{several.path}: {note}", RuntimeWarning, stacklevel=2)
+    where = to_where(several.name)
+    metadata, turn = _file_metadata(where, several.format, several.data)
     with Image.open(io.BytesIO(several.data), formats=[several.format.name.upper()]) as image:
         still = bool(getattr(image, "default_image", False))
         for number in range(several.count):
@@ -179,17 +175,21 @@ def _frames(several: Several) -> Iterator[tuple[Picture, Fraction | None]]:
                 samples = upright(np.asarray(image.convert("RGBA")), turn)
                 milliseconds = float(image.info.get("duration", 0) or 0)
             except Exception as error:
-                raise ImageError(_damaged(several.path, several.format)) from error
+                raise ImageError(_damaged(where, several.format)) from error
             seconds = Fraction(milliseconds / 1000).limit_denominator(65535)
             kept = metadata if number == 0 else Metadata(icc=metadata.icc, colour=metadata.colour)
-            yield _picture(samples, kept), None if still and number == 0 else seconds
+            picture = _picture(samples, kept)
+            if number == 0:
+                remarks = gif_note(several.data), colour_remark(picture)
+                picture = replace(picture, remarks=tuple(filter(None, remarks)))
+            yield picture, None if still and number == 0 else seconds
 
 
-def _file_metadata(path: Path, kind: Format, data: bytes) -> tuple[Metadata, int]:
+def _file_metadata(where: Where, kind: Format, data: bytes) -> tuple[Metadata, int]:
     try:
         return read_metadata(data, kind)
     except ImageError as error:
-        raise ImageError(_damaged(path, kind)) from error
+        raise ImageError(_damaged(where, kind)) from error
 
 
 def _is_animated(data: bytes) -> bool:
@@ -217,24 +217,24 @@ def _page_alone(data: bytes, page: Directory) -> bytes:
     return bytes(made)
 
 
-def _check_total(path: Path, pixels: int, most: float) -> None:
+def _check_total(where: Where, pixels: int, most: float) -> None:
     if pixels / 1e6 > most * ALL_OF_THEM:
         raise ImageError(
-            f"cannot read {path}: its pages or frames are {pixels / 1e6:.0f} megapixels together, "
+            f"cannot read {where}: its pages or frames are {pixels / 1e6:.0f} megapixels together, "
             f"at most {most * ALL_OF_THEM:g} are accepted; raise the limit if the file is trusted"
         )
 
 
-def _check_size(path: Path, width: int, height: int, most: float) -> None:
+def _check_size(where: Where, width: int, height: int, most: float) -> None:
     if width * height / 1e6 > most:
         raise ImageError(
-            f"cannot read {path}: frames of {width}x{height} are {width * height / 1e6:.1f} "
+            f"cannot read {where}: frames of {width}x{height} are {width * height / 1e6:.1f} "
             f"megapixels, at most {most:g} are accepted; save them smaller first"
         )
 
 
-def _damaged(path: Path, kind: Format) -> str:
+def _damaged(where: Where, kind: Format) -> str:
     return (
-        f"cannot read {path}: its {kind.name} frames are damaged or cut short; fetch the file "
+        f"cannot read {where}: its {kind.name} frames are damaged or cut short; fetch the file "
         "again, or save its whole frames anew with an image editor"
     )

@@ -19,7 +19,7 @@ from multiaxis.images.contents import GRAFTED, adapt, find_contents, put_content
 from multiaxis.images.contents.block import with_size
 from multiaxis.images.contents.photoshop import PHOTOSHOP
 from multiaxis.images.contents.tiff import only_page
-from multiaxis.images.contents.webp import announces_exif
+from multiaxis.images.contents.webp import heeded
 from multiaxis.images.convert import divide_alpha
 from multiaxis.images.exif import exif_resolution, is_exif, tiff_exif
 from multiaxis.images.extras import ExtraCodecError, Stored, open_heic, open_raw
@@ -123,8 +123,8 @@ def open_header(data: bytes, codec: str) -> Header:
     header = _opened(call_alpha_plain(shown) if extra[:1] == (1,) else shown, codec)
     metadata = find_contents(data, codec, header.metadata)
     if codec in GRAFTED:  # what is read here, and not by libvips, is what is put back
-        seen = metadata.exif if codec != "webp" or announces_exif(data) else None
-        header = replace(header, orientation=exif_orientation(seen or b""))
+        turn = exif_orientation(metadata.exif or b"")
+        header = replace(header, orientation=heeded(data, turn) if codec == "webp" else turn)
     items = read_items(data) if codec in ("heif", "heic") else Items()
     icc = trim_profile(metadata.icc) if metadata.icc else None
     colour = read_png_colour(chunks(data)) if codec == "png" else read_heif_colour(items)
@@ -168,7 +168,7 @@ def _opened(data: bytes, codec: str) -> Header:
             )
             metadata, note = replace(metadata, icc=None), _LAB_NOTE
     except _FAILURES as error:
-        raise _forgotten(CodecError()) from error
+        raise _refusal() from error
     return Header(
         width=image.width,
         height=image.height,
@@ -202,10 +202,9 @@ def _extra_header(stored: Stored) -> Header:
     )
 
 
-def _forgotten(error: CodecError) -> CodecError:
-    """Empty libvips' list of errors: what could not be said would spoil the next one."""
-    pyvips.vips_lib.vips_error_clear()
-    return error
+def _refusal() -> CodecError:
+    pyvips.vips_lib.vips_error_clear()  # what could not be said would spoil the next error
+    return CodecError()
 
 
 def _bits(samples: str) -> int:
@@ -229,7 +228,7 @@ def decode(header: Header) -> NDArray[Any]:
     try:
         samples: NDArray[Any] = image.decode() if isinstance(image, Stored) else image.numpy()
     except _FAILURES as error:
-        raise _forgotten(CodecError()) from error
+        raise _refusal() from error
     samples = samples.reshape(header.height, header.width, header.bands)
     if samples.dtype == np.uint16 and 8 < header.bits < 16:
         # Codecs shift 10 and 12 bits up; their highest bits again below make white 65535.
@@ -264,7 +263,7 @@ def float_range(header: Header, bands: int) -> tuple[float, float]:
         told = colours.relational(colours, "equal").ifthenelse(colours, np.inf)
         found = told.stats().numpy()
     except _FAILURES as error:
-        raise _forgotten(CodecError()) from error
+        raise _refusal() from error
     return float(found[0, 0]), float(found[0, 1])
 
 
@@ -326,7 +325,7 @@ def encode(
     except _FAILURES as error:
         if codec == "png" and "icc" in kept:  # PNG refuses damaged profiles, and RGB's with grey
             return encode(samples, codec, options, replace(metadata, icc=None))
-        raise _forgotten(CodecError()) from error
+        raise _refusal() from error
     data = name_extra_bands(add_chunks(data, stated), extra)
     if codec in GRAFTED and metadata.exif:
         metadata = replace(metadata, exif=with_size(metadata.exif, width, height))
@@ -370,7 +369,7 @@ def _through_lab(
             _set(image, _BLOBS["icc"], icc)
         found: NDArray[Any] = image.icc_export(intent="relative", depth=16, **target).numpy()
     except _FAILURES as error:
-        raise _forgotten(CodecError()) from error
+        raise _refusal() from error
     return found.reshape(height, width, bands)
 
 

@@ -14,7 +14,14 @@ import numpy as np
 from multiaxis.errors import ImageError
 from multiaxis.files.publish import publish, try_folder
 from multiaxis.images.contents import lost
-from multiaxis.images.formats import Format, check_holds, format_of, formats_for, usual_suffixes
+from multiaxis.images.formats import (
+    Format,
+    Target,
+    check_holds,
+    format_of,
+    formats_for,
+    usual_suffixes,
+)
 from multiaxis.images.picture import Picture
 from multiaxis.images.vips import CodecError, encode, open_header
 
@@ -71,7 +78,7 @@ def write_picture(
         system refuses; nothing is left behind.
     """
     path = Path(path)
-    _check_fits(path, picture, format_of(path))
+    check_picture(path, picture)
     with _refusals(path):
         _check_place(path, overwrite=overwrite)
     data, missing = encode_picture(path, picture, quality=quality)
@@ -80,26 +87,39 @@ def write_picture(
 
 
 def encode_picture(
-    path: Path, picture: Picture, *, quality: int | None = None
+    target: Target, picture: Picture, *, quality: int | None = None
 ) -> tuple[bytes, tuple[str, ...]]:
-    """Encode a picture in the format of a suffix; as `write_picture`, without writing.
+    """Encode a picture; as `write_picture`, without touching a file.
+
+    Parameters
+    ----------
+    target : PurePath or Remote
+        What the result is for: its suffix names the format, and messages name it.
+    picture, quality
+        As in `write_picture`.
 
     Returns
     -------
     bytes
         The whole file.
     tuple of str
-        Names of the `Metadata` that the format could not hold.
+        Names of what the format could not hold, as of `write_picture`.
+
+    Raises
+    ------
+    ImageError
+        If the format cannot hold the picture.
     """
-    kind = format_of(path)
-    _check_fits(path, picture, kind)
-    with _refusals(path):
-        data = _encoded(path, picture, kind, quality)
+    check_picture(target, picture)
+    kind = format_of(target)
+    with _refusals(target):
+        data = _encoded(target, picture, kind, quality)
     try:
         written = open_header(data, kind.codec).metadata
     except CodecError as error:
         raise ImageError(
-            f"cannot write {path}: as {kind.name} it could not be read again; choose another format"
+            f"cannot write {target}: as {kind.name} it could not be read again; choose another "
+            "format"
         ) from error
     return data, lost(picture.metadata, written, kind.codec)
 
@@ -141,37 +161,30 @@ def check_write(
         If `write_picture` would refuse; nothing is left behind.
     """
     path = Path(path)
-    _check_fits(path, picture, format_of(path), depth)
+    check_picture(path, picture, depth=depth)
     check_place(path, overwrite=overwrite)
 
 
-def check_place(path: Path, *, overwrite: bool) -> None:
-    """Try whether a file can be written under a name; as `check_write`, for any content."""
-    with _refusals(path):
-        _check_place(path, overwrite=overwrite)
-        try_folder(path.parent)
+def check_picture(target: Target, picture: Picture, *, depth: str | None = None) -> None:
+    """Refuse a format that would lose depth, transparency or colour, and say where they fit.
 
+    Parameters
+    ----------
+    target : PurePath or Remote
+        As in `encode_picture`; no file is touched.
+    picture : Picture
+    depth : str, optional
+        What the picture will have by then; by default what it has.
 
-@contextmanager
-def _refusals(path: Path) -> Generator[None]:
-    """Turn what the system answers into one sentence."""
-    try:
-        yield
-    except FileExistsError as error:
-        raise ImageError(_exists(path)) from error
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        number = getattr(error, "errno", None)
-        reason = _REASONS.get(number) if number else None
-        reason = reason or getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"cannot write {path}: {reason}") from error
-
-
-def _check_fits(path: Path, picture: Picture, kind: Format, depth: str | None = None) -> None:
-    """Refuse what would lose depth, transparency or colour, and say where it fits."""
-    depth, alpha = depth or picture.depth, picture.has_alpha
+    Raises
+    ------
+    ImageError
+        If `encode_picture` would refuse.
+    """
+    kind, depth, alpha = format_of(target), depth or picture.depth, picture.has_alpha
     icc, colour = picture.metadata.icc or b"", picture.metadata.colour
     check_holds(
-        path,
+        target,
         depth=depth,
         alpha=alpha,
         height=picture.height,
@@ -182,9 +195,30 @@ def _check_fits(path: Path, picture: Picture, kind: Format, depth: str | None = 
     if not kind.grey and icc[16:20] == b"GRAY" and picture.pixels.shape[2] == 1:
         keeping = usual_suffixes(row for row in formats_for(depth, alpha=alpha) if row.grey)
         raise ImageError(
-            f"cannot write {path}: {kind.name} cannot hold the picture's grey colour profile; "
+            f"cannot write {target}: {kind.name} cannot hold the picture's grey colour profile; "
             f"use {keeping}"
         )
+
+
+def check_place(path: Path, *, overwrite: bool) -> None:
+    """Try whether a file can be written under a name; as `check_write`, for any content."""
+    with _refusals(path):
+        _check_place(path, overwrite=overwrite)
+        try_folder(path.parent)
+
+
+@contextmanager
+def _refusals(target: Target) -> Generator[None]:
+    """Turn what the system answers into one sentence."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise ImageError(_exists(target)) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        number = getattr(error, "errno", None)
+        reason = _REASONS.get(number) if number else None
+        reason = reason or getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"cannot write {target}: {reason}") from error
 
 
 def _check_place(path: Path, *, overwrite: bool) -> None:
@@ -196,7 +230,7 @@ def _check_place(path: Path, *, overwrite: bool) -> None:
     path.parent.stat()
 
 
-def _encoded(path: Path, picture: Picture, kind: Format, quality: int | None) -> bytes:
+def _encoded(target: Target, picture: Picture, kind: Format, quality: int | None) -> bytes:
     parts = [part for part in (picture.pixels, picture.alpha, picture.extra) if part is not None]
     samples = np.dstack(parts) if len(parts) > 1 else picture.pixels
     options = _options(kind, samples, quality)
@@ -205,8 +239,8 @@ def _encoded(path: Path, picture: Picture, kind: Format, quality: int | None) ->
         return encode(samples, kind.codec, options, picture.metadata, extra=extra)
     except CodecError as error:
         raise ImageError(
-            f"cannot write {path}: {kind.name} refused {picture.width}x{picture.height} pixels of "
-            f"{picture.depth} with their metadata; try .png or .tif"
+            f"cannot write {target}: {kind.name} refused {picture.width}x{picture.height} pixels "
+            f"of {picture.depth} with their metadata; try .png or .tif"
         ) from error
 
 
@@ -222,5 +256,5 @@ def _options(kind: Format, samples: np.ndarray[Any, Any], quality: int | None) -
     return options
 
 
-def _exists(path: Path) -> str:
-    return f"cannot write {path}: it exists already; choose another name, or allow overwriting"
+def _exists(target: Target) -> str:
+    return f"cannot write {target}: it exists already; choose another name, or allow overwriting"

@@ -6,42 +6,38 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from multiaxis.errors import ImageError
-from multiaxis.images.formats import check_holds, format_of
+from multiaxis.images.formats import Target, check_holds, format_of
 from multiaxis.images.join import Frame, JoinError, join_png, join_tiff, join_webp
 from multiaxis.images.several import Several
-from multiaxis.images.write import check_place, put_file
+from multiaxis.images.write import put_file
 
 _HOLDS = {"pages": {"TIFF": ".tif"}, "frames": {"PNG": ".png", "WebP": ".webp"}}
 
 
-def check_several(
-    path: Path, several: Several, *, depth: str | None = None, overwrite: bool | None = None
-) -> None:
+def check_several(target: Target, several: Several, *, depth: str | None = None) -> None:
     """Refuse a format that cannot hold several pictures, or one of these.
 
     Parameters
     ----------
-    path : Path
-        File to write.
+    target : PurePath or Remote
+        As in `encode_picture`; no file is touched.
     several : Several
     depth : str, optional
         What the pictures will have; by default what they have.
-    overwrite : bool, optional
-        Whether an existing file gives way. If given, the place is tried too.
 
     Raises
     ------
     ImageError
     """
-    kind, holds = format_of(path), _HOLDS[several.kind]
+    kind, holds = format_of(target), _HOLDS[several.kind]
     if kind.name not in holds:
         raise ImageError(
-            f"cannot write {path}: {kind.name} cannot hold the {several.count} {several.kind} of "
-            f"{several.path}; use {' or '.join(holds.values())}"
+            f"cannot write {target}: {kind.name} cannot hold the {several.count} {several.kind} of "
+            f"{several.name}; use {' or '.join(holds.values())}"
         )
     for probe in several.probes:
         check_holds(
-            path,
+            target,
             depth=depth or probe.depth,
             alpha=probe.alpha,
             height=probe.height,
@@ -49,8 +45,6 @@ def check_several(
             extra=probe.extra,
             hdr=probe.hdr,
         )
-    if overwrite is not None:
-        check_place(path, overwrite=overwrite)
 
 
 def write_several(
@@ -84,7 +78,24 @@ def write_several(
     ImageError
         As in `write_picture`, and if the file would be larger than its format allows.
     """
-    name, lost = format_of(path).name, ()
+    data, missing = encode_several(path, frames, several)
+    put_file(path, data, overwrite=overwrite, before_publishing=before_publishing)
+    return missing
+
+
+def encode_several(
+    target: Target, frames: Sequence[Frame], several: Several
+) -> tuple[bytes, tuple[str, ...]]:
+    """Join encoded pictures to one file; as `write_several`, without touching a file.
+
+    Returns
+    -------
+    bytes
+        The whole file.
+    tuple of str
+        As of `write_several`.
+    """
+    name, lost = format_of(target).name, ()
     try:
         if name == "TIFF":
             data = join_tiff([frame.data for frame in frames])
@@ -96,7 +107,6 @@ def write_several(
             data = join_webp(shown, several.plays)
     except JoinError as error:
         raise ImageError(
-            f"cannot write {path}: {error}; split {several.path} into files of its own first"
+            f"cannot write {target}: {error}; split {several.name} into files of its own first"
         ) from error
-    put_file(path, data, overwrite=overwrite, before_publishing=before_publishing)
-    return lost
+    return data, lost

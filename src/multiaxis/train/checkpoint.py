@@ -1,8 +1,9 @@
 """Checkpoints of a training: whole or not there, and not loaded where they were damaged since.
 
-Accelerate writes and reads the model, the optimiser, random states and the scaler, and unpickles
-nothing but tensors and plain values for it. What it would unpickle without that limit, objects of
-its caller, are files of our own here: position and average.
+Accelerate writes and reads the models, their optimisers, random states and the scaler, and
+unpickles nothing but tensors and plain values for it. What it would unpickle without that limit,
+objects of its caller, are files of our own here: position and average. It numbers models and
+optimisers; the files of a checkpoint have their names instead, so that no order matters.
 """
 
 # pyright: reportMissingTypeStubs=false
@@ -11,6 +12,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +27,45 @@ from safetensors import SafetensorError
 from torch.optim.swa_utils import AveragedModel
 
 from multiaxis.errors import TrainingError
-from multiaxis.recipes.recipe import Recipe
 from multiaxis.train.described import processes_of, state_recipe
 from multiaxis.train.digests import damage, seal
 from multiaxis.train.position import Position
+from multiaxis.train.recipe import Recipe
 
 _PREFIX, _PART = "step_", ".part"
 _NAME = re.compile(r"step_(\d+)")
-_AVERAGE = "average.safetensors"
+_AVERAGE, _SCALER = "average.safetensors", "scaler.pt"
 _FULL = 1 << 20  # bytes left of a disk that has no room for a checkpoint
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a checkpoint holds beside its recipe, random states and scaler.
+
+    Attributes
+    ----------
+    models : sequence of str
+        Names, in the order in which Accelerate knows them.
+    optimisers : mapping of str to torch.optim.Optimizer
+        By the model that they move, in that order, too.
+    average : AveragedModel or None
+    position : Position
+    """
+
+    models: Sequence[str]
+    optimisers: Mapping[str, torch.optim.Optimizer]
+    average: AveragedModel | None
+    position: Position
+
+    def file_names(self) -> dict[str, str]:
+        """Map the names that Accelerate gives files to ours: ``model`` has none in its own."""
+        names: dict[str, str] = {}
+        patterns = (("model{}.safetensors", self.models), ("optimizer{}.bin", self.optimisers))
+        for pattern, known in patterns:
+            for k, name in enumerate(known):
+                ours = pattern.format("" if name == "model" else f"_{name}")
+                names[pattern.format(f"_{k}" if k else "")] = ours
+        return names
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -81,8 +116,7 @@ def save(
     accelerator: Accelerator,
     recipe: Recipe,
     folder: Path,
-    position: Position,
-    average: AveragedModel | None,
+    parts: Parts,
 ) -> None:
     """Write a checkpoint under a temporary name, rename it, and remove those that are too old.
 
@@ -91,6 +125,7 @@ def save(
     TrainingError
         If the disk does not take it. The older checkpoints stay.
     """
+    position, average = parts.position, parts.average
     whole = folder / f"{_PREFIX}{position.step:09d}"
     part = whole.with_name(whole.name + _PART)
     try:
@@ -98,6 +133,9 @@ def save(
         position.write(part, accelerator.process_index)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
+            for accelerates, ours in parts.file_names().items():
+                if accelerates != ours:
+                    (part / accelerates).rename(part / ours)
             if average is not None:
                 state = {n: v.detach().cpu().contiguous() for n, v in average.state_dict().items()}
                 safetensors.torch.save_file(state, part / _AVERAGE)
@@ -119,14 +157,7 @@ def save(
     accelerator.wait_for_everyone()
 
 
-def go_on(
-    accelerator: Accelerator,
-    recipe: Recipe,
-    checkpoint: Path,
-    position: Position,
-    average: AveragedModel | None,
-    optimiser: torch.optim.Optimizer,
-) -> None:
+def go_on(accelerator: Accelerator, recipe: Recipe, checkpoint: Path, parts: Parts) -> None:
     """Load a checkpoint into what was prepared.
 
     Raises
@@ -136,12 +167,14 @@ def go_on(
     """
     process = accelerator.process_index
     try:
-        position.read(checkpoint, process, steps=recipe.run.steps)
-        if average is not None:
+        parts.position.read(checkpoint, process, steps=recipe.run.steps)
+        if parts.average is not None:
             state = safetensors.torch.load_file(checkpoint / _AVERAGE)
-            average.load_state_dict(state)
-        accelerator.load_state(str(checkpoint))
-        _check_moments(optimiser)
+            parts.average.load_state_dict(state)
+        with _as_accelerate_names(checkpoint, parts.file_names()) as folder:
+            accelerator.load_state(str(folder))
+        for optimiser in parts.optimisers.values():
+            _check_moments(optimiser)
         if process < processes_of(checkpoint):
             _check_random(checkpoint, process)
     except TrainingError:
@@ -149,6 +182,25 @@ def go_on(
     except Exception as error:  # whatever torch and Accelerate raise on files that they do not know
         first_line = str(error).strip().partition("\n")[0]
         raise _cannot_go_on(checkpoint, f"{type(error).__name__}: {first_line}") from error
+
+
+@contextmanager
+def _as_accelerate_names(checkpoint: Path, names: dict[str, str]) -> Generator[Path]:
+    """Give a folder in which the files of a checkpoint have the names that Accelerate reads."""
+    if all(accelerates == ours for accelerates, ours in names.items()):
+        yield checkpoint
+        return
+    others = {path.name: path.name for path in checkpoint.glob("random_states_*.pkl")}
+    if (checkpoint / _SCALER).exists():
+        others[_SCALER] = _SCALER
+    with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".") as folder:
+        for accelerates, ours in {**names, **others}.items():
+            link = Path(folder) / accelerates
+            try:
+                link.hardlink_to(checkpoint / ours)
+            except OSError:  # not every file system has links
+                shutil.copyfile(checkpoint / ours, link)
+        yield Path(folder)
 
 
 def _check_moments(optimiser: torch.optim.Optimizer) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from multiaxis.degrade import spell
 from multiaxis.errors import TrainingError
-from multiaxis.recipes.recipe import Recipe
+from multiaxis.train.recipe import Recipe
 
 RECIPE = "recipe.json"
 _PROCESSES = "processes"
@@ -18,21 +18,26 @@ _FREE = ("log_every", "validate_every", "save_every", "keep", "tracker", "patien
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """Write a recipe as plain JSON values."""
+    """Write a recipe as plain JSON values.
 
-    def plain(value: Any) -> Any:
-        if hasattr(value, "__dataclass_fields__"):
-            return {k: plain(getattr(value, k)) for k in value.__dataclass_fields__}
-        if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items()}
-        return value
-
-    result = plain(recipe)
-    for part in ("data", "valid"):
-        chain = getattr(getattr(recipe, part), "degrade", None)
-        if chain is not None:
-            result[part]["degrade"] = spell(chain)
+    Data and objective are values of any class: their ``kind`` is its name.
+    """
+    result = _plain(recipe)
+    for part in ("data", "valid", "objective"):
+        if result[part] is not None:
+            result[part]["kind"] = type(getattr(recipe, part)).__name__
     return json.loads(json.dumps(result))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {
+            field.name: field.metadata.get("format", _plain)(getattr(value, field.name))
+            for field in fields(value)
+        }
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    return value
 
 
 def state_recipe(checkpoint: Path, recipe: Recipe, processes: int) -> None:
@@ -45,7 +50,7 @@ def check_recipe(checkpoint: Path, recipe: Recipe, processes: int) -> None:
     """Refuse to go on with another recipe.
 
     Another number of processes is accepted where a step sees the same samples: with the same
-    batch * accumulate * processes, unless they come from shards, which processes share out.
+    batch * accumulate * processes, unless they come from a stream, which processes share out.
 
     Raises
     ------
@@ -54,8 +59,10 @@ def check_recipe(checkpoint: Path, recipe: Recipe, processes: int) -> None:
     """
     before = _read(checkpoint)
     at_work = before.pop(_PROCESSES, 1)
-    now = _comparable(describe(recipe), processes)
-    changed = sorted(_differences(_comparable(before, at_work), now, ""))
+    is_stream = recipe.data.is_stream  # of other data, the data differ
+    now = _comparable(describe(recipe), processes, is_stream=is_stream)
+    then = _comparable(before, at_work, is_stream=is_stream)
+    changed = sorted(_differences(then, now, ""))
     if changed:
         raise TrainingError(
             f"{checkpoint} is of another recipe, which differs in {'; '.join(changed[:4])}: train "
@@ -100,9 +107,9 @@ def _check_shape(found: Any) -> None:
             raise ValueError(f"{RECIPE} has {_short(count)} for {name}")
 
 
-def _comparable(recipe: dict[str, Any], processes: int) -> dict[str, Any]:
+def _comparable(recipe: dict[str, Any], processes: int, *, is_stream: bool) -> dict[str, Any]:
     run = {name: value for name, value in recipe["run"].items() if name not in _FREE}
-    if "urls" in recipe["data"]:
+    if is_stream:
         run[_PROCESSES] = processes
     else:
         run["batch * accumulate * processes"] = run.pop("batch") * run.pop("accumulate") * processes

@@ -7,21 +7,15 @@ import time
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from multiaxis.data.classes import ClassFolders, ClassSource
-from multiaxis.data.restoration import CleanPhotographs, PairedFolders
-from multiaxis.data.shards import ClassShards, PairShards
-from multiaxis.data.source import Sample
+from multiaxis.data.batch import Batch
 from multiaxis.memory import peak_memory_of_process
-from multiaxis.recipes.recipe import Data, Recipe
 from multiaxis.train.loop import step
-from multiaxis.train.session import batches, open_session
+from multiaxis.train.recipe import Recipe
+from multiaxis.train.session import Session, batches, open_session
 
 STEPS = 2
 
@@ -89,7 +83,7 @@ def dry_run(recipe: Recipe) -> Rehearsal:
     made_up = replace(
         recipe,
         model=replace(recipe.model, weights=None),
-        data=_MadeUp(recipe.data, recipe.model.config.get("num_classes", 1000)),
+        data=recipe.data.made_up(recipe.model.config),
         valid=None,
         run=replace(recipe.run, workers=0, tracker="none"),
     )
@@ -101,10 +95,10 @@ def dry_run(recipe: Recipe) -> Rehearsal:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         steps = batches(session)
-        passes: list[Sample] = []
+        passes: list[Batch] = []
         for passes in islice(steps, STEPS):
             start = time.monotonic()
-            losses.append(float(step(session, passes)[0]))
+            losses.append(float(sum(step(session, passes)[0].values())))
             session.position.step += 1
             seconds = time.monotonic() - start
         memory = (
@@ -112,13 +106,11 @@ def dry_run(recipe: Recipe) -> Rehearsal:
             if device.type == "cuda"
             else peak_memory_of_process()
         )
-        session.model.eval()
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            session.trained(passes[0].input[:1])
+        operations = _count_operations(session, passes[0])
     return Rehearsal(
         recipe=recipe,
-        parameters=sum(p.numel() for p in session.model.parameters()),
-        forward_macs=counter.get_total_flops() / 2,
+        parameters=sum(p.numel() for m in session.models.values() for p in m.parameters()),
+        forward_macs=operations / 2,
         memory=memory,
         seconds=seconds,
         losses=tuple(losses),
@@ -126,51 +118,12 @@ def dry_run(recipe: Recipe) -> Rehearsal:
     )
 
 
-@dataclass(frozen=True)
-class _MadeUp:
-    """Data of the shape of another's, out of random numbers."""
-
-    like: Data
-    classes: int
-
-    def open(self) -> _Noise | _LabelledNoise:
-        if isinstance(self.like, ClassShards):
-            return _LabelledNoise(self.like.look, self.like.classes)
-        if isinstance(self.like, ClassFolders):
-            return _LabelledNoise(self.like, self.classes)
-        return _Noise(self.like)
-
-
-class _Noise:
-    left_out = ()
-
-    def __init__(self, like: CleanPhotographs | PairedFolders | PairShards) -> None:
-        self.side = like.crop
-
-    def __len__(self) -> int:
-        return 1000
-
-    def name(self, index: int) -> str:
-        return f"made-up sample {index}"
-
-    def sample(self, index: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: ARG002 (as every source)
-        clean = rng.random((self.side, self.side, 3), np.float32)
-        return np.clip(clean + 0.1 * rng.standard_normal(clean.shape, np.float32), 0, 1), clean
-
-
-class _LabelledNoise(ClassSource):
-    def __init__(self, like: ClassFolders, classes: int) -> None:
-        super().__init__(like, [str(k) for k in range(classes)], [])
-
-    def __len__(self) -> int:
-        return 1000
-
-    def name(self, index: int) -> str:
-        return f"made-up sample {index}"
-
-    def sample(
-        self, index: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        side = self.about.size
-        label = np.asarray(index % len(self.classes), np.int64)
-        return rng.random((side, side, 3), np.float32), label
+@torch.no_grad()
+def _count_operations(session: Session, batch: Batch) -> float:
+    """Count those of a sample in the forward passes of all turns."""
+    for model in session.models.values():
+        model.eval()
+    with FlopCounterMode(display=False) as counter:
+        for turn in session.objective.turns:
+            session.objective.losses(session.trained, batch, turn)
+    return counter.get_total_flops() / len(batch)

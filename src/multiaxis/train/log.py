@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,8 +18,8 @@ import torch
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from multiaxis.data.shards import Shards
-from multiaxis.data.source import Sample
+from multiaxis.data.batch import Batch
+from multiaxis.data.source import Stream
 from multiaxis.errors import TrainingError
 from multiaxis.train.lines import LOG, cut_lines
 from multiaxis.train.session import Session
@@ -44,8 +44,12 @@ class Report:
     per_second : float
         Samples of all processes.
     seconds_left : float
+    losses : dict of str to float
+        What `loss` is the sum of, by name.
     score : float or None
         Of a validation at this step.
+    scores : dict of str to float
+        All that the validation computed, by name.
     skipped, unreadable : int
         As in `Position`.
     complaints : tuple of str
@@ -60,7 +64,9 @@ class Report:
     rate: float
     per_second: float
     seconds_left: float
+    losses: dict[str, float] = field(default_factory=dict[str, float])
     score: float | None = None
+    scores: dict[str, float] = field(default_factory=dict[str, float])
     skipped: int = 0
     unreadable: int = 0
     complaints: tuple[str, ...] = ()
@@ -86,7 +92,7 @@ class Log:
             with _told(self._path):
                 cut_lines(self._path, session.position.step)
         for source in (session.source, session.held_out and session.held_out.source):
-            if source is not None and not isinstance(source, Shards):
+            if source is not None and not isinstance(source, Stream):
                 self.complain(source.left_out)
         if self._tracks:
             session.accelerator.init_trackers(session.recipe.name)
@@ -102,26 +108,33 @@ class Log:
             self._session.accelerator.end_training()
 
     def step(
-        self, loss: Tensor, norm: float, rate: float, passes: list[Sample], *, report: bool
+        self,
+        losses: dict[str, Tensor],
+        norm: float,
+        rate: float,
+        passes: list[Batch],
+        *,
+        report: bool,
     ) -> None:
         """Take note of a step; report every so many steps, at the end, and where asked to."""
         run, position = self._session.recipe.run, self._session.position
         accelerator = self._session.accelerator
-        position.losses.append(loss)
+        position.losses.append(losses)
         self._steps += 1
-        complaints = [c for sample in passes for c in sample.complaints]
+        complaints = [c for batch in passes for c in batch.complaints]
         self.complain(complaints)
         position.unreadable += self._everywhere(len(complaints))
         if position.step % run.log_every and position.step != run.steps and not report:
             return
-        loss = torch.stack([value.to(loss.device) for value in position.losses]).mean()
-        mean = float(accelerator.reduce(loss, "mean"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        means = self._means(position.losses)
+        loss = sum(means.values())
         seconds = (time.monotonic() - self._since) / self._steps
         samples = run.batch * run.accumulate * accelerator.num_processes
         state = Report(
             step=position.step,
             steps=run.steps,
-            loss=mean,
+            loss=loss,
+            losses=means,
             norm=norm,
             rate=rate,
             per_second=samples / seconds,
@@ -131,7 +144,8 @@ class Log:
             complaints=self._new_complaints(),
         )
         position.losses, self._steps, self._since = [], 0, time.monotonic()
-        self._tell(state, {"loss": mean, "norm": norm, "rate": rate})
+        named = {f"loss/{name}": mean for name, mean in means.items()}
+        self._tell(state, {"loss": loss, **named, "norm": norm, "rate": rate})
 
     def complain(self, complaints: Sequence[str]) -> None:
         """Take note of items that could not be read; the next report names new ones."""
@@ -139,12 +153,24 @@ class Log:
             if complaint not in self._complaints and len(self._complaints) < _NAMED:
                 self._complaints.append(complaint)
 
-    def validated(self, score: float, name: str) -> None:
+    def validated(self, scores: dict[str, float], score: float) -> None:
         """Take note of a validation, for which the step was just reported."""
         assert self._last is not None  # noqa: S101
-        state = replace(self._last, score=score, complaints=self._new_complaints())
-        self._tell(state, {name: score})
+        complaints = self._new_complaints()
+        self._tell(replace(self._last, score=score, scores=scores, complaints=complaints), scores)
         self._since = time.monotonic()
+
+    def _means(self, losses: list[dict[str, Tensor]]) -> dict[str, float]:
+        """Average over steps and processes, by name."""
+        device = self._session.accelerator.device
+        means = {
+            name: float(torch.stack([each[name].to(device) for each in losses]).mean())
+            for name in losses[0]
+        }
+        if self._session.accelerator.num_processes == 1:
+            return means
+        of_all: list[dict[str, float]] = gather_object([means])
+        return {name: sum(each[name] for each in of_all) / len(of_all) for name in means}
 
     def _everywhere(self, count: int) -> int:
         """Add a number up over the processes."""

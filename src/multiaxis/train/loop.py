@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -13,15 +13,16 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import Tensor
 
-from multiaxis.data.source import Sample
-from multiaxis.errors import TrainingError
-from multiaxis.recipes.recipe import Recipe
+from multiaxis.data.batch import Batch
+from multiaxis.errors import ConfigError, TrainingError
 from multiaxis.train.checkpoint import clear_parts, save
 from multiaxis.train.lines import LOG, read_lines
 from multiaxis.train.log import Log, Report
+from multiaxis.train.objective import Models
 from multiaxis.train.optimiser import set_rate
+from multiaxis.train.recipe import Recipe
 from multiaxis.train.schedule import rate_at
 from multiaxis.train.session import Session, batches, open_session, validate
 
@@ -52,7 +53,7 @@ def train(
     recipe: Recipe,
     folder: str | Path,
     *,
-    model: nn.Module | None = None,
+    models: Models | None = None,
     on_report: Callable[[Report], None] | None = None,
 ) -> Outcome:
     """Train, or go on with a training that was stopped.
@@ -65,8 +66,8 @@ def train(
     folder : str or Path
         For checkpoints, the log and the weights. If it has a checkpoint of this recipe, training
         goes on from it, and gives what it would have given without the stop.
-    model : Module, optional
-        Trained in place of the one that the recipe names.
+    models : mapping of str to Module, optional
+        Trained in place of those that the recipe names.
     on_report : callable, optional
         Receives a `Report` now and then, in the main process.
 
@@ -84,7 +85,7 @@ def train(
     """
     folder = Path(folder)
     _make(folder)
-    session = open_session(recipe, folder, model=model)
+    session = open_session(recipe, folder, models=models)
     with _alone(session), _signals() as signals, Log(session, on_report) as log:
         score = _run(session, log, signals)
         stopped = signals[0] if session.position.step < recipe.run.steps else None
@@ -95,9 +96,8 @@ def _run(session: Session, log: Log, signals: list[int]) -> float | None:
     run, position, score = session.recipe.run, session.position, None
     bad_in_row = 0
     for passes in batches(session):
-        share = rate_at(position.step, run.steps, session.recipe.optim)
-        rate = set_rate(session.optimiser, share)
-        loss, norm = step(session, passes)
+        rate = _set_rates(session)
+        losses, norm = step(session, passes)
         position.step += 1
         if math.isfinite(norm):
             bad_in_row = 0
@@ -109,51 +109,98 @@ def _run(session: Session, log: Log, signals: list[int]) -> float | None:
         is_scored = session.held_out is not None and (
             is_last or position.step % run.validate_every == 0
         )
-        log.step(loss, norm, rate, passes, report=is_scored)
+        log.step(losses, norm, rate, passes, report=is_scored)
         if is_scored:
-            score = validate(session, log.complain)
-            log.validated(score, session.objective.score)
+            scores = validate(session, log.complain)
+            score = scores[session.objective.score]
+            log.validated(scores, score)
         stops = _asked_to_stop(session, signals)
         if is_last or stops or position.step % run.save_every == 0:
-            save(session.accelerator, session.recipe, session.folder, position, session.average)
+            save(session.accelerator, session.recipe, session.folder, session.parts)
             session.export()
         if stops:
             break
     return score
 
 
-def step(session: Session, passes: list[Sample]) -> tuple[Tensor, float]:
-    """Move the parameters once.
+def _set_rates(session: Session) -> float:
+    """Set the rates of all optimisers for the next step; returns the first one's."""
+    position, recipe = session.position, session.recipe
+    rates = [
+        set_rate(optimiser, rate_at(position.step, recipe.run.steps, recipe.optim_of(turn)))
+        for turn, optimiser in session.optimisers.items()
+    ]
+    return rates[0]
+
+
+def step(session: Session, passes: list[Batch]) -> tuple[dict[str, Tensor], float]:
+    """Move the parameters of every model once, one model after the other.
 
     Returns
     -------
-    loss : Tensor
-        Mean over the passes of this process.
+    losses : dict of str to Tensor
+        By name, means over the passes of this process. Where several models have turns, a name
+        begins with the turn's: ``refiner.l1``.
     norm : float
-        Of all gradients before clipping. Where it is not finite, nothing was moved.
+        Of all gradients before clipping. Where those of a model are not finite, it was not moved.
     """
+    losses: dict[str, Tensor] = {}
+    norms: list[float] = []
+    turns = session.objective.turns
+    for turn in turns:
+        found, norm = _move(session, turn, passes)
+        prefix = "" if len(turns) == 1 else f"{turn}."
+        losses.update({prefix + name: value for name, value in found.items()})
+        norms.append(norm)
+    return losses, math.hypot(*norms)
+
+
+def _move(session: Session, turn: str, passes: list[Batch]) -> tuple[dict[str, Tensor], float]:
     session.statistics.keep()
-    accelerator, trained, optimiser = session.accelerator, session.trained, session.optimiser
-    total = torch.zeros((), device=accelerator.device)
+    accelerator, trained, optimiser = session.accelerator, session.trained, session.optimisers[turn]
+    total: dict[str, Tensor] = {}
     for k, batch in enumerate(passes):
-        is_last = k == len(passes) - 1
-        with nullcontext() if is_last else accelerator.no_sync(trained):
+        with _gradients_of(session, turn, shared=k == len(passes) - 1):
             with accelerator.autocast():
-                outputs = trained(batch.input)
-                loss = session.objective.loss(outputs, batch.target) / len(passes)
+                losses = _mean_losses(session, batch, turn)
+            loss = torch.stack(list(losses.values())).sum() / len(passes)
             accelerator.backward(loss)
-        total += loss.detach()
-    limit = session.recipe.optim.clip or math.inf
-    norm = float(accelerator.clip_grad_norm_(trained.parameters(), limit))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        for name, value in losses.items():
+            total[name] = total.get(name, 0) + value.detach() / len(passes)
+    limit = session.recipe.optim_of(turn).clip or math.inf
+    norm = float(accelerator.clip_grad_norm_(trained[turn].parameters(), limit))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     # With float16 the scaler has to see bad gradients, and skips the step itself.
     if math.isfinite(norm) or accelerator.scaler is not None:
         optimiser.step()
-        if session.average is not None and math.isfinite(norm):
-            session.average.update_parameters(session.model)
     if not math.isfinite(norm):
         session.statistics.put_back()
-    optimiser.zero_grad()
+    elif session.average is not None and turn == session.objective.exported:
+        session.average.update_parameters(session.exported)
+    for model in trained.values():  # a loss may reach into models that it does not move
+        model.zero_grad()
     return total, norm
+
+
+def _mean_losses(session: Session, batch: Batch, turn: str) -> dict[str, Tensor]:
+    losses = session.objective.losses(session.trained, batch, turn)
+    for name, each in losses.items():
+        if each.shape != (len(batch),):
+            raise ConfigError(
+                f"the loss {name} of {len(batch)} samples has the shape {tuple(each.shape)}: "
+                "accepted is a value for each sample"
+            )
+    weight: Any = batch.fields.get("weight", 1)
+    return {name: (each * weight).mean() for name, each in losses.items()}
+
+
+@contextmanager
+def _gradients_of(session: Session, turn: str, *, shared: bool) -> Generator[None]:
+    """Let processes share the gradients of one model, after its last pass, and of no other."""
+    with ExitStack() as stack:
+        for name, model in session.trained.items():
+            if name != turn or not shared:
+                stack.enter_context(session.accelerator.no_sync(model))
+        yield
 
 
 def _check_patience(session: Session, bad_in_row: int) -> None:

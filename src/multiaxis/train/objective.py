@@ -1,105 +1,109 @@
-"""What a model is trained for: its loss on a batch, its score on held-out samples."""
+"""What a training asks of its use: models, losses and a metric. A use fills in what it needs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
-from multiaxis.data.augment import mix_batch
-from multiaxis.data.source import Sample
+from multiaxis.data.batch import Batch
+from multiaxis.data.source import Source
 from multiaxis.errors import ConfigError
-from multiaxis.models.maxim import Maxim
-from multiaxis.recipes.recipe import ClassificationLoss, RestorationLoss
-from multiaxis.train.losses import multi_scale
+from multiaxis.train.build import build_model
+from multiaxis.train.recipe import ModelChoice
+
+Models = Mapping[str, nn.Module]
 
 
-class EveryOutput(nn.Module):
-    """A MAXIM whose call gives the pictures of all stages and scales: wrappers know calls only."""
+class Metric:
+    """What is computed over the whole held-out set.
 
-    def __init__(self, model: Maxim) -> None:
-        super().__init__()
-        self.model = model
+    Processes see parts of the set: the training gathers their records, and puts them in the order
+    of the samples' numbers before `compute`, so that no result depends on how many they were.
 
-    def forward(self, x: Tensor) -> list[list[Tensor]]:
-        """Give every picture that the model has a head for."""
-        return self.model.forward_available(x)
-
-
-class Restoration:
-    """Pictures from pictures, scored by PSNR (dB, peak 1, RGB)."""
-
-    score = "psnr"
-
-    def __init__(self, loss: RestorationLoss) -> None:
-        self.about = loss
-
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Give the module whose call the loss is made from."""
-        if not isinstance(model, Maxim):
-            raise ConfigError(
-                f"the model is a {type(model).__name__}, and pictures are restored by MAXIM: name "
-                "one of its variants as model.name"
-            )
-        return EveryOutput(model)
-
-    def mixed(self, batch: Sample, number: int) -> Sample:  # noqa: ARG002 (pairs come mixed)
-        """Give the batch as it is."""
-        return batch
-
-    def loss(self, outputs: Any, target: Tensor) -> Tensor:
-        """Sum the losses of all stages and scales."""
-        return multi_scale(outputs, target, weight=self.about.frequency, epsilon=self.about.epsilon)
-
-    def scores(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        """Score each sample of a batch."""
-        restored = model(x).clamp(0, 1)
-        error = (restored - target).square().mean(dim=(1, 2, 3))
-        return -10 * torch.log10(error.clamp(min=1e-10))
-
-
-class Classification:
-    """Classes from pictures, scored by the share (%) whose best guess is right.
-
-    Parameters
+    Attributes
     ----------
-    loss : ClassificationLoss
-    classes : int
-    seed : int
-        Of MixUp and CutMix.
+    records : list
+        One for each sample that was added, in their order: plain values, arrays or tensors in the
+        processor's memory.
     """
 
-    score = "top1"
+    def __init__(self) -> None:
+        self.records: list[Any] = []
 
-    def __init__(self, loss: ClassificationLoss, classes: int, seed: int) -> None:
-        self.about, self.classes, self.seed = loss, classes, seed
+    def add(self, models: Models, batch: Batch) -> None:
+        """Append a record for each sample of a batch."""
+        raise NotImplementedError
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Give the model itself."""
-        return model
-
-    def mixed(self, batch: Sample, number: int) -> Sample:
-        """Smooth the labels and mix the pictures of a batch; `number` seeds the mixing."""
-        about = self.about
-        shares = F.one_hot(batch.target, self.classes).float()
-        shares = shares * (1 - about.smoothing) + about.smoothing / self.classes
-        rng = np.random.default_rng((self.seed, 1, number))
-        mixed = mix_batch(batch.input, shares, mixup=about.mixup, cutmix=about.cutmix, rng=rng)
-        return Sample(*mixed, batch.complaints)
-
-    def loss(self, outputs: Any, target: Tensor) -> Tensor:
-        """Cross entropy against shares of classes."""
-        if self.about.kind == "sigmoid":
-            each = F.binary_cross_entropy_with_logits(outputs, target, reduction="none")
-            return each.sum(dim=-1).mean()
-        return F.cross_entropy(outputs, target)
-
-    def scores(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        """Score each sample of a batch: 100 or 0."""
-        return (model(x).argmax(dim=-1) == target).float() * 100
+    def compute(self) -> dict[str, float]:
+        """Give the scores by name; by default the means of records that are scores by name."""
+        names = self.records[0]
+        return {n: sum(r[n] for r in self.records) / len(self.records) for n in names}
 
 
-Objective = Restoration | Classification
+class Objective:
+    """What models are trained for.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        What its batches have to hold.
+    turns : tuple of str
+        Names of the models that a step moves, in this order, each with an optimiser of its own.
+        Models that are no turn's are never moved.
+    exported : str
+        The model that is averaged and exported.
+    score : str
+        Which of the metric's values is reported as the score.
+    """
+
+    fields: tuple[str, ...] = ()
+    turns: tuple[str, ...] = ("model",)
+    exported: str = "model"
+    score: str = "score"
+
+    def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
+        """Build the models by name. In a step they are called by ``forward`` alone."""
+        if choice.from_input:
+            raise ConfigError("model.from_input is true: it is for restoring alone")
+        return {"model": build_model(choice)}
+
+    def check(self, models: Models, held_out: Source | None) -> None:
+        """Refuse models, data or held-out data that do not fit, before anything is trained.
+
+        Raises
+        ------
+        ConfigError
+            With what would fit.
+        """
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Change a batch that lies on the device; whatever is random is seeded by its numbers."""
+        return batch
+
+    def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """Give the losses of each sample by name, for the model whose turn it is.
+
+        Their sum is minimised: its mean over the samples, weighed by the batch's field ``weight``
+        where there is one. The names are the same in every step.
+
+        Parameters
+        ----------
+        models : mapping of str to Module
+        batch : Batch
+        turn : str
+
+        Returns
+        -------
+        dict of str to Tensor, shape (samples,)
+        """
+        raise NotImplementedError
+
+    def metric(self) -> Metric:
+        """Give an empty metric."""
+        raise NotImplementedError
+
+    def about(self) -> dict[str, str]:
+        """Give metadata of the exported weights: what their users have to know."""
+        return {}

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from multiaxis.errors import ConfigError
 from multiaxis.models.families import family_of
-from multiaxis.recipes.recipe import Optim
+from multiaxis.models.groups import group_parameters
+from multiaxis.train.recipe import Optim
 
 
 def make_optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
-    """Make the optimiser of a recipe; groups remember their peak rate as ``peak_lr``."""
-    groups = family_of(model).group_parameters(
+    """Make the optimiser of a model; groups remember their peak rate as ``peak_lr``."""
+    try:
+        group = family_of(model).group_parameters
+    except ConfigError:  # of no family of ours, such as a discriminator: all its layers learn alike
+        group = group_parameters
+    groups = group(
         model, lr=optim.lr, weight_decay=optim.weight_decay, layer_decay=optim.layer_decay
     )
     for group in groups:
@@ -51,12 +57,13 @@ class Statistics:
 
     Parameters
     ----------
-    model : Module
+    models : iterable of Module
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, models: Iterable[nn.Module]) -> None:
         kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-        norms = [module for module in model.modules() if isinstance(module, kinds)]
+        modules = (module for model in models for module in model.modules())
+        norms = [module for module in modules if isinstance(module, kinds)]
         self._live = [buffer for norm in norms for buffer in norm.buffers()]
         self._kept = [buffer.clone() for buffer in self._live]
 

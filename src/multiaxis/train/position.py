@@ -25,19 +25,19 @@ class Position:
         Steps whose gradients were infinite or undefined, and which moved nothing.
     unreadable : int
         Items that could not be read, by all processes.
-    losses : list of Tensor
-        Of the steps since the last report, by this process.
+    losses : list of dict of str to Tensor
+        Of the steps since the last report, by this process; by name.
     """
 
     step: int = 0
     skipped: int = 0
     unreadable: int = 0
-    losses: list[Tensor] = field(default_factory=list[Tensor])
+    losses: list[dict[str, Tensor]] = field(default_factory=list[dict[str, Tensor]])
 
     def write(self, checkpoint: Path, process: int) -> None:
         """Write the file of a process. JSON holds a float32 without loss."""
         about: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
-        about["losses"] = [float(loss) for loss in self.losses]
+        about["losses"] = [{n: float(loss) for n, loss in each.items()} for each in self.losses]
         _path(checkpoint, process).write_text(json.dumps(about), "utf-8")
 
     def read(self, checkpoint: Path, process: int, *, steps: int) -> None:
@@ -69,10 +69,17 @@ class Position:
             raise ValueError(f"{path.name} has counts that are none")
         if about["step"] > steps:
             raise ValueError(f"{path.name} is at a step beyond the {steps} of the recipe")
-        losses = torch.tensor(about["losses"], dtype=torch.float32)
+        losses = [_losses(each, path) for each in about["losses"]]
         for name in _COUNTS:
             setattr(self, name, about[name])
-        self.losses = list(losses) if path is own else []
+        self.losses = losses if path is own else []
+
+
+def _losses(found: Any, path: Path) -> dict[str, Tensor]:
+    if not isinstance(found, dict) or not found:
+        raise ValueError(f"{path.name} has losses without names")
+    named: dict[str, Any] = found
+    return {name: torch.tensor(float(value), dtype=torch.float32) for name, value in named.items()}
 
 
 def _path(checkpoint: Path, process: int) -> Path:

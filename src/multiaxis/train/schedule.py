@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from multiaxis.recipes.recipe import Optim
+from multiaxis.train.recipe import Optim
 
 
 def rate_at(step: int, steps: int, optim: Optim) -> float:

@@ -5,37 +5,31 @@
 from __future__ import annotations
 
 import json
-import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, ProjectConfiguration, set_seed
-from torch import Tensor, nn
+from accelerate.utils import DistributedType, ProjectConfiguration, gather_object, set_seed
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from multiaxis.classification.stated import write_stated
-from multiaxis.data.classes import ClassFolders, ClassSource
+from multiaxis.data.batch import Batch, collate
 from multiaxis.data.load import Share, passes
-from multiaxis.data.shards import ClassShards, Shards
-from multiaxis.data.source import NumberedSamples, Sample, Source, collate
-from multiaxis.errors import ConfigError
-from multiaxis.models.maxim import Maxim
-from multiaxis.models.maxvit.network import MaxViT
-from multiaxis.recipes.recipe import ClassificationLoss, ModelChoice, Recipe
-from multiaxis.train.checkpoint import check_whole, go_on, newest
+from multiaxis.data.numbered import NumberedSamples
+from multiaxis.data.source import Source, Stream
+from multiaxis.errors import ConfigError, unknown
+from multiaxis.train.build import prepare_blocks
+from multiaxis.train.checkpoint import Parts, check_whole, go_on, newest
 from multiaxis.train.described import check_recipe
-from multiaxis.train.objective import Classification, Objective, Restoration
+from multiaxis.train.objective import Metric, Models, Objective
 from multiaxis.train.optimiser import Statistics, averaging, make_optimiser
 from multiaxis.train.position import Position
+from multiaxis.train.recipe import Recipe
 from multiaxis.weights.store import write_safetensors
-from multiaxis.zoo import create_model, open_model
 
-_log = logging.getLogger(__name__)
 VALIDATION_SEED = 2201_02973  # of the held-out crops and their noise: the same in every training
 
 
@@ -48,80 +42,83 @@ class Session:
     recipe : Recipe
     folder : Path
     accelerator : Accelerator
-    model : nn.Module
-        As the product knows it.
-    trained : nn.Module
-        As it is called in a step: wrapped for gradients of many processes.
-    optimiser : torch.optim.Optimizer
+    objective : Objective
+    models : dict of str to nn.Module
+        As the product knows them.
+    trained : dict of str to nn.Module
+        As they are called in a step: wrapped for gradients of many processes.
+    optimisers : dict of str to torch.optim.Optimizer
+        Of the models that have a turn.
     average : AveragedModel or None
-        The averaged weights.
-    objective : Restoration or Classification
-    source : Source or Shards
+        The averaged weights of the exported model.
+    source : Source or Stream
     held_out : NumberedSamples or None
     position : Position
     statistics : Statistics
-        Of the model's batch norms.
+        Of the models' batch norms.
     """
 
     recipe: Recipe
     folder: Path
     accelerator: Accelerator
-    model: nn.Module
-    trained: nn.Module
-    optimiser: torch.optim.Optimizer
-    average: AveragedModel | None
     objective: Objective
-    source: Source | Shards
+    models: dict[str, nn.Module]
+    trained: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
+    average: AveragedModel | None
+    source: Source | Stream
     held_out: NumberedSamples | None
     position: Position
     statistics: Statistics
 
     @property
-    def best_model(self) -> nn.Module:
-        """The model that is scored and exported: of the averaged weights where there are any."""
-        return self.model if self.average is None else self.average.module
+    def exported(self) -> nn.Module:
+        """The model that is exported, as it is trained."""
+        return self.models[self.objective.exported]
+
+    @property
+    def scored(self) -> dict[str, nn.Module]:
+        """The models that are scored: with averaged weights where there are any."""
+        if self.average is None:
+            return self.models
+        return {**self.models, self.objective.exported: self.average.module}
+
+    @property
+    def parts(self) -> Parts:
+        """What a checkpoint holds."""
+        return Parts(list(self.models), self.optimisers, self.average, self.position)
 
     def export(self) -> Path:
         """Write the weights as a file that every other part of the product loads."""
         path = self.folder / "weights.safetensors"
         if self.average is None:
-            whole: dict[str, Any] = self.accelerator.get_state_dict(self.trained)
-            state = {name.removeprefix("model."): value for name, value in whole.items()}
+            trained = self.trained[self.objective.exported]
+            state: dict[str, Any] = self.accelerator.get_state_dict(trained)
         else:
             state = dict(self.average.module.state_dict())
         if self.accelerator.is_main_process:
+            config = getattr(self.exported, "config", None)
             about = {
                 "model": self.recipe.model.name,
-                "config": json.dumps(asdict(self.model.config)),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
                 "recipe": self.recipe.name,
                 "step": str(self.position.step),
+                **self.objective.about(),
             }
-            about.update(self._about_classes())
+            if is_dataclass(config) and not isinstance(config, type):
+                about["config"] = json.dumps(asdict(config))
             write_safetensors(path, {n: v.detach().cpu() for n, v in state.items()}, about)
         return path
 
-    def _about_classes(self) -> dict[str, str]:
-        """State for a classifier how pictures are shown to the model, and what classes are called.
 
-        Held-out pictures may have another size than those that are trained on.
-        """
-        seen = self.recipe.data if self.recipe.valid is None else self.recipe.valid
-        if not isinstance(seen, ClassFolders | ClassShards):
-            return {}
-        # Shards only count their classes.
-        names = self.source.classes if isinstance(self.source, ClassSource) else None
-        return write_stated(seen.size, names)
-
-
-def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None) -> Session:
+def open_session(recipe: Recipe, folder: Path, *, models: Models | None = None) -> Session:
     """Build what a recipe asks for, and go on from the newest checkpoint of the folder.
 
     Parameters
     ----------
     recipe : Recipe
     folder : Path
-    model : Module, optional
-        Trained in place of the one that the recipe names.
+    models : mapping of str to Module, optional
+        Trained in place of those that the recipe names.
 
     Raises
     ------
@@ -135,39 +132,42 @@ def open_session(recipe: Recipe, folder: Path, *, model: nn.Module | None = None
         check_whole(last)
         check_recipe(last, recipe, accelerator.num_processes)
     source = recipe.data.open()
-    held_out = open_held_out(recipe, source)
+    held_out = open_held_out(recipe)
+    objective = open_objective(recipe, source)
     set_seed(run.seed)
-    model = build_model(recipe.model) if model is None else model
-    model.train()
-    prepare_blocks(model, recompute=run.recompute, compile_=run.compile)
-    check_crops(model, recipe)
-    objective = make_objective(recipe, source)
-    check_classes(model, source)
-    model.to(accelerator.device)
+    built = objective.build(recipe.model) if models is None else dict(models)
+    check_names(objective, recipe, built, accelerator)
+    for model in built.values():
+        model.train()
+    prepare_blocks(built.values(), recompute=run.recompute, compile_=run.compile)
+    objective.check(built, held_out and held_out.source)
+    for model in built.values():
+        model.to(accelerator.device)
     average = None
     if run.ema:
-        average = AveragedModel(model, multi_avg_fn=averaging(run.ema), use_buffers=True)
+        exported = built[objective.exported]
+        average = AveragedModel(exported, multi_avg_fn=averaging(run.ema), use_buffers=True)
         average.eval()
-    optimiser = make_optimiser(model, recipe.optim)
-    trained, optimiser = accelerator.prepare(objective.wrap(model), optimiser)
-    position = Position()
-    set_seed(run.seed + accelerator.process_index + 1)
-    if last:
-        go_on(accelerator, recipe, last, position, average, optimiser)
-    return Session(
+    made = {turn: make_optimiser(built[turn], recipe.optim_of(turn)) for turn in objective.turns}
+    prepared: Any = accelerator.prepare(*built.values(), *made.values())
+    session = Session(
         recipe=recipe,
         folder=folder,
         accelerator=accelerator,
-        model=model,
-        trained=trained,
-        optimiser=optimiser,
-        average=average,
         objective=objective,
+        models=built,
+        trained=dict(zip(built, prepared[: len(built)], strict=True)),
+        optimisers=dict(zip(made, prepared[len(built) :], strict=True)),
+        average=average,
         source=source,
         held_out=held_out,
-        position=position,
-        statistics=Statistics(model),
+        position=Position(),
+        statistics=Statistics(built.values()),
     )
+    set_seed(run.seed + accelerator.process_index + 1)
+    if last:
+        go_on(accelerator, recipe, last, session.parts)
+    return session
 
 
 def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
@@ -212,123 +212,77 @@ def _check_sharding(recipe: Recipe, accelerator: Accelerator) -> None:
         plugin.set_state_dict_type("FULL_STATE_DICT")
 
 
-def check_classes(model: nn.Module, source: Source | Shards) -> None:
-    """Refuse data with another number of classes than the model tells apart.
-
-    Raises
-    ------
-    ConfigError
-        With the number that the data has.
-    """
-    classes = source.classes if isinstance(source, ClassSource | Shards) else []
-    known = model.config.num_classes if isinstance(model, MaxViT) else len(classes)
-    if classes and known != len(classes):
-        raise ConfigError(
-            f"the data has {len(classes)} classes and the model tells {known} apart: "
-            f"--set model.config.num_classes={len(classes)}"
-        )
-
-
-def check_crops(model: nn.Module, recipe: Recipe) -> None:
-    """Refuse crops that a MAXIM's windows do not divide.
-
-    Raises
-    ------
-    ConfigError
-        With the multiple that is accepted.
-    """
-    if not isinstance(model, Maxim):
-        return
-    multiple = math.lcm(*model.config.size_multiple)
-    for part, data in (("data", recipe.data), ("valid", recipe.valid)):
-        crop = getattr(data, "crop", None)
-        if isinstance(crop, int) and crop % multiple:
-            raise ConfigError(
-                f"{part}.crop is {crop}: this model takes multiples of {multiple}, such as "
-                f"{-(-crop // multiple) * multiple}"
-            )
-
-
-def open_held_out(recipe: Recipe, source: Source | Shards) -> NumberedSamples | None:
+def open_held_out(recipe: Recipe) -> NumberedSamples | None:
     """Open what a recipe is scored on, where it names any, and try a sample.
 
     Raises
     ------
     ConfigError
-        If it is in shards, which cannot be had in any order, or has other classes than `source`.
+        If it is a stream, which cannot be had in any order.
     DataError
         If no sample can be made of it.
     """
     if recipe.valid is None:
         return None
     held_out = recipe.valid.open()
-    if isinstance(held_out, Shards):
+    if isinstance(held_out, Stream):
         raise ConfigError("valid is in shards: accepted are folders")
-    if isinstance(held_out, ClassSource) and isinstance(source, ClassSource):
-        differing = sorted(set(held_out.classes) ^ set(source.classes))
-        if differing:
-            raise ConfigError(
-                f"data and valid have different classes, such as {', '.join(differing[:3])}: give "
-                "both the same folders"
-            )
     samples = NumberedSamples(held_out, VALIDATION_SEED)
     _ = samples[0]  # hours before the first validation
     return samples
 
 
-def make_objective(recipe: Recipe, source: object) -> Objective:
-    """Make what the model is trained for; a class more or less than it knows is refused.
+def open_objective(recipe: Recipe, source: Source | Stream) -> Objective:
+    """Make what the models are trained for.
 
     Raises
     ------
     ConfigError
-        If data and loss are of different kinds.
+        If it needs other data.
     """
-    classes = source.classes if isinstance(source, ClassSource | Shards) else []
-    is_labelled = bool(classes)
-    if isinstance(recipe.loss, ClassificationLoss) != is_labelled:
-        raise ConfigError(
-            f"the recipe {recipe.name} has {type(recipe.loss).__name__} for data of "
-            f"{type(recipe.data).__name__}: give it the loss of its data"
-        )
-    if isinstance(recipe.loss, ClassificationLoss):
-        return Classification(recipe.loss, len(classes), recipe.run.seed)
-    return Restoration(recipe.loss)
+    objective = recipe.objective.open(recipe, source)
+    for part, data in (("data", recipe.data), ("valid", recipe.valid)):
+        missing = set(objective.fields) - set(data.fields) if data and data.fields else set[str]()
+        if missing:
+            raise ConfigError(
+                f"the recipe {recipe.name} has the objective {type(recipe.objective).__name__}, "
+                f"and its {part}, {type(data).__name__}, lack {', '.join(sorted(missing))}: give "
+                "it the objective of its data"
+            )
+    return objective
 
 
-def build_model(choice: ModelChoice) -> nn.Module:
-    """Build the model of a recipe, with its weights if it names any."""
-    if choice.weights is not None and not choice.config:
-        return open_model(choice.weights)
-    model = create_model(choice.name, weights=choice.weights, **choice.config)
-    if choice.from_input and choice.weights is None:
-        with torch.no_grad():
-            for parameter in model.stages[-1].heads.parameters():
-                parameter.zero_()
-    return model
+def check_names(
+    objective: Objective, recipe: Recipe, models: Models, accelerator: Accelerator
+) -> None:
+    """Refuse names of models that mean nothing, and several models where they cannot be split.
+
+    Raises
+    ------
+    ConfigError
+        With the names that are known.
+    """
+    for name in (*objective.turns, objective.exported):
+        if name not in models:
+            raise unknown("model of the objective", name, models)
+    for name in models:
+        if not name.isidentifier():  # it becomes part of a file's name
+            raise ConfigError(f"a model is called {name!r}: accepted are names as of variables")
+    for name in recipe.optims:
+        if name not in objective.turns:
+            raise unknown("model in optims", name, objective.turns)
+    if accelerator.distributed_type == DistributedType.FSDP and list(models) != ["model"]:
+        raise ConfigError("FSDP splits one model, and the objective has several: use torchrun")
 
 
-def prepare_blocks(model: nn.Module, *, recompute: bool, compile_: bool) -> None:
-    """Switch recomputation on, and compile each block by itself."""
-    if recompute:
-        model.set_grad_checkpointing(True)  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
-    if compile_:
-        for block in model.blocks():  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
-            block.compile()
-
-
-def batches(session: Session) -> Iterator[list[Sample]]:
+def batches(session: Session) -> Iterator[list[Batch]]:
     """Give the passes of each step that is left, on the session's device."""
     run, accelerator = session.recipe.run, session.accelerator
-    processes, process = accelerator.num_processes, accelerator.process_index
-    share = Share(run.batch, process, processes, run.workers)
+    share = Share(run.batch, accelerator.process_index, accelerator.num_processes, run.workers)
     first, end = session.position.step * run.accumulate, run.steps * run.accumulate
-    waiting: list[Sample] = []
-    for number, sample in enumerate(
-        passes(session.source, run.seed, share, first=first, end=end), start=first
-    ):
-        moved = _to(sample, accelerator.device)
-        waiting.append(session.objective.mixed(moved, number * processes + process))
+    waiting: list[Batch] = []
+    for batch in passes(session.source, run.seed, share, first=first, end=end):
+        waiting.append(session.objective.prepare(batch.to(accelerator.device)))
         if len(waiting) == run.accumulate:
             yield waiting
             waiting = []
@@ -337,36 +291,55 @@ def batches(session: Session) -> Iterator[list[Sample]]:
 @torch.no_grad()
 def validate(
     session: Session, on_unreadable: Callable[[Sequence[str]], None] | None = None
-) -> float:
-    """Score the held-out samples; their mean.
+) -> dict[str, float]:
+    """Score the held-out samples.
 
     Parameters
     ----------
     session : Session
     on_unreadable : callable, optional
         Receives the complaints about items that could not be read, and had others in their place.
+
+    Returns
+    -------
+    dict of str to float
+        What the objective's metric computes over all samples; the same in every process.
+
+    Raises
+    ------
+    ConfigError
+        If the metric has another number of records than samples, or not the objective's score.
     """
     recipe, accelerator = session.recipe, session.accelerator
     assert session.held_out is not None  # noqa: S101 (asked for by the loop only then)
-    model = session.best_model
-    was_training = model.training
-    model.eval()
+    models, metric = session.scored, session.objective.metric()
+    was_training = {name: model.training for name, model in models.items()}
+    for model in models.values():
+        model.eval()
     mine = range(accelerator.process_index, recipe.valid_samples, accelerator.num_processes)
-    total = torch.zeros(2, device=accelerator.device)  # Apple's GPUs have no float64
     for first in range(0, len(mine), recipe.run.batch):
-        numbers = mine[first : first + recipe.run.batch]
-        sample = _to(collate([session.held_out[n] for n in numbers]), accelerator.device)
+        samples = [session.held_out[n] for n in mine[first : first + recipe.run.batch]]
+        batch = collate(samples, session.held_out.source.ragged).to(accelerator.device)
         if on_unreadable:
-            on_unreadable(sample.complaints)
-        scores = session.objective.scores(model, sample.input, sample.target)
-        total += torch.tensor([scores.sum(), len(scores)], device=total.device)
-    model.train(was_training)
-    total = accelerator.reduce(total)
-    return float(total[0] / total[1])  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
+            on_unreadable(batch.complaints)
+        metric.add(models, batch)
+    for name, model in models.items():
+        model.train(was_training[name])
+    _gather(metric, mine, accelerator)
+    scores = metric.compute()
+    if session.objective.score not in scores:
+        raise unknown("score of the metric", session.objective.score, scores)
+    return scores
 
 
-def _to(sample: Sample, device: torch.device) -> Sample:
-    def move(x: Tensor) -> Tensor:
-        return x.to(device, non_blocking=True)
-
-    return Sample(move(sample.input), move(sample.target), sample.complaints)
+def _gather(metric: Metric, mine: Sequence[int], accelerator: Accelerator) -> None:
+    """Give a metric the records of all processes, in the order of the samples."""
+    if len(metric.records) != len(mine):
+        raise ConfigError(
+            f"a {type(metric).__name__} has {len(metric.records)} records of {len(mine)} samples: "
+            "accepted is one for each"
+        )
+    if accelerator.num_processes == 1:
+        return
+    numbered: list[tuple[int, Any]] = gather_object(list(zip(mine, metric.records, strict=True)))
+    metric.records = [record for _, record in sorted(numbered, key=lambda pair: pair[0])]

@@ -218,12 +218,20 @@ def describe(container: Any, path: Path, first: Any) -> Clip:
         alpha=_is_transparent(first),
         pixel_format=first.format.name,
         codec=context.codec.canonical_name,
-        tag=context.codec_tag,
+        tag=_tag(context),
         colour=colour,
         light=Light.of(held),
         hdr=_HDR.get(colour.transfer),
         losses=tuple(dict.fromkeys(_LOSSES[name] for name in held if name in _LOSSES)),
     )
+
+
+def _tag(context: Any) -> str:
+    """Give a codec's letters; of MPEG-TS they are a number, which may be no letters."""
+    try:
+        return str(context.codec_tag)
+    except UnicodeDecodeError:
+        return ""
 
 
 def _turn(frame: Any) -> tuple[int, ...] | None:

@@ -26,6 +26,7 @@ _SAME = ("ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "png", "qtrle", "v
 _CRF = {"libx264": 16, "libx265": 18, "libvpx-vp9": 20, "libsvtav1": 20, "libvpx": 8}
 _FINE = 2 * 118  # quantiser 2 of MPEG-2, in FFmpeg's units
 _PRORES = {"apco": 0, "apcs": 1, "apcn": 2, "apch": 3, "ap4h": 4, "ap4x": 5}  # profiles
+_BOTTOM_FIRST = (3, 4)  # of FFmpeg's field orders, those that show the bottom field first
 FIELD_ENCODERS = ("libx264", "prores_ks", "mpeg2video", "mpeg4")
 _NO_FIELDS = "and written as progressive: deinterlace it first, or see --codec libx264"
 
@@ -131,6 +132,8 @@ class Encoding:
         options = {} if self.crf is None else {"crf": str(self.crf)}
         if self.encoder == "libx265":
             options["x265-params"] = "log-level=none"
+        if self.encoder == "libx264" and clip.field_order in _BOTTOM_FIRST:
+            options["x264-params"] = "bff=1"  # FFmpeg tells it only of the first frame's
         if self.encoder == "mpeg2video":
             options.update({"flags": "+qscale", "global_quality": str(_FINE)})
         if self.encoder.startswith("libvpx"):
@@ -150,6 +153,9 @@ def _default(clip: Clip, target: Path) -> tuple[str, list[str]]:
     container = format_of(target)
     if container == "vob":  # of other codecs, readers of MPEG-PS find no stream
         choices = ["mpeg2video"]
+    elif container == "mpegts":  # takes others as private data, in which readers find no film
+        own = _ENCODERS.get(clip.codec)
+        choices = [own] if own in ("libx264", "libx265") else ["libx264"]
     else:
         own = clip.codec if clip.codec in _SAME else _ENCODERS.get(clip.codec)
         choices = [*filter(None, [own]), "libx264", "libvpx-vp9"]

@@ -17,6 +17,7 @@ from multiaxis.video.streams import film, origin
 _UNTIMED = 32  # frames that may wait for one that has a time
 _ADVISED = 1.5e-3  # seconds: the times that messages name are in milliseconds
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_UNORDERED = ("avi", "asf")  # tell when packets come, not when their frames are shown
 _SLACK = 1e-6  # seconds: containers state their start in microseconds
 
 
@@ -42,7 +43,7 @@ def decode(
     """
     stream = film(container)
     kept = _Kept(path, origin(container))
-    ahead = _timed(_items(container, stream), stream)
+    ahead = _timed(_counted(_items(container, stream), container), stream)
     for item in ahead:
         frame, lost = item.frame, item.lost
         if frame is not None:
@@ -177,6 +178,18 @@ def _items(container: Any, stream: Any) -> Generator[_Item]:
             break
     if lost:
         yield _Item(None, lost, sound=False)
+
+
+def _counted(items: Iterable[_Item], container: Any) -> Generator[_Item]:
+    """Set times by the order of packets where containers tell no other: FFmpeg guesses badly."""
+    delay: int | None = None
+    for item in items:
+        frame = item.frame
+        if frame is not None and container.format.name in _UNORDERED:
+            if delay is None and None not in (frame.dts, frame.pts):
+                delay = frame.dts - frame.pts
+            frame.pts = None if None in (frame.dts, delay) else frame.dts - delay
+        yield item
 
 
 def _decoder(stream: Any) -> Any:

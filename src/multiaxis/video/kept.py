@@ -71,6 +71,18 @@ def is_timecode(stream: Any) -> bool:
     return stream.type == "data" and stream.codec_context is None and "timecode" in stream.metadata
 
 
+def is_chapters(stream: Any, container: Any) -> bool:
+    """Tell a QuickTime track of chapters' titles; writers make it anew from the chapters."""
+    titles = container.chapters()
+    return bool(
+        titles
+        and stream.type == "data"
+        and stream.name == "bin_data"
+        and stream.frames == len(titles)
+        and "mov" in container.format.name.split(",")
+    )
+
+
 def compare(
     source: Path, made: io.BytesIO, kept: Collection[int], window: Window, suffix: str
 ) -> tuple[str, ...]:

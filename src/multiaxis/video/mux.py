@@ -98,9 +98,13 @@ _Item = tuple[float, int, Any, int | None]
 
 def _film(packets: Iterable[Any], stream: Any, times: Times, window: Window) -> Generator[_Item]:
     shift, unit, last = window.units(times.unit), stream.time_base, None
+    early = 0
     for place, packet in enumerate(packets):
         # Encoders here look at no later frames: frames are decoded in the order they are shown in.
-        at = round((times.shown[place] - shift) * times.unit / unit)
+        # Halves go down: frames that lie between two counted places stay as far apart as they are.
+        at = math.ceil((times.shown[place] - shift) * times.unit / unit - Fraction(1, 2)) - early
+        if place == 0 and at == 1 and stream.container.format.name == "avi":
+            early, at = 1, 0  # AVI begins with a frame, and would have an empty one behind it
         at = at if last is None else max(at, last + 1)  # rounded onto each other
         last = packet.pts = packet.dts = at
         packet.duration = max(1, round(times.lasts(place) * times.unit / unit))

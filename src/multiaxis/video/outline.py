@@ -40,8 +40,8 @@ class Window:
     @classmethod
     def of(cls, given: Any, clip: Clip, start: float, end: float | None) -> Window:
         """Place a part that is counted from a clip's start."""
-        first = clip.start + Fraction(start) if start else None
-        last = None if end is None else clip.start + Fraction(end)
+        first = clip.start + _exact(start) if start else None
+        last = None if end is None else clip.start + _exact(end)
         # The clocks of some containers (MPEG-TS) begin anywhere.
         free = given.format.flags & load().format.Flags.ts_discont.value
         return cls(first, last, first or (clip.start if free or clip.start < 0 else Fraction(0)))
@@ -54,6 +54,11 @@ class Window:
     def units(self, time_base: Fraction) -> int:
         """Give the shift in units of a time base."""
         return round(self.shift / time_base)
+
+
+def _exact(seconds: float) -> Fraction:
+    """Give what was meant by a number that was written with a point."""
+    return Fraction(seconds).limit_denominator(1_000_000)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from multiaxis.video.kept import (
     compare,
     describe_stream,
     is_beside,
+    is_chapters,
     is_content,
     is_timecode,
     kind_of,
@@ -91,7 +92,9 @@ class _Stage:
             return [
                 one.index
                 for one in given.streams
-                if one.index != own and not (writes_timecode and is_timecode(one))
+                if one.index != own
+                and not (writes_timecode and is_timecode(one))
+                and not is_chapters(one, given)
             ]
 
     def stream(self, index: int) -> Any:
@@ -147,7 +150,8 @@ class _Stage:
                     if kind_of(one) not in found:
                         return f"stream {index} does not come back"
                     found.remove(kind_of(one))
-                return "" if found else "the film does not come back"
+                is_back = any(kind == "video" for kind, _ in found)
+                return "" if is_back else "the film does not come back"
         except (load().error.FFmpegError, OSError, ValueError) as error:
             return why(error)
 

@@ -9,6 +9,7 @@ from typing import Any
 from multiaxis.video.av import load
 
 _PEEKED = 2000  # packets that are read to tell films from still pictures
+_TRANSPORT = (".ts", ".mts", ".m2ts")
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -27,7 +28,14 @@ def open_input(path: Path, kind: str | None = None) -> Any:
     av.error.FFmpegError, OSError, ValueError
         If FFmpeg cannot read it.
     """
-    return load().open(locate(path), format=kind, metadata_errors="surrogateescape")
+    av = load()
+    try:
+        return av.open(locate(path), format=kind, metadata_errors="surrogateescape")
+    except (av.error.FFmpegError, ValueError):
+        if kind or path.suffix.lower() not in _TRANSPORT or not path.stat().st_size:
+            raise
+    # A very short MPEG-TS is not recognised.
+    return av.open(locate(path), format="mpegts", metadata_errors="surrogateescape")
 
 
 def film(container: Any) -> Any:

@@ -12,7 +12,7 @@ from multiaxis.video.av import load
 from multiaxis.video.clip import Clip, describe
 from multiaxis.video.encoding import FIELD_ENCODERS, Encoding
 from multiaxis.video.frames import decode
-from multiaxis.video.pixels import has_alpha
+from multiaxis.video.pixels import LIMITED, has_alpha
 from multiaxis.video.streams import film
 
 _MOV = ("mp4", "mov", "3gp")  # FFmpeg's names of one family
@@ -62,6 +62,11 @@ def lost_of_film(clip: Clip, encoding: Encoding, made: io.BytesIO) -> list[str]:
             after = describe(container, _MEMORY, first)
     if after is None:  # MPEG-PS tells streams by more than one packet
         return []
+    implied: tuple[str, ...] = ()  # untagged samples are of limited range, and RGB is RGB
+    if after.colour.range == 0 and encoding.colour.range == LIMITED:
+        implied = ("range",)
+    if load().VideoFormat(after.pixel_format, 16, 16).is_rgb:
+        implied = ("range", "matrix")
     found = {
         "pixel aspect": abs(1 - (clip.aspect or 1) / (after.aspect or 1)) < _NEAR,
         "turn and mirroring": clip.turn == after.turn,
@@ -72,6 +77,7 @@ def lost_of_film(clip: Clip, encoding: Encoding, made: io.BytesIO) -> list[str]:
         "transparency": after.alpha or not has_alpha(encoding.pixel_format),
         **{
             f"colour {name}": wanted in (getattr(after.colour, name), _UNSPECIFIED[name])
+            or name in implied
             for name, wanted in vars(encoding.colour).items()
         },
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from multiaxis import Restorer
 from multiaxis.errors import ConfigError
@@ -87,3 +88,22 @@ def test_depth_comes_from_the_floats(restorer: Restorer, values: np.ndarray) -> 
 def test_nonsense(options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Restorer(**{"task": "derain", **options})
+
+
+def test_what_16_bits_did_not_do_is_remarked(
+    weights: Path, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restorer = Restorer("derain", weights=weights, device="cpu", dtype="bfloat16", ensemble=True)
+    engine = restorer._engines[0]  # where 16 bits overflow depends on the hardware
+    run = engine.run
+
+    def overflow(x: torch.Tensor, *, exact: bool = False, **options: object) -> torch.Tensor:
+        y = run(x, exact=exact, **options)  # type: ignore[arg-type]
+        return y if exact else y + np.inf
+
+    monkeypatch.setattr(engine, "run", overflow)
+    said = "torch.bfloat16 was too coarse for this picture: it was restored in float32"
+    picture = Picture(values, remarks=("its CMYK inks were converted to sRGB",))
+    assert restorer.restore_picture(picture).remarks == (*picture.remarks, said)
+    with pytest.warns(RuntimeWarning, match="too coarse"):
+        restorer.restore(values)

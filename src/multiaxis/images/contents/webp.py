@@ -23,28 +23,37 @@ def read_webp(data: bytes) -> Found:
     -----
     Unknown chunks are to be kept as they are (RFC 9649, section 2.7).
     """
-    found, after = Found(), 0
+    found, after, seen = Found(), 0, set[str]()
     for chunk in riff_chunks(data):
         after = chunk.end
-        if chunk.name == "EXIF" and not found.exif:
-            found.exif = chunk.body or None
-        elif chunk.name == "XMP " and not found.xmp:
-            found.xmp = chunk.body or None
-        elif chunk.name in ("EXIF", "XMP "):  # another one might turn the picture again
+        if chunk.name in seen:  # another one might turn the picture again
             found.lose(f"second {chunk.name.strip()}")
+        elif chunk.name == "EXIF":
+            found.exif = chunk.body or None
+        elif chunk.name == "XMP ":
+            found.xmp = chunk.body or None
         elif chunk.name == "C2PA":
             found.lose("content credentials")
         elif chunk.name not in _SAMPLES:
             found.contents.append(Content(f"chunk {plain(chunk.name)}", "webp", chunk.whole))
+        seen |= {chunk.name} & {"EXIF", "XMP "}
     if after and data[after:].strip(b"\0\r\n "):
         found.lose("data behind the end")
     return found
 
 
-def announces_exif(data: bytes) -> bool:
-    """Tell whether readers look for EXIF at all: the header in front has to say that there is."""
+def heeded(data: bytes, orientation: int | None) -> int | None:
+    """Give what EXIF says where readers look for it: the header in front has to announce it.
+
+    Returns
+    -------
+    int or None
+        None where XMP is to be asked.
+    """
     head = next(iter(riff_chunks(data)), None)
-    return head is not None and head.name == "VP8X" and bool(head.body[:1] and head.body[0] & _EXIF)
+    flags = head.body[0] if head and head.name == "VP8X" and head.size else 0
+    found = orientation if flags & _EXIF else None
+    return found if flags & _XMP else found or 1
 
 
 def put_webp(data: bytes, metadata: Metadata) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -246,13 +246,23 @@ class Maxim(nn.Module):
             Stage(config, is_first=t == 0, is_last=t == last) for t in range(config.num_stages)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    @overload
+    def forward(self, x: Tensor, *, every: Literal[False] = False) -> Tensor: ...
+
+    @overload
+    def forward(self, x: Tensor, *, every: Literal[True]) -> list[list[Tensor]]: ...
+
+    def forward(self, x: Tensor, *, every: bool = False) -> Tensor | list[list[Tensor]]:
         """Restore pictures.
 
         Parameters
         ----------
         x : Tensor, shape (batch, in_channels, height, width)
             Values in [0, 1]; height and width multiples of `config.size_multiple`.
+        every : bool
+            Give every picture that there is a head for, as training supervises them: what
+            `forward_stages` gives where no head is missing. The last stage gives its full size only
+            where it lacks coarse heads.
 
         Returns
         -------
@@ -264,6 +274,8 @@ class Maxim(nn.Module):
         ShapeError
             For any other shape. `multiaxis.restore` takes every size.
         """
+        if every:
+            return self._run(x, final_only=bool(self.missing_heads))
         return self._run(x, final_only=True)[-1][-1]
 
     def forward_stages(self, x: Tensor) -> list[list[Tensor]]:
@@ -293,13 +305,6 @@ class Maxim(nn.Module):
                 "restored picture, or load the authors' full checkpoint for every scale"
             )
         return self._run(x, final_only=False)
-
-    def forward_available(self, x: Tensor) -> list[list[Tensor]]:
-        """Return every picture that there is a head for: `forward_stages` where none is missing.
-
-        The last stage gives its full size only where it lacks coarse heads.
-        """
-        return self._run(x, final_only=bool(self.missing_heads))
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's)
         """Recompute each block in the backward pass instead of keeping its maps."""

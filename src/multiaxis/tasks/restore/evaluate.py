@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import ConfigError, ImageError, explain
-from multiaxis.images import from_unit, grey_to_rgb, read_picture, seen_by_model, to_unit
+from multiaxis.files.read import read_bytes
+from multiaxis.images import decode_picture, from_unit, grey_to_rgb, seen_by_model, to_unit
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.score import (
     Pair,
@@ -112,13 +112,10 @@ def _score(
 
 def _see(path: Path) -> tuple[NDArray[np.float32], list[tuple[str, str]]]:
     """Give what a network sees of a file, as when it restores, and what that changes."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RuntimeWarning)
-        picture = read_picture(path)
+    picture = decode_picture(read_bytes(path), str(path))
     if picture.pixels.dtype != np.uint8:
         raise ImageError(f"{path} has {picture.pixels.dtype} values: protocols score 8-bit files")
-    remarks = [str(warning.message).removeprefix(f"{path}: ") for warning in caught]
-    seen = seen_by_model(picture)
+    remarks, seen = list(picture.remarks), seen_by_model(picture)
     if not np.array_equal(seen, to_unit(picture.pixels)):
         remarks.append(_CONVERTED)
     return grey_to_rgb(seen), [(str(path), remark) for remark in remarks]

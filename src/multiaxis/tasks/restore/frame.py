@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,13 +15,29 @@ from multiaxis.tasks.restore.padding import reflect_padding
 from multiaxis.tasks.restore.tiles import blend, cut
 
 
+@dataclass(frozen=True)
+class Restored:
+    """What a model made of frames.
+
+    Attributes
+    ----------
+    frames : ndarray of float32, shape (batch, height, width, channels)
+        Not clipped.
+    remarks : tuple of str
+        What a user should know, such as that 16 bits did not do; empty as a rule.
+    """
+
+    frames: Frames
+    remarks: tuple[str, ...] = ()
+
+
 def restore_frames(
     engine: Engine,
     frames: Frames,
     *,
     tile: int | None = None,
     on_progress: OnFraction | None = None,
-) -> Frames:
+) -> Restored:
     """Restore frames of one size.
 
     Parameters
@@ -35,11 +51,6 @@ def restore_frames(
     on_progress : callable, optional
         Receives the finished fraction.
 
-    Returns
-    -------
-    ndarray of float32, shape (batch, height, width, channels)
-        Restored; not clipped.
-
     Raises
     ------
     ShapeError
@@ -52,14 +63,16 @@ def restore_frames(
     if tile is None:
         return _restore(engine, frames, on_progress)
     places = cut(frames.shape[1], frames.shape[2], tile)
-    parts: list[Frames] = []
+    parts: list[Restored] = []
     for index, (rows, columns) in enumerate(places):
         inner = part_of(on_progress, index, len(places))
         parts.append(_restore(engine, frames[:, rows, columns], inner))
-    return blend(frames.shape, places, parts)
+    remarks = dict.fromkeys(remark for part in parts for remark in part.remarks)
+    whole = blend(frames.shape, places, [part.frames for part in parts])
+    return Restored(whole, tuple(remarks))
 
 
-def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Frames:
+def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
     height, width = frames.shape[1:3]
     plan = reflect_padding(height, width, engine.config.size_multiple)
     padded = frames[:, plan.rows[:, None], plan.columns]
@@ -70,16 +83,10 @@ def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> 
         restored = y.float().permute(0, 2, 3, 1).cpu().numpy()
         return restored[:, plan.crop[0], plan.crop[1]]
 
-    restored = run(exact=False)
-    if np.isfinite(restored).all():
-        return restored
-    if engine.dtype != torch.float32:
-        warnings.warn(
-            f"{engine.dtype} was too coarse for this picture: it was restored in float32",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    restored, remarks = run(exact=False), ()
+    if engine.dtype != torch.float32 and not np.isfinite(restored).all():
+        remarks = (f"{engine.dtype} was too coarse for this picture: it was restored in float32",)
         restored = run(exact=True)
     if not np.isfinite(restored).all():
         raise ImageError("the restored picture is not finite: check the weights")
-    return restored
+    return Restored(restored, remarks)

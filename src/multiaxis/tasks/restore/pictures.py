@@ -115,10 +115,11 @@ class PictureWork:
     def _restored(
         self, restorer: Restorer, picture: Picture, on_progress: OnFraction | None
     ) -> Picture:
-        self.remarks |= dict.fromkeys(picture.remarks)
-        return restorer.restore_picture(
+        restored = restorer.restore_picture(
             picture, depth=self.output.sample_type, on_progress=on_progress
         )
+        self.remarks |= dict.fromkeys(restored.remarks)
+        return restored
 
     def _encoded(self, picture: Picture) -> bytes:
         data, lost = encode_picture(self.target, picture, quality=self.output.quality)

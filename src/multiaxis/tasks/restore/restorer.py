@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,19 +16,16 @@ from PIL import Image
 from torch import Tensor
 
 from multiaxis import batch
-from multiaxis.batch import Batch, File, Request, Watcher
+from multiaxis.batch import Batch, Request, Watcher
 from multiaxis.devices import find_device, find_dtype
-from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
-from multiaxis.files.place import put, try_place
+from multiaxis.errors import ConfigError, ShapeError, WeightsError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
     as_file_has_it,
-    check_pillow,
     from_pillow,
     from_unit,
     grey_to_rgb,
-    read_picture,
     rgb_to_grey,
     seen_by_model,
     to_pillow,
@@ -39,9 +37,8 @@ from multiaxis.progress import OnFraction, OnProgress, part_of
 from multiaxis.tasks.restore.clips import ClipOptions
 from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import restore_eightfold
-from multiaxis.tasks.restore.frame import Frames, restore_frames
+from multiaxis.tasks.restore.frame import Frames, Restored, restore_frames
 from multiaxis.tasks.restore.output import Output
-from multiaxis.tasks.restore.pictures import PictureWork
 from multiaxis.tasks.restore.selection import check_weights, split_tasks
 from multiaxis.tasks.restore.tiles import check_tile
 from multiaxis.weights.index import find_checkpoint
@@ -185,7 +182,9 @@ class Restorer:
             If the frame does not fit into memory.
         """
         if isinstance(image, Image.Image):
-            return to_pillow(self.restore_picture(from_pillow(image)), image)
+            restored = self.restore_picture(from_pillow(image))
+            warn_of(restored.remarks)
+            return to_pillow(restored, image)
         if isinstance(image, Tensor):
             return self._restore_tensor(image)
         if isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -269,33 +268,49 @@ class Restorer:
             Of the result: ``"uint8"``, ``"uint16"`` or ``"float32"``; by default the picture's.
         on_progress : callable, optional
             Receives the finished fraction.
+
+        Returns
+        -------
+        Picture
+            Its `remarks` are the picture's and what is to be known of the work.
         """
         _unit_values(picture.pixels)
         seen = seen_by_model(picture)
-        return as_file_has_it(picture, self._frames(seen[None], on_progress)[0], depth)
+        made = self._frames(seen[None], on_progress)
+        restored = as_file_has_it(picture, made.frames[0], depth)
+        return replace(restored, remarks=restored.remarks + made.remarks)
 
     def restore_values(self, values: Frames) -> Frames:
         """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
-        return self._frames(values[None])[0]
+        made = self._frames(values[None])
+        warn_of(made.remarks)
+        return made.frames[0]
 
-    def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Frames:
+    def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Restored:
+        remarks = dict[str, None]()
         grey = frames.shape[-1] == 1
         rgb = restored = grey_to_rgb(frames) if grey else frames
         for index, engine in enumerate(self._engines):
             part = part_of(on_progress, index, len(self._engines))
             given = restored if index == 0 else np.clip(restored, 0, 1)
-            restored = self._run(engine, given, part)
+            made = self._run(engine, given, part)
+            restored = made.frames
+            remarks |= dict.fromkeys(made.remarks)
         if self.strength < 1:
             restored = rgb + np.float32(self.strength) * (restored - rgb)
-        return rgb_to_grey(restored) if grey else restored
+        return Restored(rgb_to_grey(restored) if grey else restored, tuple(remarks))
 
-    def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Frames:
+    def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
+        remarks = dict[str, None]()
+
         def run(frames: Frames, on_progress: OnFraction | None) -> Frames:
-            return restore_frames(engine, frames, tile=self.tile, on_progress=on_progress)
+            made = restore_frames(engine, frames, tile=self.tile, on_progress=on_progress)
+            remarks.update(dict.fromkeys(made.remarks))
+            return made.frames
 
         if self.ensemble:
-            return restore_eightfold(run, frames, on_progress)
-        return run(frames, on_progress)
+            return Restored(restore_eightfold(run, frames, on_progress), tuple(remarks))
+        return Restored(run(frames, on_progress), tuple(remarks))
 
     def _restore_array(self, array: NDArray[Any]) -> NDArray[Any]:
         flat = array.ndim == 2
@@ -323,71 +338,17 @@ class Restorer:
         values = batch.detach().permute(0, 2, 3, 1).cpu()
         # NumPy has no bfloat16.
         array = (values.float() if values.is_floating_point() else values).numpy()
-        restored = _like(self._frames(_unit_values(array)), array.dtype)
+        made = self._frames(_unit_values(array))
+        warn_of(made.remarks)
+        restored = _like(made.frames, array.dtype)
         result = torch.from_numpy(restored).permute(0, 3, 1, 2).to(tensor.device, tensor.dtype)
         return result[0] if single else result
 
 
-def restore(
-    source: str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor,
-    *,
-    task: str,
-    output: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
-    max_megapixels: float = DEFAULT_MEGAPIXELS,
-    **options: Any,
-) -> Any:
-    """Restore one picture. For several, make a `Restorer` and keep it.
-
-    Parameters
-    ----------
-    source : path, PIL.Image.Image, ndarray or Tensor
-        A file of several pages or frames needs an `output`.
-    task : str
-        As in `Restorer`.
-    output : path, optional
-        File to write, with the depth, profile and metadata of the source; for a path only.
-    overwrite : bool
-        Whether `output` may replace a file.
-    max_megapixels : float
-        Larger files are refused before they are decoded.
-    **options
-        Further arguments of `Restorer`.
-
-    Returns
-    -------
-    PIL.Image.Image, ndarray, Tensor or Path
-        For a path, a Pillow image, or the path `output`; otherwise the kind of `source`.
-
-    Examples
-    --------
-    >>> restore("rainy.jpg", task="derain").save("dry.png")  # doctest: +SKIP
-    """
-    if not isinstance(source, str | os.PathLike):
-        if output is not None:
-            raise ConfigError(
-                "output goes with a path as source: save the returned picture yourself"
-            )
-        if isinstance(source, Image.Image):
-            from_pillow(source)  # refuses a mode before the weights are pulled
-        return Restorer(task, **options).restore(source)
-    if output is not None and os.path.realpath(output) == os.path.realpath(source):
-        raise ImageError(f"the output {output} is the input: originals are never replaced")
-    if output is not None:
-        target = Path(output)
-        work = PictureWork.read(File(Path(source), str(source), target), Output(), max_megapixels)
-        try_place(target, overwrite=overwrite)
-        work.run(Restorer(task, **options), None)
-        made = work.outcome()
-        put(target, made.content or b"", overwrite=overwrite)
-        for lost in made.lost:
-            warnings.warn(f"{target} cannot hold the {lost}", RuntimeWarning, stacklevel=2)
-        for remark in made.remarks:
-            warnings.warn(f"{source}: {remark}", RuntimeWarning, stacklevel=2)
-        return target
-    picture = read_picture(Path(source), max_megapixels=max_megapixels)
-    check_pillow(picture.depth, picture.pixels.shape[2], alpha=picture.has_alpha)
-    return to_pillow(Restorer(task, **options).restore_picture(picture))
+def warn_of(remarks: Sequence[str], name: str = "") -> None:
+    """Warn users of Python of remarks; what works on many files reads them instead."""
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}" if name else remark, RuntimeWarning, stacklevel=3)
 
 
 def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:

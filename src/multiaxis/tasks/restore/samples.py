@@ -1,11 +1,12 @@
-"""Pairs for restoration: from two folders, or made from clean photographs on the fly."""
+"""Pairs to learn restoring from: from two folders, from shards, or made on the fly."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,18 @@ from numpy.typing import NDArray
 from multiaxis.data.crops import cut, mix, trim, turn
 from multiaxis.data.limits import check_limits
 from multiaxis.data.pictures import Found, Pictures, find_pictures, naming, tell_others
-from multiaxis.degrade import Degradation, degrade
+from multiaxis.data.shards import Raw, Shards, read_shard_picture, sample_key
+from multiaxis.data.source import Arrays, Data, Source
+from multiaxis.degrade import Degradation, degrade, parse_chain, spell
 from multiaxis.errors import ConfigError, DataError, MultiaxisError
 from multiaxis.images import probe_picture
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
+FIELDS = ("degraded", "target")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CleanPhotographs:
+class CleanPhotographs(Data):
     """A folder of clean photographs, degraded on the fly.
 
     Attributes
@@ -43,8 +47,9 @@ class CleanPhotographs:
         Keep decoded photographs in memory, 3 bytes a pixel.
     """
 
+    fields: ClassVar[tuple[str, ...]] = FIELDS
     folder: str
-    degrade: tuple[Degradation, ...]
+    degrade: tuple[Degradation, ...] = field(metadata={"parse": parse_chain, "format": spell})
     crop: int = 256
     mixup: float = 0.0
     repeat: int = 1
@@ -62,9 +67,23 @@ class CleanPhotographs:
         found = find_pictures(self.folder)
         return CleanSource(self, found.paths, tell_others(found))
 
+    def in_shards(self, config: Mapping[str, Any]) -> Data:
+        """Refuse: nothing degrades what comes out of shards."""
+        del config
+        raise ConfigError("the recipe degrades photographs on the fly: give it data.folder")
+
+    def held_out(self) -> CleanPhotographs:
+        """Give the same degradations of another folder."""
+        return replace(self, folder="", mixup=0.0)
+
+    def made_up(self, config: Mapping[str, Any]) -> MadeUpPairs:
+        """Give noise of the same size."""
+        del config
+        return MadeUpPairs(crop=self.crop)
+
 
 @dataclass(frozen=True, kw_only=True)
-class PairedFolders:
+class PairedFolders(Data):
     """A folder of degraded pictures and one of their targets, with equal names.
 
     Folders inside count, and belong to the names: ``inputs/a/0.jpg`` to ``targets/a/0.png``.
@@ -80,6 +99,7 @@ class PairedFolders:
         Keep decoded pictures in memory, 3 bytes a pixel.
     """
 
+    fields: ClassVar[tuple[str, ...]] = FIELDS
     inputs: str
     targets: str
     crop: int = 256
@@ -104,8 +124,83 @@ class PairedFolders:
             _check_sizes(*pair)
         return PairedSource(self, partners, tell_others(inputs, targets))
 
+    def in_shards(self, config: Mapping[str, Any]) -> PairShards:
+        """Give the same crops out of shards."""
+        del config
+        return PairShards(urls="", crop=self.crop)
 
-class CleanSource:
+    def held_out(self) -> PairedFolders:
+        """Give other folders."""
+        return PairedFolders(inputs="", targets="", crop=self.crop, mixup=0.0)
+
+    def made_up(self, config: Mapping[str, Any]) -> MadeUpPairs:
+        """Give noise of the same size."""
+        del config
+        return MadeUpPairs(crop=self.crop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairShards(Data):
+    """Tar files with ``NAME.input.png`` and ``NAME.target.png``, or any other kind that is read.
+
+    Attributes
+    ----------
+    urls : str
+        Files or addresses, with braces for ranges: ``train-{000..099}.tar``.
+    crop : int
+        Side of the squares, pixels.
+    shuffle : int
+        Samples that wait for their turn, out of order; their files stay in memory undecoded.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = FIELDS
+    is_stream: ClassVar[bool] = True
+    urls: str
+    crop: int = 256
+    shuffle: int = 256
+
+    def __post_init__(self) -> None:
+        check_limits("data", self, {"crop": (1, 65536), "shuffle": (1, 10**6)})
+
+    def open(self) -> Shards:
+        """Expand the names."""
+        return Shards(self.urls, self.decode, shuffle=self.shuffle)
+
+    def held_out(self) -> PairedFolders:
+        """Give folders, which can be read in any order."""
+        return PairedFolders(inputs="", targets="", crop=self.crop, mixup=0.0)
+
+    def made_up(self, config: Mapping[str, Any]) -> MadeUpPairs:
+        """Give noise of the same size."""
+        del config
+        return MadeUpPairs(crop=self.crop)
+
+    def decode(self, raw: Raw, rng: np.random.Generator) -> Arrays:
+        """Make a pair of arrays out of files."""
+        pair = [read_shard_picture(raw, f"{kind}.") for kind in ("input", "target")]
+        with naming(sample_key(raw)):
+            return _named(cut_pair(pair, self.crop, rng))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeUpPairs(Data):
+    """Noise, for rehearsals.
+
+    Attributes
+    ----------
+    crop : int
+        Side of the squares, pixels.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = FIELDS
+    crop: int
+
+    def open(self) -> MadeUpSource:
+        """Give the source."""
+        return MadeUpSource(self.crop)
+
+
+class CleanSource(Source):
     """Opened `CleanPhotographs`: a `multiaxis.data.source.Source`."""
 
     def __init__(
@@ -122,13 +217,13 @@ class CleanSource:
         """Name the photograph."""
         return str(self._pictures.paths[index % len(self._pictures)])
 
-    def sample(self, index: int, rng: np.random.Generator) -> Pair:
+    def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Cut, turn and degrade a crop."""
         pair = self._pair(index, rng)
         if rng.random() < self.about.mixup:
             with suppress(MultiaxisError):  # of the other: it is named when its own turn comes
                 pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
-        return pair
+        return _named(pair)
 
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
         size, chain = self.about.crop, self.about.degrade
@@ -150,7 +245,7 @@ class CleanSource:
         return small
 
 
-class PairedSource:
+class PairedSource(Source):
     """Opened `PairedFolders`: a `multiaxis.data.source.Source`."""
 
     def __init__(
@@ -170,18 +265,43 @@ class PairedSource:
         """Name the degraded picture."""
         return str(self._inputs.paths[index])
 
-    def sample(self, index: int, rng: np.random.Generator) -> Pair:
+    def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Cut and turn a pair."""
         pair = self._pair(index, rng)
         if rng.random() < self.about.mixup:
             with suppress(MultiaxisError):  # of the other: it is named when its own turn comes
                 pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
-        return pair
+        return _named(pair)
 
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
         whole = [self._inputs.read(index), self._targets.read(index)]
         with naming(self.name(index)):
             return cut_pair(whole, self.about.crop, rng)
+
+
+class MadeUpSource(Source):
+    """Opened `MadeUpPairs`: a `multiaxis.data.source.Source`."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def __len__(self) -> int:
+        return 1000
+
+    def name(self, index: int) -> str:
+        """Name the sample."""
+        return f"made-up sample {index}"
+
+    def sample(self, index: int, rng: np.random.Generator) -> Arrays:
+        """Make noise, and noisier noise."""
+        del index
+        clean = rng.random((self.side, self.side, 3), np.float32)
+        noisy = clean + 0.1 * rng.standard_normal(clean.shape, np.float32)
+        return _named((np.clip(noisy, 0, 1), clean))
+
+
+def _named(pair: Pair) -> Arrays:
+    return dict(zip(FIELDS, pair, strict=True))
 
 
 def cut_pair(whole: list[NDArray[np.uint8]], size: int, rng: np.random.Generator) -> Pair:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from multiaxis.data.classes import ClassFolders
 from multiaxis.data.limits import check_limits
-from multiaxis.data.restoration import CleanPhotographs, PairedFolders
-from multiaxis.data.shards import ClassShards, PairShards
+from multiaxis.data.source import Data, Source, Stream
 from multiaxis.errors import ConfigError
+
+if TYPE_CHECKING:
+    from multiaxis.train.objective import Objective
 
 MOST_SEED = 2**31 - 1  # NumPy takes 2**32 - 1, and each process adds its number
 
-Data = CleanPhotographs | PairedFolders | PairShards | ClassFolders | ClassShards
+
+class ObjectiveChoice(Protocol):
+    """What models are trained for, as a value: a frozen dataclass of plain fields.
+
+    Words change the fields by their types, as those of `Data`.
+    """
+
+    def open(self, recipe: Recipe, source: Source | Stream) -> Objective:
+        """Make what computes losses and scores; imports torch no sooner than here.
+
+        Raises
+        ------
+        ConfigError
+            If recipe or data do not fit it.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,49 +53,6 @@ class ModelChoice:
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     weights: str | None = None
     from_input: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class RestorationLoss:
-    """Charbonnier and frequency loss, summed over stages and scales (MAXIM, section 4.1).
-
-    Attributes
-    ----------
-    frequency : float
-        Weight of the frequency loss.
-    epsilon : float
-        Of the Charbonnier loss.
-    """
-
-    frequency: float = 0.1
-    epsilon: float = 1e-3
-
-    def __post_init__(self) -> None:
-        check_limits("loss", self, {"frequency": (0, 1e6), "epsilon": (0, 1)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassificationLoss:
-    """Cross entropy of mixed pictures (MaxViT, table 12).
-
-    Attributes
-    ----------
-    kind : str
-        ``softmax``; or ``sigmoid``: each class by itself, as for ImageNet-21K.
-    smoothing : float
-        Of the labels.
-    mixup, cutmix : float
-        Parameters of the Beta distributions; 0 switches one off.
-    """
-
-    kind: Literal["softmax", "sigmoid"] = "softmax"
-    smoothing: float = 0.1
-    mixup: float = 0.0
-    cutmix: float = 0.0
-
-    def __post_init__(self) -> None:
-        limits = {"smoothing": (0.0, 1.0), "mixup": (0.0, 100.0), "cutmix": (0.0, 100.0)}
-        check_limits("loss", self, limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +163,14 @@ class Recipe:
     name : str
     about : str
         Command, cost, and the result to expect.
-    model, data, loss, optim, run
-        See their classes.
+    model : ModelChoice
+    data : Data
+    objective : ObjectiveChoice
+    optim : Optim
+        Of every model that has no other.
+    run : Run
+    optims : dict of str to Optim
+        Of models by name, where an objective trains several that move differently.
     valid : Data or None
         What is scored on the way; never trained on.
     valid_samples : int
@@ -202,17 +181,29 @@ class Recipe:
     about: str
     model: ModelChoice
     data: Data
-    loss: RestorationLoss | ClassificationLoss
+    objective: ObjectiveChoice
     optim: Optim
     run: Run
+    optims: dict[str, Optim] = field(default_factory=dict[str, Optim])
     valid: Data | None = None
     valid_samples: int = 32
 
     def __post_init__(self) -> None:
         if self.valid_samples < 1:
             raise ConfigError(f"valid_samples is {self.valid_samples}: accepted is 1 or more")
-        if self.optim.warmup >= self.run.steps and self.optim.warmup:
-            raise ConfigError(
-                f"optim.warmup is {self.optim.warmup}: accepted is less than run.steps = "
-                f"{self.run.steps}"
-            )
+        for part, optim in {"optim": self.optim, **_named(self.optims)}.items():
+            if not isinstance(optim, Optim):  # pyright: ignore[reportUnnecessaryIsInstance] (words)
+                raise ConfigError(f"{part} has fields of its own: set one, {part}.FIELD=VALUE")
+            if optim.warmup >= self.run.steps and optim.warmup:
+                raise ConfigError(
+                    f"{part}.warmup is {optim.warmup}: accepted is less than run.steps = "
+                    f"{self.run.steps}"
+                )
+
+    def optim_of(self, name: str) -> Optim:
+        """Tell how a model moves."""
+        return self.optims.get(name, self.optim)
+
+
+def _named(optims: dict[str, Optim]) -> dict[str, Optim]:
+    return {f"optims.{name}": optim for name, optim in optims.items()}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from multiaxis.degrade import spell
-from multiaxis.recipes.recipe import Recipe
+from multiaxis.train.recipe import Recipe
 
 
 def fields_of(recipe: Recipe) -> list[tuple[str, str]]:
@@ -21,9 +20,12 @@ def _walk(node: Any, path: str) -> list[tuple[str, str]]:
         if is_dataclass(value):
             lines += _walk(value, name + ".")
         elif isinstance(value, dict):
-            lines += [(f"{name}.{key}", repr(v)) for key, v in value.items()]
-        elif field.name == "degrade":
-            lines.append((name, spell(value)))
+            for key, entry in value.items():
+                dotted = f"{name}.{key}"
+                whole = _walk(entry, f"{dotted}.") if is_dataclass(entry) else None
+                lines += whole or [(dotted, repr(entry))]
+        elif "format" in field.metadata:
+            lines.append((name, field.metadata["format"](value)))
         elif name not in ("name", "about", "valid"):
             lines.append((name, _words(value)))
     return lines

@@ -9,12 +9,8 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from multiaxis.data.classes import ClassFolders
-from multiaxis.data.restoration import CleanPhotographs, PairedFolders
-from multiaxis.data.shards import ClassShards, PairShards
-from multiaxis.degrade import parse_chain
 from multiaxis.errors import ConfigError, unknown
-from multiaxis.recipes.recipe import Data, Recipe
+from multiaxis.train.recipe import Recipe
 
 
 def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
@@ -42,12 +38,12 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
             raise ConfigError(f"{word!r} sets nothing: accepted is FIELD=VALUE")
         left[path.strip()] = text.strip()
     if "data.urls" in left:
-        recipe = replace(recipe, data=in_shards(recipe))
+        recipe = replace(recipe, data=recipe.data.in_shards(recipe.model.config))
     if left.get("valid", "").lower() == "none":
         recipe = replace(recipe, valid=None)
         del left["valid"]
     if recipe.valid is None and any(path.startswith("valid.") for path in left):
-        recipe = replace(recipe, valid=_held_out(recipe.data))
+        recipe = replace(recipe, valid=recipe.data.held_out())
     while left:  # some values fit only once others are set: run.steps=10, optim.warmup=2
         failures: dict[str, ConfigError] = {}
         for path, text in left.items():
@@ -61,40 +57,13 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
     return recipe
 
 
-def in_shards(recipe: Recipe) -> Data:
-    """Give the data of a recipe with shards in the place of folders.
-
-    Raises
-    ------
-    ConfigError
-        If its samples are made from clean photographs, for which there are no shards.
-    """
-    data = recipe.data
-    if isinstance(data, ClassFolders):
-        classes = recipe.model.config.get("num_classes", 1000)
-        kept = ("size", "train", "crop", "flip", "layers", "magnitude", "erase")
-        return ClassShards(urls="", classes=classes, **{name: getattr(data, name) for name in kept})
-    if isinstance(data, PairedFolders):
-        return PairShards(urls="", crop=data.crop)
-    if isinstance(data, CleanPhotographs):
-        raise ConfigError(f"{recipe.name} degrades photographs on the fly: give it data.folder")
-    return data
-
-
-def _held_out(data: Data) -> Data:
-    """Give folders to score on, of the kind of some data, yet without names."""
-    if isinstance(data, ClassFolders | ClassShards):
-        return ClassFolders(folder="", size=data.size, train=False)
-    if isinstance(data, CleanPhotographs):
-        return replace(data, folder="", mixup=0.0)
-    return PairedFolders(inputs="", targets="", crop=data.crop, mixup=0.0)
-
-
 def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
     name, *rest = path
     if isinstance(node, dict):
+        if rest and is_dataclass(node.get(name)):
+            return {**node, name: _set(node[name], rest, text, whole)}
         return {**node, name: _literal(text)}  # whoever builds from it knows what may be set
-    known = [field.name for field in fields(node)]
+    known = {field.name: field for field in fields(node)}
     if name not in known:
         raise unknown("field of " + type(node).__name__, name, known)
     value = getattr(node, name)
@@ -102,10 +71,10 @@ def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
         if not (is_dataclass(value) or isinstance(value, dict)):
             raise ConfigError(f"{whole} names nothing: {name} has no fields of its own")
         return replace(node, **{name: _set(value, rest, text, whole)})
-    if name == "degrade":
-        return replace(node, degrade=parse_chain(text))
+    if "parse" in known[name].metadata:
+        return replace(node, **{name: known[name].metadata["parse"](text)})
     hint = get_type_hints(type(node))[name]
-    if isinstance(value, dict) or is_dataclass(value) or is_dataclass(hint):
+    if isinstance(value, dict) or is_dataclass(value):
         raise ConfigError(f"{whole} has fields of its own: set one of them, {whole}.FIELD=VALUE")
     return replace(node, **{name: _convert(hint, text, whole)})
 
@@ -138,8 +107,10 @@ def _one(kind: Any, text: str, whole: str) -> Any:
         int: (int, "a whole number"),
         float: (float, "a number"),
     }
-    if kind not in readers:
+    if kind is str:
         return text
+    if kind not in readers:
+        raise ConfigError(f"{whole} has fields of its own: set one of them, {whole}.FIELD=VALUE")
     read, accepted = readers[kind]
     try:
         return read(text.lower())

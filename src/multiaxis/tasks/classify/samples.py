@@ -1,10 +1,11 @@
-"""Labelled pictures: one folder for each class."""
+"""Labelled pictures: one folder for each class, or shards."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,33 @@ from PIL import Image
 from multiaxis.data.augment import erase, rand_augment
 from multiaxis.data.limits import check_limits
 from multiaxis.data.pictures import Pictures, find_pictures, tell_others
+from multiaxis.data.shards import Raw, Shards, read_shard_picture, sample_key
+from multiaxis.data.source import Arrays, Data, Source
 from multiaxis.errors import DataError
 from multiaxis.images import READABLE_SUFFIXES
 
+FIELDS = ("picture", "label")
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of Inception's crop, which the authors' code uses
+
+_DIGITS = 9  # of a class in a shard
+_KEPT = ("size", "train", "crop", "flip", "layers", "magnitude", "erase")
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """What knows its classes.
+
+    Attributes
+    ----------
+    classes : list of str
+        In the order of their numbers.
+    """
+
+    classes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassFolders:
+class ClassFolders(Data):
     """A folder with a folder of pictures for each class; classes are in the order of their names.
 
     Folders inside a class's folder belong to the class.
@@ -45,6 +65,7 @@ class ClassFolders:
         Keep decoded pictures in memory.
     """
 
+    fields: ClassVar[tuple[str, ...]] = FIELDS
     folder: str
     size: int = 224
     train: bool = True
@@ -85,8 +106,103 @@ class ClassFolders:
             left_out += (f"{len(stray)} pictures beside the classes' folders, such as {stray[0]}",)
         return ClassSource(self, [c.name for c in classes], items, left_out)
 
+    def in_shards(self, config: Mapping[str, Any]) -> ClassShards:
+        """Give the same cuts and changes of pictures out of shards."""
+        classes = _classes_of(config)
+        return ClassShards(urls="", classes=classes, **{n: getattr(self, n) for n in _KEPT})
 
-class ClassSource:
+    def held_out(self) -> ClassFolders:
+        """Give whole pictures of another folder."""
+        return ClassFolders(folder="", size=self.size, train=False)
+
+    def made_up(self, config: Mapping[str, Any]) -> MadeUpPictures:
+        """Give noise of the same size, of as many classes as the model tells apart."""
+        return MadeUpPictures(size=self.size, classes=_classes_of(config))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassShards(Data):
+    """Tar files with ``NAME.jpg`` (or png, tif, ...) and ``NAME.cls``, the class's number in text.
+
+    Attributes
+    ----------
+    urls : str
+        Files or addresses, with braces for ranges: ``train-{000..099}.tar``.
+    classes : int
+        How many there are.
+    shuffle : int
+        Samples that wait for their turn, out of order; their files stay in memory undecoded.
+    size, train, crop, flip, layers, magnitude, erase
+        As in `ClassFolders`.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = FIELDS
+    is_stream: ClassVar[bool] = True
+    urls: str
+    classes: int
+    shuffle: int = 2048
+    size: int = 224
+    train: bool = True
+    crop: Literal["inception", "pad"] = "inception"
+    flip: bool = True
+    layers: int = 0
+    magnitude: int = 0
+    erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_limits("data", self, {"classes": (1, 10**7), "shuffle": (1, 10**6)})
+        _ = self.look  # checks the rest
+
+    @property
+    def look(self) -> ClassFolders:
+        """How a picture is cut and changed."""
+        return ClassFolders(folder="", **{name: getattr(self, name) for name in _KEPT})
+
+    def open(self) -> LabelledShards:
+        """Expand the names."""
+        return LabelledShards(self)
+
+    def held_out(self) -> ClassFolders:
+        """Give whole pictures of folders, which can be read in any order."""
+        return ClassFolders(folder="", size=self.size, train=False)
+
+    def made_up(self, config: Mapping[str, Any]) -> MadeUpPictures:
+        """Give noise of the same size, of as many classes."""
+        del config
+        return MadeUpPictures(size=self.size, classes=self.classes)
+
+    def decode(self, raw: Raw, rng: np.random.Generator) -> Arrays:
+        """Make a picture and its class out of files."""
+        text = raw.get("cls", b"").decode("ascii", "replace").strip()
+        if not text.isdigit() or len(text) > _DIGITS or int(text) >= self.classes:
+            raise DataError(
+                f"{sample_key(raw)} has the class {text[:20]!r}: wanted is 0 to {self.classes - 1}"
+            )
+        picture = look(Image.fromarray(read_shard_picture(raw, "")), self.look, rng)
+        return {"picture": picture, "label": np.asarray(int(text), np.int64)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeUpPictures(Data):
+    """Noise, for rehearsals.
+
+    Attributes
+    ----------
+    size : int
+        Side of the squares, pixels.
+    classes : int
+    """
+
+    fields: ClassVar[tuple[str, ...]] = FIELDS
+    size: int
+    classes: int
+
+    def open(self) -> MadeUpSource:
+        """Give the source."""
+        return MadeUpSource(self)
+
+
+class ClassSource(Source):
     """Opened `ClassFolders`: a `multiaxis.data.source.Source`.
 
     Attributes
@@ -112,12 +228,53 @@ class ClassSource:
         """Name the file."""
         return str(self._pictures.paths[index])
 
-    def sample(
-        self, index: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Cut and change a picture; values in [-1, 1], as MaxViT takes them."""
-        picture = Image.fromarray(self._pictures.read(index))
-        return look(picture, self.about, rng), np.asarray(self._labels[index], np.int64)
+        picture = look(Image.fromarray(self._pictures.read(index)), self.about, rng)
+        return {"picture": picture, "label": np.asarray(self._labels[index], np.int64)}
+
+
+class LabelledShards(Shards):
+    """Opened `ClassShards`: a `multiaxis.data.source.Stream`.
+
+    Attributes
+    ----------
+    classes : list of str
+        Their numbers: shards do not name them.
+    """
+
+    def __init__(self, about: ClassShards) -> None:
+        super().__init__(about.urls, about.decode, shuffle=about.shuffle)
+        self.classes = [str(k) for k in range(about.classes)]
+
+
+class MadeUpSource(Source):
+    """Opened `MadeUpPictures`: a `multiaxis.data.source.Source`.
+
+    Attributes
+    ----------
+    classes : list of str
+    """
+
+    def __init__(self, about: MadeUpPictures) -> None:
+        self.about, self.classes = about, [str(k) for k in range(about.classes)]
+
+    def __len__(self) -> int:
+        return 1000
+
+    def name(self, index: int) -> str:
+        """Name the sample."""
+        return f"made-up sample {index}"
+
+    def sample(self, index: int, rng: np.random.Generator) -> Arrays:
+        """Make noise."""
+        side = self.about.size
+        label = np.asarray(index % len(self.classes), np.int64)
+        return {"picture": rng.random((side, side, 3), np.float32), "label": label}
+
+
+def _classes_of(config: Mapping[str, Any]) -> int:
+    return config.get("num_classes", 1000)
 
 
 def look(
