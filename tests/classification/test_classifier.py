@@ -160,8 +160,8 @@ def test_the_command(
     first = expected[0]
     shown = f"  {100 * first.probability:5.1f} %  {first.label} ({first.index})"
     assert capsys.readouterr().out.splitlines() == [str(folder / "a.png"), shown]
-    with pytest.raises(ImageError, match="holds no pictures"):
-        classify([str(tmp_path / "*.gif")], options=options)
+    assert classify([str(tmp_path / "*.gif")], options=options) == 2
+    assert "holds no pictures to classify" in capsys.readouterr().err
 
 
 def test_published_weights_name_real_photographs(pretrained: Any, shared_dir: Path) -> None:

@@ -23,7 +23,7 @@ from multiaxis.cli.options import (
 from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
-    from multiaxis.score import Pair, Protocol, Score, ScoreRow
+    from multiaxis.score import Pair, Protocol, Score, ScoreRow, ScoreTable
 
 
 def evaluate(
@@ -82,6 +82,11 @@ def evaluate(
     names = [rule.name for rule in rules]
     with console.progress("pictures") as show:
         results = run(restorer, input, target, protocols=names, on_pair=print_row, on_progress=show)
+    return _conclude(rules, results, tables)
+
+
+def _conclude(rules: list[Protocol], results: list[ScoreTable], tables: list[Path]) -> int:
+    """Print what was found, and write the tables."""
     for text, files in _grouped(results[0].remarks).items():
         console.say(f"{text}: {len(files)} files, such as {files[0]}")
     mean, failed = f"mean of {len(results[0].rows)}", results[0].failed
