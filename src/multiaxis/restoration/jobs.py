@@ -18,7 +18,7 @@ from multiaxis.images import (
     check_several,
     open_several,
     probe_header,
-    read_bytes,
+    read_outline,
 )
 from multiaxis.images.formats import format_of
 from multiaxis.restoration.inputs import Inputs, find_inputs
@@ -255,7 +255,7 @@ def _job(
 
 def _probe(path: Path, target: Path, options: Output, max_megapixels: float) -> tuple[Probe, int]:
     """Look at the header, or at the first of several; give it and how many pictures there are."""
-    data = read_bytes(path)
+    data = read_outline(path)
     several = open_several(data, str(path), max_megapixels=max_megapixels)
     if several:
         check_several(target, several, depth=options.sample_type)
