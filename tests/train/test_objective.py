@@ -237,6 +237,20 @@ class Forgetful(Metric):
         pass
 
 
+def test_recipes_need_no_extra_and_training_names_it() -> None:
+    code = (
+        "import sys; sys.modules['accelerate'] = None\n"
+        "from multiaxis.errors import MissingExtraError\n"
+        "from multiaxis.tasks.recipes import get_recipe\n"
+        "assert 'torch' not in sys.modules\n"
+        "import multiaxis.train\n"
+        "try: multiaxis.train.train\n"
+        "except MissingExtraError as error: sys.exit(str(error))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'multiaxis[train]'" in done.stderr
+
+
 def test_settings_of_one_model() -> None:
     recipe = override(small_objective.recipe(), ["optims.refiner.lr=1e-4", "optim.lr=1e-1"])
     assert recipe.optim_of("refiner").lr == 1e-4
