@@ -13,6 +13,7 @@ from batches import plan_jobs, run_jobs
 from multiaxis import Restorer
 from multiaxis.batch import Plan
 from multiaxis.errors import ConfigError
+from multiaxis.files.window import Window
 
 
 @pytest.fixture
@@ -28,6 +29,21 @@ def folder(tmp_path: Path) -> Path:
 
 def names(plan: Plan) -> list[tuple[str, str]]:
     return [(job.input.name, job.output.name) for job in plan.jobs]
+
+
+def test_plans_read_headers_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(0, 255, (900, 1200, 3), dtype=np.uint8)
+    Image.fromarray(values).save(folder / "large.tif")
+    read, found = Window._read, list[int]()
+
+    def counted(window: Window, start: int, length: int) -> bytes:
+        found.append(length)
+        return read(window, start, length)
+
+    monkeypatch.setattr(Window, "_read", counted)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read whole"))
+    assert len(plan_jobs([str(folder)], None, suffix="_derain").jobs) == 4
+    assert 0 < sum(found) < 100_000
 
 
 def test_beside_the_input_with_a_suffix(folder: Path) -> None:

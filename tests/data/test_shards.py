@@ -13,6 +13,7 @@ from PIL import Image
 
 from multiaxis.data.batch import Batch
 from multiaxis.data.load import Share, passes
+from multiaxis.data.shards import Shards
 from multiaxis.errors import DataError
 from multiaxis.tasks.classify.samples import ClassShards
 from multiaxis.tasks.recipes import get_recipe
@@ -60,6 +61,8 @@ def test_together_the_processes_see_everything(shards: str, processes: int, work
         share = Share(2, process, processes, workers)
         made = list(passes(about(shards, shuffle=1).open(), 0, share, first=0, end=12 // processes))
         seen += greys(made)
+        numbers = [share.numbers(k) for k in range(12 // processes)]
+        assert [batch.numbers.tolist() for batch in made] == [list(n) for n in numbers]
         assert all((s["label"] == torch.tensor(greys([s])) % 3).all() for s in made)
     if workers < 2:  # more readers take turns, and are not all at the same place
         assert len(set(seen)) >= 20
@@ -72,6 +75,7 @@ def test_going_on_gives_what_would_have_come(shards: str, workers: int) -> None:
     whole = list(passes(about(shards).open(), 7, share, first=0, end=13))
     rest = list(passes(about(shards).open(), 7, share, first=5, end=13))
     assert greys(whole[5:]) == greys(rest)
+    assert [b.numbers.tolist() for b in whole[5:]] == [b.numbers.tolist() for b in rest]
     assert greys(whole[:8]) != sorted(greys(whole[:8]))
 
 
@@ -139,6 +143,16 @@ def test_a_recipe_takes_shards_in_the_place_of_folders() -> None:
     assert (recipe.data.classes, recipe.data.layers) == (1000, 2)
     recipe = override(get_recipe("maxim-derain-rain13k"), ["data.urls=a.tar", "data.crop=64"])
     assert recipe.data == PairShards(urls="a.tar", crop=64)
+
+
+def test_ragged_fields_out_of_shards(shards: str) -> None:
+    def decode(raw: dict[str, bytes], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {"boxes": np.zeros((int(raw["cls"]), 4, 2)), "count": np.asarray(int(raw["cls"]))}
+
+    stream = Shards(shards, decode, shuffle=3, ragged=frozenset({"boxes"}))
+    (made,) = passes(stream, 0, Share(8), first=0, end=1)
+    assert [tuple(b.shape) for b in made["boxes"]] == [(n, 4, 2) for n in made["count"].tolist()]
+    assert len(set(made["count"].tolist())) > 1
 
 
 def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:

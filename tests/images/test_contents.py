@@ -664,3 +664,10 @@ def test_values_across_each_other_cost_nothing():
     found = read_tiff(data)
     assert sum(len(content.body) for content in found.contents) < 2 * len(data)
     assert len(found.contents) == count
+
+
+def test_exif_that_tells_nothing_but_orientation_is_not_lost_in_tiff(smooth, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", exif=exif)
+    assert write_picture(tmp_path / "b.tif", read_picture(tmp_path / "a.jpg")) == ()

@@ -290,3 +290,16 @@ def test_a_profile_comes_before_nclx(smooth, tmp_path):
     assert b"colrnclx" in data
     metadata = read_picture(tmp_path / "a.avif").metadata
     assert (metadata.icc, metadata.colour) == (icc, None)
+
+
+@pytest.mark.parametrize("bands", [1, 2])
+def test_a_profile_of_rgb_in_a_grey_png_is_not_lost_in_silence(bands, noise, tmp_path):
+    """libpng passes by such profiles."""
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    body = b"name\0\0" + zlib.compress(icc)
+    source.write_bytes(png(noise(8, 8, bands), ("iCCP", body)))
+    picture = read_picture(source)
+    assert picture.metadata.icc == icc
+    assert write_picture(target, picture) == ("icc",)
+    assert np.array_equal(read_picture(target).pixels, picture.pixels)

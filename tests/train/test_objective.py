@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import small_objective
@@ -23,6 +25,7 @@ from multiaxis.errors import ConfigError, DataError, TrainingError
 from multiaxis.train import dry_run, train
 from multiaxis.train.checkpoint import newest
 from multiaxis.train.describe import fields_of
+from multiaxis.train.digests import seal
 from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log, step
 from multiaxis.train.objective import Metric, Models
@@ -72,10 +75,55 @@ def test_files_of_a_checkpoint_have_the_names_of_models(tmp_path: Path) -> None:
         assert {f"model_{name}.safetensors", f"optimizer_{name}.bin"} <= found
     assert not {"model.safetensors", "model_1.safetensors", "optimizer_1.bin"} & found
     assert train(recipe, tmp_path).step == 3
-    assert not list(tmp_path.glob(".*/")), "the folder of links is gone"
     (last / "optimizer_refiner.bin").write_bytes(b"nothing")
     with pytest.raises(TrainingError, match="optimizer_refiner.bin is not what was written"):
         train(recipe, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    train(small_objective.recipe(steps=2), folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["optimizer_refiner.bin", "random_states_0.pkl"])
+def test_no_pickle_of_a_named_model_runs_code(name: str, trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    last = newest(folder)
+    assert last is not None
+    torch.save({"x": Payload(tmp_path / "ran")}, last / name)
+    seal(last)
+    with pytest.raises(TrainingError, match="remove that folder"):
+        open_session(small_objective.recipe(steps=2), folder)
+    assert not (tmp_path / "ran").exists()
+
+
+class Payload:
+    """What makes a folder where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["model_refiner.safetensors", "optimizer_refiner.bin"])
+def test_parts_of_other_models_are_refused(name: str, trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    last = newest(folder)
+    assert last is not None
+    (last / name).unlink()
+    other = nn.Linear(3, 1)
+    if name.endswith("bin"):
+        optimiser = torch.optim.AdamW(other.parameters())
+        torch.save(optimiser.state_dict(), last / name)
+    else:
+        save_file(other.state_dict(), last / name)
+    seal(last)
+    with pytest.raises(TrainingError, match="remove that folder, and the training begins anew"):
+        open_session(small_objective.recipe(steps=2), folder)
 
 
 SCRIPT = """
@@ -187,6 +235,20 @@ def test_what_breaks_the_contract_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 class Forgetful(Metric):
     def add(self, models: Models, batch: Batch) -> None:
         pass
+
+
+def test_recipes_need_no_extra_and_training_names_it() -> None:
+    code = (
+        "import sys; sys.modules['accelerate'] = None\n"
+        "from multiaxis.errors import MissingExtraError\n"
+        "from multiaxis.tasks.recipes import get_recipe\n"
+        "assert 'torch' not in sys.modules\n"
+        "import multiaxis.train\n"
+        "try: multiaxis.train.train\n"
+        "except MissingExtraError as error: sys.exit(str(error))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'multiaxis[train]'" in done.stderr
 
 
 def test_settings_of_one_model() -> None:

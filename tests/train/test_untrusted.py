@@ -115,7 +115,7 @@ def test_a_scaler_runs_no_code(trained: tuple[Recipe, Path], run: Path, tmp_path
     optimiser = torch.optim.Adam(model.parameters())
     model, optimiser = accelerator.prepare(model, optimiser)
     accelerator.scaler = torch.amp.GradScaler("cpu")
-    parts = Parts(["model"], {"model": optimiser}, None, Position())
+    parts = Parts({"model": model}, {"model": optimiser}, None, Position())
     part = tmp_path / "step_000000001"
     accelerator.save_state(str(part))
     Position(step=1).write(part, 0)

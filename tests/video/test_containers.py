@@ -383,3 +383,18 @@ def test_transport_streams_get_a_codec_that_is_found_in_them(codec: str, tmp_pat
     assert any("written by libx264" in remark for remark in result.remarks)
     with pytest.raises(ImageError, match="does not take this film"):
         plan_clip(source, tmp_path / "c.ts", codec=codec)
+
+
+def test_a_time_code_that_a_tag_keeps_is_not_called_lost(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.mov", tmp_path / "b.mkv"
+    with av.open(str(source), "w") as made:
+        stream = made.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.metadata["timecode"] = "01:02:03:04"
+        for _ in range(4):
+            made.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        made.mux(stream.encode(None))
+    assert restore_clip(lambda x: x, source, target).remarks == ()
+    with av.open(str(target)) as made:
+        fields = made.streams.video[0].metadata["TIMECODE"].split(":")
+    assert [int(field) for field in fields] == [1, 2, 3, 4]

@@ -312,3 +312,36 @@ def test_no_scratch_is_left(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "a.mp4", [patches()] * 3)
     restore_clip(same, shutil.copy(source, tmp_path / "c.mp4"), tmp_path / "b.mp4")
     assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "b.mp4", "c.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("gaps", "said"),
+    [
+        ([1] * 12 + [5] + [1] * 12, "4 frames of an even rate are missing between 1.200 and 1.700"),
+        ([1] * 12 + [2] + [1] * 12 + [3], "between 1.200 and 1.400 s and at 1 other place:"),
+        ([1, 2] * 12, ""),  # varying rates have none
+        ([1] * 25, ""),
+        ([5, 50, 7], ""),
+    ],
+)
+def test_frames_that_readers_stepped_over(gaps: list[int], said: str, tmp_path: Path) -> None:
+    times = np.cumsum([0, *gaps]) * 100
+    pictures = [patches((32, 32), k) for k in range(len(times))]
+    source = write_clip(tmp_path / "a.mkv", pictures, times=times.tolist())
+    remarks = restore_clip(same, source, tmp_path / "b.mkv").remarks
+    assert [remark for remark in remarks if "missing" in remark and said in remark] or not said
+    assert said or not remarks
+
+
+def test_a_hole_in_a_file_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    pictures = [patches((64, 64), k) for k in range(40)]
+    whole = write_clip(tmp_path / "a.mkv", pictures, codec="ffv1", pixel_format="yuv444p")
+    data = whole.read_bytes()
+    with av.open(str(whole)) as container:
+        packets = [bytes(one) for one in container.demux() if one.size]
+    at = data.index(packets[20])
+    size = len(packets[20])
+    (tmp_path / "b.mkv").write_bytes(data[: at - 9] + bytes(size + 9) + data[at + size :])
+    result = restore_clip(same, tmp_path / "b.mkv", tmp_path / "c.mkv")
+    assert result.frames < 40
+    assert any("missing between" in remark for remark in result.remarks)

@@ -12,6 +12,7 @@ from multiaxis.images.formats import (
     written_suffix,
 )
 from multiaxis.images.join import Frame
+from multiaxis.images.outline import read_outline
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.pillow import check_pillow, from_pillow, to_pillow
 from multiaxis.images.read import (
@@ -64,6 +65,7 @@ __all__ = [
     "probe_picture",
     "put_file",
     "read_bytes",
+    "read_outline",
     "read_picture",
     "rgb_to_grey",
     "seen_by_model",

@@ -25,6 +25,7 @@ from multiaxis.images.formats import (
 )
 from multiaxis.images.kinds import tiff_problem
 from multiaxis.images.orient import upright, upright_exif, upright_xmp, xmp_orientation
+from multiaxis.images.outline import read_outline
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.vips import CodecError, Header, decode, float_range, open_header
 
@@ -92,11 +93,19 @@ def probe_picture(
         are no numbers or lie outside [0, 1].
     """
     path = Path(path)
-    return probe_header(read_bytes(path), str(path), max_megapixels=max_megapixels)
+    return probe_header(read_outline(path), str(path), max_megapixels=max_megapixels)
 
 
 def probe_header(data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGAPIXELS) -> Probe:
-    """Read size and kind of an encoded picture; as `probe_picture`, of bytes."""
+    """Read size and kind of an encoded picture; as `probe_picture`, of bytes.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file, or its `read_outline`.
+    name, max_megapixels
+        As in `decode_picture`.
+    """
     where = to_where(name)
     kind, header = _open(where, data, max_megapixels)
     turned = _orientation(header) in (5, 6, 7, 8)

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,10 @@ from typing import Any
 import safetensors.torch
 import torch
 from accelerate import Accelerator
+from accelerate.checkpointing import load_accelerator_state
 from accelerate.utils import load
 from safetensors import SafetensorError
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from multiaxis.errors import TrainingError
@@ -34,7 +34,8 @@ from multiaxis.train.recipe import Recipe
 
 _PREFIX, _PART = "step_", ".part"
 _NAME = re.compile(r"step_(\d+)")
-_AVERAGE, _SCALER = "average.safetensors", "scaler.pt"
+_AVERAGE = "average.safetensors"
+_MODEL, _OPTIMISER = "model{}.safetensors", "optimizer{}.bin"
 _FULL = 1 << 20  # bytes left of a disk that has no room for a checkpoint
 
 
@@ -44,28 +45,26 @@ class Parts:
 
     Attributes
     ----------
-    models : sequence of str
-        Names, in the order in which Accelerate knows them.
+    models : mapping of str to Module
+        As they were prepared, in the order in which Accelerate knows them.
     optimisers : mapping of str to torch.optim.Optimizer
         By the model that they move, in that order, too.
     average : AveragedModel or None
     position : Position
     """
 
-    models: Sequence[str]
+    models: Mapping[str, nn.Module]
     optimisers: Mapping[str, torch.optim.Optimizer]
     average: AveragedModel | None
     position: Position
 
     def file_names(self) -> dict[str, str]:
         """Map the names that Accelerate gives files to ours: ``model`` has none in its own."""
-        names: dict[str, str] = {}
-        patterns = (("model{}.safetensors", self.models), ("optimizer{}.bin", self.optimisers))
-        for pattern, known in patterns:
-            for k, name in enumerate(known):
-                ours = pattern.format("" if name == "model" else f"_{name}")
-                names[pattern.format(f"_{k}" if k else "")] = ours
-        return names
+        return {
+            pattern.format(f"_{k}" if k else ""): _file_name(pattern, name)
+            for pattern, known in ((_MODEL, self.models), (_OPTIMISER, self.optimisers))
+            for k, name in enumerate(known)
+        }
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -171,8 +170,7 @@ def go_on(accelerator: Accelerator, recipe: Recipe, checkpoint: Path, parts: Par
         if parts.average is not None:
             state = safetensors.torch.load_file(checkpoint / _AVERAGE)
             parts.average.load_state_dict(state)
-        with _as_accelerate_names(checkpoint, parts.file_names()) as folder:
-            accelerator.load_state(str(folder))
+        _load(accelerator, checkpoint, parts)
         for optimiser in parts.optimisers.values():
             _check_moments(optimiser)
         if process < processes_of(checkpoint):
@@ -184,23 +182,22 @@ def go_on(accelerator: Accelerator, recipe: Recipe, checkpoint: Path, parts: Par
         raise _cannot_go_on(checkpoint, f"{type(error).__name__}: {first_line}") from error
 
 
-@contextmanager
-def _as_accelerate_names(checkpoint: Path, names: dict[str, str]) -> Generator[Path]:
-    """Give a folder in which the files of a checkpoint have the names that Accelerate reads."""
-    if all(accelerates == ours for accelerates, ours in names.items()):
-        yield checkpoint
+def _load(accelerator: Accelerator, checkpoint: Path, parts: Parts) -> None:
+    """Load models, optimisers, random states and the scaler."""
+    if all(accelerates == ours for accelerates, ours in parts.file_names().items()):
+        accelerator.load_state(str(checkpoint))
         return
-    others = {path.name: path.name for path in checkpoint.glob("random_states_*.pkl")}
-    if (checkpoint / _SCALER).exists():
-        others[_SCALER] = _SCALER
-    with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".") as folder:
-        for accelerates, ours in {**names, **others}.items():
-            link = Path(folder) / accelerates
-            try:
-                link.hardlink_to(checkpoint / ours)
-            except OSError:  # not every file system has links
-                shutil.copyfile(checkpoint / ours, link)
-        yield Path(folder)
+    for name, model in parts.models.items():
+        path = checkpoint / _file_name(_MODEL, name)
+        safetensors.torch.load_model(accelerator.unwrap_model(model), path)
+    for name, optimiser in parts.optimisers.items():
+        optimiser.load_state_dict(load(checkpoint / _file_name(_OPTIMISER, name)))
+    nothing: tuple[list[Any], ...] = ([], [], [], [])  # left of what it would load by numbers
+    load_accelerator_state(str(checkpoint), *nothing, accelerator.process_index, accelerator.scaler)
+
+
+def _file_name(pattern: str, model: str) -> str:
+    return pattern.format("" if model == "model" else f"_{model}")
 
 
 def _check_moments(optimiser: torch.optim.Optimizer) -> None:

@@ -86,7 +86,7 @@ class Session:
     @property
     def parts(self) -> Parts:
         """What a checkpoint holds."""
-        return Parts(list(self.models), self.optimisers, self.average, self.position)
+        return Parts(self.trained, self.optimisers, self.average, self.position)
 
     def export(self) -> Path:
         """Write the weights as a file that every other part of the product loads."""

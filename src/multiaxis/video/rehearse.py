@@ -52,7 +52,7 @@ def rehearse(
     if format_of(target) == "avi":
         _check_even(source, target, clip, window)
     stage = _Stage(source, clip, encoding, _blank(encoding, clip), window)
-    wanted = stage.others(target)
+    wanted = stage.others()
     kept, losses = stage.keep(target, wanted)
     missing = [index for index in wanted if index not in kept]
     content = {index for index in missing if is_content(stage.stream(index))}
@@ -84,16 +84,16 @@ class _Stage:
     blank: bytes
     window: Window
 
-    def others(self, target: Path) -> list[int]:
+    def others(self) -> list[int]:
         """List the streams that are wanted beside the film."""
         with open_input(self.source) as given:
             own = film(given).index
-            writes_timecode = format_of(target) in ("mp4", "mov")  # from the film's tags
             return [
                 one.index
                 for one in given.streams
                 if one.index != own
-                and not (writes_timecode and is_timecode(one))
+                # Both are written anew: from the film's tags, and from the chapters.
+                and not is_timecode(one)
                 and not is_chapters(one, given)
             ]
 

@@ -23,6 +23,8 @@ from multiaxis.video.steady import Steady
 
 _GAP = 0.5  # seconds without frames at the end of a clip that are worth a remark
 
+_RARE = 0.1  # of all steps between frames: where more are longer, the rate is not even
+
 Values = NDArray[np.float32]
 
 
@@ -140,7 +142,8 @@ def run_plan(
             plan, segments, writer.times, overwrite=overwrite, before_naming=before_naming
         )
         finish(segments)
-    remarks = plan.remarks + remarks + _remarks_on_end(plan.clip, last, plan.end)
+    remarks = plan.remarks + remarks + _remarks_on_gaps(plan.clip, writer.times.shown)
+    remarks += _remarks_on_end(plan.clip, last, plan.end)
     return ClipResult(writer.count, writer.resumed, remarks)
 
 
@@ -170,6 +173,29 @@ def _remarks_on_end(clip: Clip, last: float, end: float | None) -> tuple[str, ..
         return ()
     said = f"frames end at {last:.2f} of the {clip.seconds:.2f} s that the clip states"
     return (f"{said}: it was cut short, or its sound goes on",)
+
+
+def _remarks_on_gaps(clip: Clip, shown: list[int]) -> tuple[str, ...]:
+    """Say where frames of an even rate are missing: readers step over damaged places in silence."""
+    steps = np.diff(shown)
+    if not len(steps):
+        return ()
+    usual = float(np.median(steps))
+    # Times may be rounded to milliseconds.
+    slack = usual / 2 + float(1 / (1000 * clip.time_base))
+    is_gap = steps > usual + slack
+    if not is_gap.any() or (np.abs(steps[~is_gap] - usual) > slack).any():
+        return ()
+    if np.count_nonzero(is_gap) > _RARE * len(steps):
+        return ()
+    first = int(np.argmax(is_gap))
+    lost = int(np.round(steps[is_gap] / usual - 1).sum())
+    before, after = (float(at * clip.time_base - clip.start) for at in shown[first : first + 2])
+    places = int(np.count_nonzero(is_gap))
+    where = f"between {before:.3f} and {after:.3f} s"
+    where += f" and at {places - 1} other place{'s' * (places > 2)}" if places > 1 else ""
+    what = f"{lost} frame{'s' * (lost > 1)} of an even rate {'are' if lost > 1 else 'is'}"
+    return (f"{what} missing {where}: the clip stands still there, or is damaged",)
 
 
 def _frames_between(clip: Clip, start: float, end: float | None) -> int:

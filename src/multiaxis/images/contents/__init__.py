@@ -18,7 +18,7 @@ from multiaxis.images.contents.png import put_png, read_png
 from multiaxis.images.contents.tiff import put_tiff, read_tiff
 from multiaxis.images.contents.webp import put_webp, read_webp
 from multiaxis.images.contents.xmp import Kept, join_xmp, mend_xmp, without_extension
-from multiaxis.images.exif import exif_resolution
+from multiaxis.images.exif import exif_resolution, gather_entries
 
 if TYPE_CHECKING:
     from multiaxis.images.picture import Metadata
@@ -70,6 +70,7 @@ def find_contents(data: bytes, codec: str, metadata: Metadata) -> Metadata:
         resolution = exif_resolution(exif) or resolution
     return replace(
         metadata,
+        icc=metadata.icc or found.icc,
         exif=exif,
         xmp=found.xmp,
         xmp_extension=found.xmp_extension,
@@ -125,6 +126,8 @@ def lost(wanted: Metadata, written: Metadata, codec: str) -> tuple[str, ...]:
     """
     wanted = replace(wanted, xmp_extension=adapt(wanted, codec).xmp_extension)
     there = {name for name in _OWN_FIELDS if getattr(written, name)}
+    if wanted.exif and codec == "tiff" and not gather_entries(wanted.exif):
+        there.add("exif")  # orientation, size and density, which are tags of every file
     colour = wanted.colour
     # An equivalent profile serves as well, and sRGB is what everyone takes silence for.
     if colour and (colour.is_srgb or (colour.is_known and written.icc)):

@@ -41,6 +41,7 @@ class Content:
 class Found:
     """What a walk over a file finds; fields are as in `Metadata`, None where there is none."""
 
+    icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     xmp_extension: bytes | None = None

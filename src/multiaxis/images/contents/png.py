@@ -57,6 +57,9 @@ def read_png(data: bytes) -> Found:
         if name == "IHDR":
             layout = chunk.body[8:10]
         late = late or name == "IDAT"
+        if name == "iCCP" and not late and found.icc is None:
+            # libpng passes by profiles of RGB in grey files, and says nothing.
+            found.icc = unpack(chunk.body.partition(b"\0")[2][1:])
         if name == "PLTE" and layout[1:] in (b"\x02", b"\x06"):
             found.lose("suggested palette")
         if name in _SAMPLES or name in _COLOUR or name in _ANIMATION:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from multiaxis.images.structure.part import Part
+from multiaxis.images.structure.part import Data, Part
 
 _FULL = 4  # bytes of version and flags before the content of a full box
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Part]:
+def boxes(data: Data, start: int = 0, end: int | None = None) -> Iterator[Part]:
     """Walk over boxes that follow each other: a file's, or those inside another box.
 
     Parameters
@@ -72,7 +72,7 @@ class Items:
         """Give the first property of an item that has a name."""
         return next((part for part in self.properties.get(item, ()) if part.name == name), None)
 
-    def body(self, data: bytes, item: int) -> bytes:
+    def body(self, data: Data, item: int) -> bytes:
         """Give the bytes of an item; empty where they overlap beyond its size."""
         extents = self.extents.get(item, ())
         if sum(length for _, length in extents) > len(data):

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Data(Protocol):
+    """What is asked of a file: `bytes` have it, and so has a window over an open file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: slice, /) -> bytes: ...
+
+    def startswith(self, prefix: bytes | tuple[bytes, ...], start: int = ..., /) -> bool:
+        """Compare the bytes at a place."""
+        ...
+
+    def find(self, part: bytes, start: int, end: int, /) -> int:
+        """Find bytes between two places."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -11,7 +28,7 @@ class Part:
 
     Attributes
     ----------
-    data : bytes
+    data : bytes or Window
         The whole file.
     name : str
         Such as ``"tEXt"``, ``"APP1"`` or ``"colr"``.
@@ -21,7 +38,7 @@ class Part:
         Where its content starts and ends, header, check sum and padding excluded.
     """
 
-    data: bytes = field(repr=False)
+    data: Data = field(repr=False)
     name: str
     start: int
     end: int

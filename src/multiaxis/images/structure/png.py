@@ -5,17 +5,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 
-from multiaxis.images.structure.part import Part
+from multiaxis.images.structure.part import Data, Part
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def chunks(data: bytes) -> Iterator[Part]:
+def chunks(data: Data) -> Iterator[Part]:
     """Walk over the chunks of a PNG file in their order, the one that ends it included.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or Window
         The whole file; anything else has no chunks.
 
     Notes

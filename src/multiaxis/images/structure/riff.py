@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from multiaxis.images.structure.part import Part
+from multiaxis.images.structure.part import Data, Part
 
 
-def riff_chunks(data: bytes, start: int = 12, end: int | None = None) -> Iterator[Part]:
+def riff_chunks(data: Data, start: int = 12, end: int | None = None) -> Iterator[Part]:
     """Walk over the chunks of a RIFF file in their order.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or Window
         The whole file; anything else has no chunks.
     start, end : int, optional
         Where the chunks lie, for those inside another chunk; by default the file's own.

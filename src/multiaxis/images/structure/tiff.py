@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Literal
 
+from multiaxis.images.structure.part import Data
+
 # Bytes of one value, by type: BYTE, ASCII, SHORT, LONG, RATIONAL, their signed kinds, FLOAT,
 # DOUBLE, IFD, and BigTIFF's LONG8, SLONG8, IFD8.
 _CLASSIC = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -22,7 +24,7 @@ class Entry:
 
     Attributes
     ----------
-    data : bytes
+    data : bytes or Window
         The whole file.
     order : str
         Byte order.
@@ -34,7 +36,7 @@ class Entry:
         Where its values lie; -1 where they would lie outside the file, or their type is unknown.
     """
 
-    data: bytes = field(repr=False)
+    data: Data = field(repr=False)
     order: Order
     tag: int
     type: int
@@ -114,7 +116,7 @@ class _Layout:
     entry: int  # bytes of an entry
 
 
-def read_directories(data: bytes, start: int = 0) -> list[Directory]:
+def read_directories(data: Data, start: int = 0) -> list[Directory]:
     """Read the chain of directories of a TIFF file: its pages, without what lies below them.
 
     Parameters
@@ -151,7 +153,7 @@ def read_directories(data: bytes, start: int = 0) -> list[Directory]:
     return found
 
 
-def read_directory(data: bytes, at: int, start: int = 0) -> Directory | None:
+def read_directory(data: Data, at: int, start: int = 0) -> Directory | None:
     """Read one directory that an entry points to, such as EXIF's or a SubIFD.
 
     Parameters
@@ -172,7 +174,7 @@ def read_directory(data: bytes, at: int, start: int = 0) -> Directory | None:
     return _read(data, start, start + at, layout) if layout else None
 
 
-def _layout(data: bytes, start: int) -> _Layout | None:
+def _layout(data: Data, start: int) -> _Layout | None:
     mark = data[start : start + 4]
     if mark in (b"II*\0", b"MM\0*"):
         return _Layout("little" if mark[:1] == b"I" else "big", 8, 4, 2, 12)
@@ -181,7 +183,7 @@ def _layout(data: bytes, start: int) -> _Layout | None:
     return None
 
 
-def _read(data: bytes, start: int, at: int, layout: _Layout) -> Directory | None:
+def _read(data: Data, start: int, at: int, layout: _Layout) -> Directory | None:
     first = at + layout.count
     if at < start + layout.head or first > len(data):
         return None
@@ -198,7 +200,7 @@ def _read(data: bytes, start: int, at: int, layout: _Layout) -> Directory | None
     return Directory(at, entries, start + following if following else 0, next_at)
 
 
-def _entry(data: bytes, start: int, at: int, layout: _Layout) -> Entry:
+def _entry(data: Data, start: int, at: int, layout: _Layout) -> Entry:
     order, wide = layout.order, layout.offset
     tag, kind = _number(data, at, 2, order), _number(data, at + 2, 2, order)
     count = _number(data, at + 4, wide, order)
@@ -209,5 +211,5 @@ def _entry(data: bytes, start: int, at: int, layout: _Layout) -> Entry:
     return Entry(data, order, tag, kind, count, at, inner)
 
 
-def _number(data: bytes, at: int, size: int, order: Order) -> int:
+def _number(data: Data, at: int, size: int, order: Order) -> int:
     return int.from_bytes(data[at : at + size], order)

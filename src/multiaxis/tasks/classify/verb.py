@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from multiaxis.batch import File, Header, Outcome, Runner, Verb, Wording
 from multiaxis.batch.ledger import digest_file
 from multiaxis.errors import ConfigError
-from multiaxis.files.read import read_bytes
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     READABLE_SUFFIXES,
     Picture,
     decode_picture,
     probe_header,
+    read_outline,
 )
 from multiaxis.images.formats import READABLE_NAMES
 from multiaxis.progress import OnFraction, OnProgress
@@ -86,7 +86,7 @@ class Classify(Verb):
     def check(self, file: File) -> Header:
         """Look at the header."""
         found = probe_header(
-            read_bytes(file.path, file.name), file.name, max_megapixels=self.max_megapixels
+            read_outline(file.path, file.name), file.name, max_megapixels=self.max_megapixels
         )
         return Header(
             amount=found.width * found.height / 1e6,

@@ -13,7 +13,6 @@ from multiaxis.degrade import degrade_picture, spell
 from multiaxis.degrade.apply import Degradation
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.files.address import Where
-from multiaxis.files.read import read_bytes
 from multiaxis.images import (
     READABLE_SUFFIXES,
     Picture,
@@ -23,6 +22,7 @@ from multiaxis.images import (
     encode_picture,
     grey_to_rgb,
     probe_header,
+    read_outline,
     seen_by_model,
     written_suffix,
 )
@@ -73,7 +73,7 @@ class Degrade(Verb):
 
     def check(self, file: File) -> Header:
         """Look at the header, and refuse what the output cannot hold."""
-        found = probe_header(read_bytes(file.path, file.name), file.name)
+        found = probe_header(read_outline(file.path, file.name), file.name)
         if file.output is not None:
             check_holds(
                 file.output,

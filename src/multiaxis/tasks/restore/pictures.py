@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from multiaxis.batch.verb import File, Header, Outcome
 from multiaxis.errors import ImageError
 from multiaxis.files.address import Where
-from multiaxis.files.read import read_bytes
 from multiaxis.images import (
     Frame,
     Picture,
@@ -21,6 +20,7 @@ from multiaxis.images import (
     encode_several,
     open_several,
     probe_header,
+    read_outline,
 )
 from multiaxis.progress import OnFraction, part_of
 from multiaxis.tasks.restore.output import Output
@@ -38,7 +38,7 @@ def check_picture_file(file: File, output: Output, max_megapixels: float) -> Hea
         Says what.
     """
     target, depth = _target(file), output.sample_type
-    data, name = read_bytes(file.path, file.name), file.name
+    data, name = read_outline(file.path, file.name), file.name
     several = open_several(data, name, max_megapixels=max_megapixels)
     if several:
         check_several(target, several, depth=depth)
