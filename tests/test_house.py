@@ -23,6 +23,12 @@ def test_files_and_functions_stay_short(path: Path) -> None:
             assert node.end_lineno - node.lineno < 65, node.name
 
 
+DRY = (
+    "from multiaxis.cli.app import app; "
+    "app('{command} README.md docs/sample {more} --dry-run', result_action='return_value')"
+)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -32,6 +38,9 @@ def test_files_and_functions_stay_short(path: Path) -> None:
         "import multiaxis.weights.index as i; i.list_checkpoints()",
         "from multiaxis import list_models; list_models()",
         "from multiaxis.cli.app import app; app('models', result_action='return_value')",
+        "import multiaxis.batch",
+        DRY.format(command="restore", more="--task denoise"),
+        DRY.format(command="classify", more=""),
         "from multiaxis.cli.app import app; app('weights list', result_action='return_value')",
         "from multiaxis.cli.app import app; app('train --list', result_action='return_value')",
         SHOW.format("nano-denoise --set objective.frequency=0.2 --set data.degrade=rain"),
@@ -42,7 +51,7 @@ def test_files_and_functions_stay_short(path: Path) -> None:
 )
 def test_torch_is_not_imported_before_it_is_needed(statement: str) -> None:
     code = f"{statement}\nimport sys; sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr.decode() or "torch was imported"
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from multiaxis.classification.classifier import Classifier
     from multiaxis.deploy.stream import streamed
     from multiaxis.models.families import parameter_groups
     from multiaxis.score import psnr, ssim
+    from multiaxis.tasks.classify.classifier import Classifier
     from multiaxis.tasks.restore.evaluate import evaluate
     from multiaxis.tasks.restore.restorer import Restorer
     from multiaxis.tasks.restore.single import restore
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from multiaxis.zoo import create_model, list_models
 
 _HOMES = {
-    "Classifier": "multiaxis.classification.classifier",
+    "Classifier": "multiaxis.tasks.classify.classifier",
     "Restorer": "multiaxis.tasks.restore.restorer",
     "create_model": "multiaxis.zoo",
     "evaluate": "multiaxis.tasks.restore.evaluate",

@@ -160,7 +160,7 @@ PHASES = {
     "multiaxis.batch.engine.write_report": [
         *("restore", "IN/0.png", "--task", "derain", "--weights", "W", "--report", "OUT.csv"),
     ],
-    "multiaxis.classification.classifier.Classifier": ["classify", "IN"],
+    "multiaxis.tasks.classify.classifier.Classifier": ["classify", "IN"],
     "multiaxis.tasks.degrade.verb.degrade_picture": ["degrade", "IN", "OUT", "--with", "jpeg"],
     "multiaxis.images.side_by_side": ["compare", "IN/0.png", "IN/1.png", "-o", "OUT.png"],
     "multiaxis.cli.evaluate.load_restorer": [

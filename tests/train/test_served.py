@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 import small_recipe
-from multiaxis.classification.classifier import Classifier
-from multiaxis.classification.rules import find_preprocessing
 from multiaxis.cli.classify import classify
 from multiaxis.cli.options import ModelOptions
 from multiaxis.errors import WeightsError
+from multiaxis.tasks.classify.classifier import Classifier
+from multiaxis.tasks.classify.rules import find_preprocessing
 from multiaxis.tasks.classify.samples import ClassFolders
 from multiaxis.train import train
 from multiaxis.train.override import override

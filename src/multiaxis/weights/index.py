@@ -146,7 +146,7 @@ class Checkpoint:
     config : dict of str to value
         Fields that its arrays do not show, such as the image size.
     preprocessing : str or None
-        How pictures are prepared for it: a name of `multiaxis.classification.PREPROCESSINGS`.
+        How pictures are prepared for it: a name of `multiaxis.tasks.classify.PREPROCESSINGS`.
     alias : str or None
         timm's name, which is understood too.
     by_hand : str or None

@@ -6,13 +6,13 @@ import numpy as np
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor
 
-from multiaxis.classification.stated import write_stated
 from multiaxis.data.batch import Batch
 from multiaxis.data.mix import mix_batch
 from multiaxis.data.source import Source, Stream
 from multiaxis.errors import ConfigError
 from multiaxis.tasks.classify.objective import Classification
 from multiaxis.tasks.classify.samples import FIELDS, ClassSource, Labelled
+from multiaxis.tasks.classify.stated import write_stated
 from multiaxis.train.objective import Metric, Models, Objective
 from multiaxis.train.recipe import Recipe
 

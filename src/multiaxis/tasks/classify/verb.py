@@ -23,7 +23,7 @@ from multiaxis.images.formats import READABLE_NAMES
 from multiaxis.progress import OnFraction, OnProgress
 
 if TYPE_CHECKING:
-    from multiaxis.classification.classifier import Classifier
+    from multiaxis.tasks.classify.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Classify(Verb):
 
     def load(self, on_progress: OnProgress | None = None) -> ClassifyRunner:
         """Load the model."""
-        from multiaxis.classification.classifier import Classifier
+        from multiaxis.tasks.classify.classifier import Classifier
 
         return ClassifyRunner(
             self, self.classifier or Classifier(**self.arguments, on_progress=on_progress)

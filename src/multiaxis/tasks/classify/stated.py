@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from multiaxis.classification.rules import Preprocessing
 from multiaxis.errors import ConfigError, WeightsError
+from multiaxis.tasks.classify.rules import Preprocessing
 from multiaxis.weights.contents import read_metadata
 
 _KEY = "classifier"

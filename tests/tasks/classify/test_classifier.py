@@ -13,13 +13,14 @@ import torch
 from PIL import Image
 
 import small_maxim
-from multiaxis.classification import find_preprocessing, preprocess
-from multiaxis.classification.classifier import Classifier, Prediction
 from multiaxis.cli.classify import classify
 from multiaxis.cli.options import ModelOptions
 from multiaxis.errors import ConfigError, ImageError, ShapeError, WeightsError
 from multiaxis.images import read_picture
 from multiaxis.models.maxvit import MaxViT, MaxViTConfig
+from multiaxis.tasks.classify.classifier import Classifier, Prediction
+from multiaxis.tasks.classify.preprocess import preprocess
+from multiaxis.tasks.classify.rules import find_preprocessing
 from multiaxis.weights.store import write_safetensors
 
 SMALL: dict[str, Any] = {

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from multiaxis.classification.bicubic import resize_bicubic
-from multiaxis.classification.rules import Preprocessing
 from multiaxis.errors import ShapeError
+from multiaxis.tasks.classify.bicubic import resize_bicubic
+from multiaxis.tasks.classify.rules import Preprocessing
 
 _MOST_OBLONG = 100  # times as long as wide: beyond it a resized picture would fill the memory
 
@@ -36,7 +36,7 @@ def preprocess(pixels: NDArray[Any], rules: Preprocessing) -> NDArray[np.float32
 
     Examples
     --------
-    >>> from multiaxis.classification import find_preprocessing
+    >>> from multiaxis.tasks.classify.rules import find_preprocessing
     >>> preprocess(np.zeros((250, 300, 3), np.uint8), find_preprocessing("authors")).shape
     (224, 224, 3)
     """

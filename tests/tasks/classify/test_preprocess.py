@@ -11,15 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from multiaxis.classification import (
-    PREPROCESSINGS,
-    Preprocessing,
-    find_preprocessing,
-    imagenet_labels,
-    preprocess,
-)
-from multiaxis.classification.bicubic import resize_bicubic
 from multiaxis.errors import ConfigError, ShapeError
+from multiaxis.tasks.classify.bicubic import resize_bicubic
+from multiaxis.tasks.classify.labels import imagenet_labels
+from multiaxis.tasks.classify.preprocess import preprocess
+from multiaxis.tasks.classify.rules import PREPROCESSINGS, Preprocessing, find_preprocessing
 from multiaxis.weights.index import list_checkpoints
 
 IDENTITY = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -19,5 +19,5 @@ def imagenet_labels() -> tuple[str, ...]:
     >>> imagenet_labels()[281]
     'tabby'
     """
-    file = resources.files("multiaxis.classification").joinpath("imagenet_classes.txt")
+    file = resources.files("multiaxis.tasks.classify").joinpath("imagenet_classes.txt")
     return tuple(file.read_text("utf-8").splitlines())

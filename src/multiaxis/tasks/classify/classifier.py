@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multiaxis.classification.inputs import Source, rgb_pixels
-from multiaxis.classification.labels import imagenet_labels
-from multiaxis.classification.preprocess import preprocess
-from multiaxis.classification.rules import Preprocessing, find_preprocessing
-from multiaxis.classification.stated import Stated, read_stated
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, WeightsError, unknown
 from multiaxis.models.maxvit.config import find_variant
 from multiaxis.models.maxvit.network import MaxViT
 from multiaxis.progress import OnProgress
+from multiaxis.tasks.classify.inputs import Source, rgb_pixels
+from multiaxis.tasks.classify.labels import imagenet_labels
+from multiaxis.tasks.classify.preprocess import preprocess
+from multiaxis.tasks.classify.rules import Preprocessing, find_preprocessing
+from multiaxis.tasks.classify.stated import Stated, read_stated
 from multiaxis.weights.index import Checkpoint, list_checkpoints
 from multiaxis.zoo import open_model
 

@@ -9,7 +9,7 @@ from multiaxis.errors import ConfigError, unknown
 
 Triple = tuple[float, float, float]
 
-RECIPES = ("authors", "timm", "torchvision")
+RULES = ("authors", "timm", "torchvision")
 """Ways of preprocessing, for any size."""
 
 _STATISTICS: dict[str, tuple[Triple, Triple]] = {
@@ -129,8 +129,8 @@ def find_preprocessing(
     """
     if name in PREPROCESSINGS:
         return PREPROCESSINGS[name]
-    if name not in RECIPES:
-        raise unknown("preprocessing", name, [*RECIPES, *PREPROCESSINGS])
+    if name not in RULES:
+        raise unknown("preprocessing", name, [*RULES, *PREPROCESSINGS])
     is_first_training = size == (224, 224) and num_classes <= 1000
     is_imagenet = is_first_training or name == "torchvision"
     return _rules(name, size, "imagenet" if is_imagenet else "half")
