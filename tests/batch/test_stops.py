@@ -166,7 +166,7 @@ PHASES = {
     "multiaxis.cli.evaluate.load_restorer": [
         *("evaluate", "--input", "IN", "--target", "IN", "--task", "derain", "--weights", "W"),
     ],
-    "multiaxis.images.read_picture": ["compare", "IN/0.png", "IN/1.png", "-o", "OUT.png"],
+    "multiaxis.images.decode_picture": ["compare", "IN/0.png", "IN/1.png", "-o", "OUT.png"],
 }
 
 

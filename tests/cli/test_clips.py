@@ -122,3 +122,30 @@ def test_an_interrupt_says_what_is_kept(
     monkeypatch.setattr("multiaxis.video.plan.probe", lambda *_: stop(0)(None))
     assert restore(monkeypatch, "22_plain.mp4", "-o", "out/", values=None) == 130
     assert "nothing is half-written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("22_plain.mp4", "--end", "inf"), 0, "16 frames"),
+        (("22_plain.mp4", "--start", "inf"), 2, "accepted is a start before the end"),
+        (("22_plain.mp4", "--start", "nan"), 2, "from nan s to the end"),
+        (("22_plain.mp4", "--start", "99"), 2, "between 99 s and the end; it has 1.60 s"),
+        (("22_plain.mp4", "--crf", "-5"), 2, "crf is -5: accepted is 0 or more"),
+        (("22_plain.mp4", "--codec", "ffv1", "--crf", "9", "-o", "a.mkv"), 0, "--crf 9 may be of"),
+        (("22_plain.mp4", "--strip"), 2, "leave --strip out"),
+        (("22_plain.mp4", "--depth", "16"), 0, "not clips: --depth"),
+        (("folder.mp4",), 2, ""),
+    ],
+)
+def test_options_that_make_no_sense(
+    words: tuple[str, ...],
+    code: int,
+    said: str,
+    films: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (films / "folder.mp4").mkdir()
+    assert restore(monkeypatch, *words) == code
+    assert said in capsys.readouterr().err

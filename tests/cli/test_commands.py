@@ -272,6 +272,17 @@ def test_the_bar_names_the_file_and_counts_megapixels(monkeypatch: pytest.Monkey
     assert "0.5/2.0 megapixels" in shown.getvalue()
 
 
+def test_compare_notes_what_is_to_be_known_of_a_file(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(pictures / "0.png") as image:
+        image.convert("CMYK").save(tmp_path / "a.jpg")
+    assert run("compare", tmp_path / "a.jpg", pictures / "0.png", "-o", tmp_path / "b.png") == 0
+    told = capsys.readouterr().err
+    assert f"note: {tmp_path / 'a.jpg'}: its CMYK inks were converted to sRGB" in told
+    assert "Warning" not in told
+
+
 def test_compare_makes_a_picture(pictures: Path) -> None:
     assert run("compare", pictures / "0.png", pictures / "1.png") == 0
     with Image.open(pictures / "1_compared.png") as compared:

@@ -14,7 +14,7 @@ import pytest
 from multiaxis.errors import ImageError
 from multiaxis.files.publish import publish
 from multiaxis.images import Picture, read_picture, write_picture
-from multiaxis.images.vips import encode
+from multiaxis.images.codecs import encode
 
 
 @pytest.fixture

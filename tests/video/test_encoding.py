@@ -461,3 +461,10 @@ def test_what_is_implied_is_not_called_lost(
     write_clip(source, [patches((64, 32), k) for k in range(6)], times=range(6), rate=25, **how)
     plan = plan_clip(source, tmp_path / f"b{suffix}")
     assert [remark for remark in plan.remarks if "colour" in remark] == []
+
+
+def test_encoders_of_devices_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", [patches((64, 32))])
+    for codec in ("h264_nvenc", "h264_vaapi", "h264_qsv"):
+        with pytest.raises(ConfigError, match=f"unknown encoder|{codec} does not take"):
+            plan_clip(source, tmp_path / "b.mp4", codec=codec)

@@ -187,6 +187,37 @@ def test_avi_with_frames_in_another_order(codec: str, tmp_path: Path) -> None:
     assert np.diff(shown).tolist() == [1] * 29
 
 
+def test_avi_with_two_frames_in_a_packet(tmp_path: Path) -> None:
+    """As DivX packed them: a frame and the one shown before it, then a packet without any."""
+    first, source = tmp_path / "a.avi", tmp_path / "b.avi"
+    with av.open(str(first), "w") as container:
+        stream = container.add_stream("mpeg4", rate=RATE)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.max_b_frames = 1
+        for k in range(21):
+            shade = np.full((32, 32, 3), 40 + 5 * k, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
+        container.mux(stream.encode(None))
+    mark, nothing = b"\0\0\1\xb6", b"\0\0\1\xb6\x51\x80"
+    with av.open(str(first)) as given, av.open(str(source), "w") as made:
+        bodies = [bytes(one) for one in given.demux(video=0) if one.size]
+        bodies[0] = bodies[0].replace(mark, b"\0\0\1\xb2DivX503b1393p" + mark)
+        stream = made.add_stream_from_template(given.streams.video[0])
+        packed = []
+        for body in bodies:
+            is_backward = body[body.index(mark) + 4] >> 6 == 2
+            packed += [packed.pop() + body, nothing] if is_backward else [body]
+        for place, body in enumerate(packed):
+            packet = av.Packet(body)
+            packet.pts = packet.dts = place
+            packet.time_base, packet.stream = Fraction(1, RATE), stream
+            made.mux(packet)
+    assert nothing in packed
+    assert restore_clip(lambda x: x, source, tmp_path / "c.mkv").frames == 21
+    assert (np.diff(levels(tmp_path / "c.mkv")) > 2).all()
+
+
 def test_avi_of_a_part_that_begins_between_two_frames(tmp_path: Path) -> None:
     source, target = make(tmp_path / "a.avi", frames=20, reordered=False), tmp_path / "b.avi"
     restore_clip(lambda x: x, source, target, start=0.3, end=0.7)  # frames at .32, .36 ...

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from multiaxis.video.hold import hold, is_free
 
@@ -45,3 +46,16 @@ def test_a_lock_of_the_dead_is_free(tmp_path: Path) -> None:
         with hold(path):
             assert not is_free(path)
     assert not path.exists()
+
+
+def test_a_lock_that_cannot_be_made_is_not_called_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems answer as if the folder were gone, and the lock seems to be another's."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise Timeout(str(tmp_path))
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    with pytest.raises(FileNotFoundError), hold(tmp_path / "gone" / ".lock"):
+        pytest.fail("it was held")

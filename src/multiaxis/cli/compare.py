@@ -34,11 +34,16 @@ def compare(
     overwrite
         Replace the output if it exists.
     """
-    from multiaxis.images import read_picture, side_by_side, write_picture
+    from multiaxis.files.read import read_bytes
+    from multiaxis.images import Picture, decode_picture, side_by_side, write_picture
 
     target = output or after.with_name(f"{after.stem}_compared.png")
     if os.path.realpath(target) in map(os.path.realpath, (before, after)):
         raise ImageError(f"the output {target} is an input: originals are never replaced")
-    pictures = [read_picture(path) for path in (before, after)]
+    pictures = list[Picture]()
+    for path in (before, after):
+        pictures.append(decode_picture(read_bytes(path), str(path)))
+        for remark in pictures[-1].remarks:
+            console.note(f"note: {path}: {remark}")
     write_picture(target, side_by_side(*pictures), overwrite=overwrite)
     console.say(str(target))

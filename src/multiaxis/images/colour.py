@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from multiaxis.images.codecs import CodecError, from_srgb, to_srgb
 from multiaxis.images.convert import check_unit, from_unit, to_unit
 from multiaxis.images.picture import Picture
 from multiaxis.images.profile import deciding_profile, grey_as_rgb, profile_space
-from multiaxis.images.vips import CodecError, from_srgb, to_srgb
 
 _LEVEL = 65535 / 255  # one of 8 bits, in 16
 

@@ -12,6 +12,7 @@ import numpy as np
 from multiaxis.errors import ImageError
 from multiaxis.files.address import Where, to_where
 from multiaxis.files.read import read_bytes
+from multiaxis.images.codecs import CodecError, Header, decode, float_range, open_header
 from multiaxis.images.colour import colour_remark
 from multiaxis.images.contents.tiff import without_places
 from multiaxis.images.convert import check_range
@@ -27,7 +28,6 @@ from multiaxis.images.kinds import tiff_problem
 from multiaxis.images.orient import upright, upright_exif, upright_xmp, xmp_orientation
 from multiaxis.images.outline import read_outline
 from multiaxis.images.picture import Metadata, Picture
-from multiaxis.images.vips import CodecError, Header, decode, float_range, open_header
 
 DEFAULT_MEGAPIXELS = 400.0
 """Largest picture that is decoded unless asked otherwise: nearly three frames of 150."""

@@ -24,7 +24,13 @@ from multiaxis.images.read import (
     probe_header,
     read_metadata,
 )
-from multiaxis.images.structure import Directory, chunks, gif_note, read_directories
+from multiaxis.images.structure import (
+    Directory,
+    chunks,
+    gif_note,
+    page_alone,
+    read_directories,
+)
 
 ALL_OF_THEM = 10
 """How many times the limit of one picture all pages or frames together may have."""
@@ -82,7 +88,7 @@ class Several:
             yield from _frames(self)
             return
         for page in self.pages:
-            data = _page_alone(self.data, page)
+            data = page_alone(self.data, page)
             yield decode_picture(data, self.name, max_megapixels=self.max_megapixels), None
 
 
@@ -127,7 +133,7 @@ def _open_pages(where: Where, kind: Format, data: bytes, most: float) -> Several
         return None
     probes = list[Probe]()
     for page in pages:
-        alone = _page_alone(data, page)
+        alone = page_alone(data, page)
         probes.append(probe_header(alone, str(where), max_megapixels=most))
         _check_total(where, sum(probe.width * probe.height for probe in probes), most)
     return Several(str(where), "pages", kind, len(pages), tuple(probes), 0, data, pages, most)
@@ -204,17 +210,6 @@ def _picture(samples: np.ndarray[Any, Any], metadata: Metadata) -> Picture:
 def _is_thumbnail(page: Directory) -> bool:
     entry = page.get(_SUBFILE)
     return bool(entry and entry.offsets and entry.offsets[0] & _REDUCED)
-
-
-def _page_alone(data: bytes, page: Directory) -> bytes:
-    """Give the same file with one page only: every reader then reads that one."""
-    order = "little" if data.startswith(b"II") else "big"
-    at, size = (8, 8) if data[2:4] in (b"+\0", b"\0+") else (4, 4)
-    made = bytearray(data)
-    made[at : at + size] = page.at.to_bytes(size, order)
-    if page.next_at >= 0:
-        made[page.next_at : page.next_at + size] = bytes(size)
-    return bytes(made)
 
 
 def _check_total(where: Where, pixels: int, most: float) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from multiaxis.errors import ImageError
 from multiaxis.files.publish import publish, try_folder
+from multiaxis.images.codecs import CodecError, encode, open_header
 from multiaxis.images.contents import lost
 from multiaxis.images.formats import (
     Format,
@@ -23,7 +24,6 @@ from multiaxis.images.formats import (
     usual_suffixes,
 )
 from multiaxis.images.picture import Picture
-from multiaxis.images.vips import CodecError, encode, open_header
 
 _CLASSIC_TIFF = 4_000_000_000  # bytes; offsets of 32 bits reach 2**32, headers need some
 _DENIED = "permission denied, or the folder is read-only; choose a folder that can be written"

@@ -70,6 +70,8 @@ class Encoding:
             plan = cls(encoder, kind, quality, written_colour(clip, kind), ())
             if not (why := plan.fails(clip)):
                 remarks += _remarks(clip, wanted, plan)
+                if crf is not None and encoder not in _CRF:
+                    remarks.append(f"--crf {crf} may be of no account: {encoder} has its own rules")
                 return replace(plan, remarks=tuple(remarks))
             tried.append(f"{kind} ({why})")
         raise ConfigError(
@@ -183,7 +185,9 @@ def _formats(encoder: str, wanted: str) -> list[str]:
         ) from error
     if known.type != "video":
         raise ConfigError(f"{encoder} encodes {known.type}: name one for video, such as libx264")
-    names = [kind.name for kind in known.video_formats or ()] or [wanted]
+    # Those of devices have no samples that could be written here.
+    kinds = [kind.name for kind in known.video_formats or () if kind.components]
+    names = kinds or [wanted]
     return sorted(names, key=lambda name: (*_Traits.of(name).lost_from(wanted), name != wanted))
 
 

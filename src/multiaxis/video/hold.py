@@ -28,7 +28,10 @@ def hold(path: Path) -> Generator[None]:
         try:
             lock.acquire()
         except Timeout as error:
-            raise TimeoutError(str(path)) from error
+            if path.exists():
+                raise TimeoutError(str(path)) from error
+            path.touch()  # what cannot be made looks held, too: this says why
+            continue
         if path.exists():
             break
         lock.release()  # its last holder removed it in between: that one locks nobody out

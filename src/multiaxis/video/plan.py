@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +81,12 @@ def plan_clip(
     ImageError
         If the clip cannot be read, or its film, sound or subtitles do not fit into the container.
     """
-    if not (start >= 0 and (end is None or end > start)):
-        raise ConfigError(f"from {start:g} to {end} s: accepted is a start before the end")
+    if not (math.isfinite(start) and start >= 0 and (end is None or end > start)):
+        shown = "the end" if end is None else f"{end:g} s"
+        raise ConfigError(f"from {start:g} s to {shown}: accepted is a start before the end")
+    end = None if end is None or math.isinf(end) else end
+    if crf is not None and crf < 0:
+        raise ConfigError(f"crf is {crf}: accepted is 0 or more")
     format_of(target)
     if os.path.realpath(source) == os.path.realpath(target):
         raise ImageError(f"the output {target} is the input: originals are never replaced")

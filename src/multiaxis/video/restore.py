@@ -162,9 +162,15 @@ def _write(writer: Writer, plan: ClipPlan, on_progress: OnProgress | None) -> fl
     writer.finish()
     if not writer.count:
         raise ImageError(
-            f"no frame of {source} lies between {plan.start:g} and {plan.end} s: widen the range"
+            f"no frame of {source} lies {_spell(plan)}; it has {clip.seconds:.2f} s: "
+            "widen the range"
         )
     return last
+
+
+def _spell(plan: ClipPlan) -> str:
+    last = f"and {plan.end:g} s" if plan.end is not None else "s and the end"
+    return f"between {plan.start:g} {last}"
 
 
 def _remarks_on_end(clip: Clip, last: float, end: float | None) -> tuple[str, ...]:

@@ -17,7 +17,13 @@ from multiaxis.images.contents.photoshop import (
 )
 from multiaxis.images.contents.xmp import Kept, mend_xmp
 from multiaxis.images.exif import Entries, gather_entries, shape
-from multiaxis.images.structure import Directory, Entry, read_directories, read_directory
+from multiaxis.images.structure import (
+    Directory,
+    Entry,
+    page_alone,
+    read_directories,
+    read_directory,
+)
 
 if TYPE_CHECKING:
     from multiaxis.images.picture import Metadata
@@ -179,11 +185,7 @@ def only_page(data: bytes) -> bytes:
     pages = [page for page in listed if not is_thumbnail(page) and not _subfile(page) & 4]
     if len(listed) < 2 or len(pages) != 1 or pages[0].next_at < 0:
         return data
-    at, size = (8, 8) if data[2:4] in (b"+\0", b"\0+") else (4, 4)
-    made = bytearray(data)
-    made[at : at + size] = pages[0].at.to_bytes(size, "little" if data[:1] == b"I" else "big")
-    made[pages[0].next_at : pages[0].next_at + size] = bytes(size)
-    return bytes(made)
+    return page_alone(data, pages[0])
 
 
 def without_places(contents: tuple[Content, ...]) -> tuple[Content, ...]:

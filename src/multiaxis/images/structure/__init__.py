@@ -10,7 +10,13 @@ from multiaxis.images.structure.jpeg import jpeg_end, segments
 from multiaxis.images.structure.part import Part
 from multiaxis.images.structure.png import add_chunks, chunk_bytes, chunks
 from multiaxis.images.structure.riff import riff_chunks
-from multiaxis.images.structure.tiff import Directory, Entry, read_directories, read_directory
+from multiaxis.images.structure.tiff import (
+    Directory,
+    Entry,
+    page_alone,
+    read_directories,
+    read_directory,
+)
 
 __all__ = [
     "Directory",
@@ -23,6 +29,7 @@ __all__ = [
     "chunks",
     "gif_note",
     "jpeg_end",
+    "page_alone",
     "read_directories",
     "read_directory",
     "read_items",

@@ -174,6 +174,19 @@ def read_directory(data: Data, at: int, start: int = 0) -> Directory | None:
     return _read(data, start, start + at, layout) if layout else None
 
 
+def page_alone(data: bytes, page: Directory) -> bytes:
+    """Give the same TIFF file with one page only: every reader then reads that one."""
+    order: Order = "little" if data.startswith(b"II") else "big"
+    at, size = (8, 8) if data[2:4] in (b"+\0", b"\0+") else (4, 4)
+    whole = memoryview(data)  # what is taken over is copied once
+    parts = [whole[:at], page.at.to_bytes(size, order)]
+    if page.next_at < 0:
+        return b"".join([*parts, whole[at + size :]])
+    return b"".join(
+        [*parts, whole[at + size : page.next_at], bytes(size), whole[page.next_at + size :]]
+    )
+
+
 def _layout(data: Data, start: int) -> _Layout | None:
     mark = data[start : start + 4]
     if mark in (b"II*\0", b"MM\0*"):

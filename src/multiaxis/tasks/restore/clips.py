@@ -15,6 +15,7 @@ from multiaxis.progress import OnFraction, Progress
 from multiaxis.video import SUFFIXES
 
 if TYPE_CHECKING:
+    from multiaxis.tasks.restore.output import Output
     from multiaxis.tasks.restore.restorer import Restorer
     from multiaxis.video import ClipPlan, ClipResult
 
@@ -65,21 +66,32 @@ def is_clip(name: str) -> bool:
     return PurePath(name).suffix.lower() in SUFFIXES
 
 
-def check_clip(file: File, options: ClipOptions) -> Header:
+def check_clip(file: File, options: ClipOptions, output: Output) -> Header:
     """Find out what a restoration will keep, without restoring a frame.
+
+    Parameters
+    ----------
+    file : File
+    options : ClipOptions
+    output : Output
+        How pictures are written: what of it was asked for and does not go for clips is said.
 
     Raises
     ------
     ImageError
-        If the clip cannot be read, or its output cannot hold it.
+        If the clip cannot be read, its output cannot hold it, or it is to be stripped.
     """
+    if output.strip:
+        raise ImageError(f"{file.path} is a clip, and those are not stripped: leave --strip out")
     plan = _plan(file, options)
+    asked = [name for name in ("format", "quality", "depth") if getattr(output, name) is not None]
+    unheeded = f"for pictures only, not clips: {', '.join(f'--{name}' for name in asked)}"
     clip = plan.clip
     return Header(
         amount=clip.width * clip.height * max(clip.frames, 1) / 1e6,
         facts={"width": clip.width, "height": clip.height, "frames": clip.frames},
         text=f"{clip.width}x{clip.height}, {clip.frames} frames",
-        remarks=plan.remarks,
+        remarks=plan.remarks + (unheeded,) * bool(asked),
     )
 
 

@@ -90,7 +90,7 @@ class Restore(Verb):
     def check(self, file: File) -> Header:
         """Look at the file, and refuse what cannot be restored or written so."""
         if is_clip(file.path.name):
-            return check_clip(file, self.clips)
+            return check_clip(file, self.clips, self.output)
         return check_picture_file(file, self.output, self.max_megapixels)
 
     def check_address(self, where: Remote) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from multiaxis.images.codecs.extras import ExtraCodecError, Stored
 from multiaxis.images.contents.photoshop import PHOTOSHOP
 from multiaxis.images.exif import tiff_exif
-from multiaxis.images.extras import ExtraCodecError, Stored
 from multiaxis.images.picture import Metadata
 from multiaxis.images.structure import read_directories
 
