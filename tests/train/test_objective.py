@@ -225,6 +225,13 @@ def test_what_breaks_the_contract_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         patch.setattr(counting, "losses", lambda *_: {"whole": torch.ones((), requires_grad=True)})
         told(r"the loss whole of 4 samples has the shape \(\)")
     with monkeypatch.context() as patch:
+        patch.setattr(counting, "losses", lambda *_: {})
+        told("the objective has no losses for the turn of predictor")
+    with monkeypatch.context() as patch:
+        frozen = {name: nn.Linear(1, 1).requires_grad_(False) for name in counting.turns}
+        patch.setattr(counting, "build", lambda *_: frozen)
+        told("the model predictor has a turn, and no parameter")
+    with monkeypatch.context() as patch:
         patch.setattr(counting, "metric", lambda _: Forgetful())
         told("a Forgetful has 0 records of 25 samples")
     with monkeypatch.context() as patch:
@@ -262,6 +269,8 @@ def test_settings_of_one_model() -> None:
         override(recipe, ["optims.refiner=adam"])
     with pytest.raises(ConfigError, match=r"optims.refiner.warmup is 50: accepted is less than"):
         override(recipe, ["optims.refiner.warmup=50"])
+    with pytest.raises(ConfigError, match="optims.judge.lr names nothing"):
+        override(recipe, ["optims.judge.lr=1"])
     with pytest.raises(ConfigError, match="valid has fields of its own"):
         override(replace(recipe, valid=None), ["valid=photos"])
     with pytest.raises(ConfigError, match="there are no shards of Dots"):
@@ -274,6 +283,7 @@ def test_a_rehearsal_of_two_models() -> None:
     # The refiner's turn calls both.
     assert rehearsal.forward_macs == 3 * (64 * 16 + 16)
     assert all(map(math.isfinite, rehearsal.losses))
+    assert "its own data" in str(rehearsal)
 
 
 def test_fields_that_cannot_be_stacked_are_told() -> None:

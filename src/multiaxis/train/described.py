@@ -26,7 +26,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     for part in ("data", "valid", "objective"):
         if result[part] is not None:
             result[part]["kind"] = type(getattr(recipe, part)).__name__
-    return json.loads(json.dumps(result))
+    return json.loads(json.dumps(result, default=str))
 
 
 def _plain(value: Any) -> Any:

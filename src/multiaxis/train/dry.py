@@ -27,6 +27,8 @@ class Rehearsal:
     Attributes
     ----------
     recipe : Recipe
+    made_up : bool
+        Whether the data were made up: not every kind of data can be.
     parameters : int
     forward_macs : float
         Multiply-adds of a forward pass of one sample.
@@ -39,6 +41,7 @@ class Rehearsal:
     """
 
     recipe: Recipe
+    made_up: bool
     parameters: int
     forward_macs: float
     memory: float
@@ -47,12 +50,12 @@ class Rehearsal:
     device: str
 
     def __str__(self) -> str:
-        run = self.recipe.run
+        run, origin = self.recipe.run, "made-up" if self.made_up else "its own"
         hours = self.seconds * run.steps / 3600
         samples = run.batch * run.accumulate
         return "\n".join(
             [
-                f"{self.recipe.name} on {self.device}, made-up data",
+                f"{self.recipe.name} on {self.device}, {origin} data",
                 f"  parameters       {self.parameters:,}",
                 (
                     f"  forward          {self.forward_macs / 1e9:.3f} GMAC a sample; a step about "
@@ -109,6 +112,7 @@ def dry_run(recipe: Recipe) -> Rehearsal:
         operations = _count_operations(session, passes[0])
     return Rehearsal(
         recipe=recipe,
+        made_up=made_up.data is not recipe.data,
         parameters=sum(p.numel() for m in session.models.values() for p in m.parameters()),
         forward_macs=operations / 2,
         memory=memory,

@@ -164,8 +164,8 @@ class Log:
         """Average over steps and processes, by name."""
         device = self._session.accelerator.device
         means = {
-            name: float(torch.stack([each[name].to(device) for each in losses]).mean())
-            for name in losses[0]
+            name: float(torch.stack([x[name].to(device) for x in losses if name in x]).mean())
+            for name in losses[-1]
         }
         if self._session.accelerator.num_processes == 1:
             return means

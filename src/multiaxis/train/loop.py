@@ -183,6 +183,8 @@ def _move(session: Session, turn: str, passes: list[Batch]) -> tuple[dict[str, T
 
 def _mean_losses(session: Session, batch: Batch, turn: str) -> dict[str, Tensor]:
     losses = session.objective.losses(session.trained, batch, turn)
+    if not losses:
+        raise ConfigError(f"the objective has no losses for the turn of {turn}: accepted are some")
     for name, each in losses.items():
         if each.shape != (len(batch),):
             raise ConfigError(
@@ -190,7 +192,7 @@ def _mean_losses(session: Session, batch: Batch, turn: str) -> dict[str, Tensor]
                 "accepted is a value for each sample"
             )
     weight: Any = batch.fields.get("weight", 1)
-    return {name: (each * weight).mean() for name, each in losses.items()}
+    return {name: (each.float() * weight).mean() for name, each in losses.items()}
 
 
 @contextmanager

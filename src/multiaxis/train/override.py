@@ -62,6 +62,8 @@ def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
     if isinstance(node, dict):
         if rest and is_dataclass(node.get(name)):
             return {**node, name: _set(node[name], rest, text, whole)}
+        if rest:
+            raise ConfigError(f"{whole} names nothing: {name} has no fields of its own")
         return {**node, name: _literal(text)}  # whoever builds from it knows what may be set
     known = {field.name: field for field in fields(node)}
     if name not in known:

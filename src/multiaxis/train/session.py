@@ -265,6 +265,9 @@ def check_names(
     for name in (*objective.turns, objective.exported):
         if name not in models:
             raise unknown("model of the objective", name, models)
+    for name in objective.turns:
+        if not any(p.requires_grad for p in models[name].parameters()):
+            raise ConfigError(f"the model {name} has a turn, and no parameter that can be trained")
     for name in models:
         if not name.isidentifier():  # it becomes part of a file's name
             raise ConfigError(f"a model is called {name!r}: accepted are names as of variables")
