@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     output = parser.parse_args().output
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    floors = next(c for c in contracts["contracts"] if c.get("containers") == ["multiaxis"])["layers"]
+    (contract,) = (c for c in contracts["contracts"] if c.get("containers") == ["multiaxis"])
+    floors = contract["layers"]
     mpl.rcParams["font.family"] = "DejaVu Sans"
     figure, axes = plt.subplots(figsize=(10, 0.62 * len(floors) + 0.4))
     for row, floor in enumerate(reversed(floors)):
