@@ -31,12 +31,12 @@ from multiaxis.errors import MultiaxisError
 from multiaxis.images import (
     Frame,
     as_file_has_it,
+    decode_picture,
     encode_picture,
+    encode_several,
     open_several,
-    probe_picture,
-    read_picture,
+    probe_header,
     seen_by_model,
-    write_several,
 )
 from multiaxis.images.structure import (
     chunks,
@@ -291,16 +291,15 @@ def case(number: int, folder: Path) -> tuple[str, str]:
 
 def restore(data: bytes, folder: Path, rng: random.Random) -> str:
     source, target = folder / "case", folder / f"out{rng.choice(TARGETS)}"
-    several = open_several(source, max_megapixels=5, data=data)
+    several = open_several(data, str(source), max_megapixels=5)
     if several is not None:
         suffix = ".tif" if several.kind == "pages" else rng.choice([".png", ".webp"])
         target = target.with_suffix(suffix)
         frames = [Frame(encode_picture(target, one)[0], time) for one, time in several.pictures()]
-        write_several(target, frames, several, overwrite=True)
-        made = target.read_bytes()
+        made = encode_several(target, frames, several)[0]
     else:
-        probe = probe_picture(source, max_megapixels=5, data=data)
-        picture = read_picture(source, max_megapixels=5, data=data)
+        probe = probe_header(data, str(source), max_megapixels=5)
+        picture = decode_picture(data, str(source), max_megapixels=5)
         if (probe.width, probe.height) != (picture.width, picture.height):
             return "the header says another size"
         if turned_otherwise(data, picture.width, picture.height):
