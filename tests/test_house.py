@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SHOW = "from multiaxis.cli.app import app; app('train --show {}', result_action='return_value')"
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PAGES = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
@@ -72,3 +75,22 @@ def test_public_names_exist_and_are_typed() -> None:
     assert (ROOT / "src" / "multiaxis" / "py.typed").exists()
     with pytest.raises(AttributeError, match="no attribute 'restorer'"):
         multiaxis.restorer  # noqa: B018
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
+def test_lines_of_pages_stay_short(path: Path) -> None:
+    long, in_code = [], False
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        is_fence = line.lstrip().startswith("```")
+        in_code ^= is_fence
+        if is_fence or in_code or line.startswith(("|", "    ")):
+            continue
+        if len(re.sub(r"\]\([^)]*\)|https?://\S+", "]", line)) >= 120:
+            long.append(number)
+    assert not long, f"lines {long} have 120 characters or more: break them"
+
+
+def test_decisions_have_numbers_of_their_own() -> None:
+    text = (ROOT / "docs" / "decisions.md").read_text("utf-8")
+    numbers = re.findall(r"^\*\*(\d+)\. ", text, re.MULTILINE)
+    assert sorted(map(int, numbers)) == list(range(1, len(numbers) + 1))
