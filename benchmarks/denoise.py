@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from multiaxis.data.pictures import Pictures
 from multiaxis.tasks.restore.engine import Engine
@@ -80,7 +81,7 @@ def _maxim(weights: str) -> Denoiser:
     engine = Engine(open_model(weights))  # type: ignore[arg-type]
 
     def denoise(noisy: np.ndarray, _: float) -> np.ndarray:
-        return restore_frames(engine, noisy[None])[0]
+        return restore_frames(engine, torch.from_numpy(noisy)[None]).frames[0].numpy()
 
     return denoise
 

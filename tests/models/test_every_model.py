@@ -72,7 +72,7 @@ def test_odd_sizes(model: Any) -> None:
             assert model(torch.rand(2, 3, 37, 51)).shape == (2, 1000)
         return
     frames = np.random.default_rng(0).random((1, 37, 51, 3), dtype=np.float32)
-    restored = restore_frames(Engine(model), frames)
+    restored = restore_frames(Engine(model), torch.from_numpy(frames))
     assert restored.frames.shape == frames.shape
 
 

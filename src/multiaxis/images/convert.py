@@ -13,7 +13,7 @@ _PEAKS = {"uint8": 255, "uint16": 65535}
 FLOAT_TOLERANCE = 1e-3
 """How far floats may lie outside [0, 1]: rounding, not another scale."""
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def to_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
@@ -139,7 +139,7 @@ def rgb_to_grey(pixels: NDArray[Any]) -> NDArray[Any]:
         return pixels
     if pixels.shape[-1] != 3:
         raise ShapeError(f"pixels of shape {pixels.shape}: wanted 1 or 3 channels last")
-    luma = pixels @ np.array(_LUMA)  # float64
+    luma = pixels @ np.array(LUMA)  # float64
     if np.issubdtype(pixels.dtype, np.integer):
         luma = np.rint(luma)
     return luma[..., None].astype(pixels.dtype)

@@ -227,3 +227,20 @@ def test_the_function_takes_paths_and_images(tmp_path: Path, weights: Path) -> N
     assert source.read_bytes() == before
     with pytest.raises(ConfigError, match="output goes with a path"):
         restore(picture((4, 4, 3)), output=target, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"ensemble": True}, {"tile": 64, "strength": 0.5}])
+def test_a_tensor_stays_on_its_device(
+    options: dict[str, object], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU each of these calls would wait for a copy."""
+    restorer = Restorer("derain", weights=weights, device="cpu", **options)
+    x = torch.rand(2, 3, 70, 40)
+    expected = restorer.restore(x)
+
+    def copied(*_: object) -> None:
+        raise AssertionError("it left its device")
+
+    monkeypatch.setattr(torch.Tensor, "numpy", copied)
+    monkeypatch.setattr(torch.Tensor, "cpu", copied)
+    assert torch.equal(restorer.restore(x), expected)

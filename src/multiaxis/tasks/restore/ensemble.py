@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from multiaxis.progress import OnFraction, part_of
 
-Frames = NDArray[np.float32]
+Frames = Tensor
+"""float32, shape (batch, height, width, channels), on the device that computes."""
 
 
 def restore_eightfold(
@@ -23,29 +24,31 @@ def restore_eightfold(
     ----------
     restore : callable
         Takes frames of any size and a receiver of progress.
-    frames : array of float32, shape (batch, height, width, channels)
+    frames : Tensor of float32, shape (batch, height, width, channels)
     on_progress : callable, optional
         Receives the finished fraction of all eight.
 
     Examples
     --------
-    >>> frames = np.random.default_rng(0).random((1, 3, 5, 3), dtype=np.float32)
-    >>> bool(np.allclose(restore_eightfold(lambda x, _: x, frames), frames))
+    >>> frames = torch.rand(1, 3, 5, 3)
+    >>> torch.allclose(restore_eightfold(lambda x, _: x, frames), frames)
     True
     """
-    total = np.zeros(frames.shape, np.float64)
+    # Apple's GPUs have no float64.
+    wide = torch.float32 if frames.device.type == "mps" else torch.float64
+    total = torch.zeros(frames.shape, dtype=wide, device=frames.device)
     for position in range(8):
-        turned = np.ascontiguousarray(_turn(frames, position))
+        turned = _turn(frames, position).contiguous()
         part = part_of(on_progress, position, 8)
         total += _turn_back(restore(turned, part), position)
-    return (total / 8).astype(np.float32)
+    return (total / 8).float()
 
 
 def _turn(frames: Frames, position: int) -> Frames:
-    turned = np.rot90(frames, position % 4, axes=(1, 2))
-    return turned[:, :, ::-1] if position >= 4 else turned
+    turned = frames.rot90(position % 4, dims=(1, 2))
+    return turned.flip(2) if position >= 4 else turned
 
 
 def _turn_back(frames: Frames, position: int) -> Frames:
-    flipped = frames[:, :, ::-1] if position >= 4 else frames
-    return np.rot90(flipped, -(position % 4), axes=(1, 2))
+    flipped = frames.flip(2) if position >= 4 else frames
+    return flipped.rot90(-(position % 4), dims=(1, 2))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from multiaxis.errors import ImageError, ShapeError
@@ -21,8 +20,8 @@ class Restored:
 
     Attributes
     ----------
-    frames : ndarray of float32, shape (batch, height, width, channels)
-        Not clipped.
+    frames : Tensor of float32, shape (batch, height, width, channels)
+        Not clipped; where the engine computes.
     remarks : tuple of str
         What a user should know, such as that 16 bits did not do; empty as a rule.
     """
@@ -43,8 +42,8 @@ def restore_frames(
     Parameters
     ----------
     engine : Engine
-    frames : ndarray of float32, shape (batch, height, width, channels)
-        Values in [0, 1]; any height and width from 1 on.
+    frames : Tensor of float32, shape (batch, height, width, channels)
+        Values in [0, 1]; any height and width from 1 on. They stay on the engine's device.
     tile : int, optional
         Side in pixels of tiles to restore one by one. The result is another than the whole frame's:
         see `multiaxis.tasks.restore.tiles`. By default frames are restored whole.
@@ -58,8 +57,9 @@ def restore_frames(
     ImageError
         If the frame does not fit into memory, or the result is not finite.
     """
-    if not np.isfinite(frames).all():
+    if not frames.isfinite().all():
         raise ShapeError("the picture holds NaN or infinite values: replace them first")
+    frames = frames.to(engine.device)
     if tile is None:
         return _restore(engine, frames, on_progress)
     places = cut(frames.shape[1], frames.shape[2], tile)
@@ -75,18 +75,17 @@ def restore_frames(
 def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
     height, width = frames.shape[1:3]
     plan = reflect_padding(height, width, engine.config.size_multiple)
-    padded = frames[:, plan.rows[:, None], plan.columns]
+    rows, columns = (torch.from_numpy(k).to(frames.device) for k in (plan.rows, plan.columns))
+    padded = frames[:, rows[:, None], columns]
 
     def run(*, exact: bool) -> Frames:
-        x = torch.from_numpy(padded).permute(0, 3, 1, 2).to(engine.device)
-        y = engine.run(x, exact=exact, on_progress=on_progress)
-        restored = y.float().permute(0, 2, 3, 1).cpu().numpy()
-        return restored[:, plan.crop[0], plan.crop[1]]
+        y = engine.run(padded.permute(0, 3, 1, 2), exact=exact, on_progress=on_progress)
+        return y.float().permute(0, 2, 3, 1)[:, plan.crop[0], plan.crop[1]]
 
     restored, remarks = run(exact=False), ()
-    if engine.dtype != torch.float32 and not np.isfinite(restored).all():
+    if engine.dtype != torch.float32 and not restored.isfinite().all():
         remarks = (f"{engine.dtype} was too coarse for this picture: it was restored in float32",)
         restored = run(exact=True)
-    if not np.isfinite(restored).all():
+    if not restored.isfinite().all():
         raise ImageError("the restored picture is not finite: check the weights")
     return Restored(restored, remarks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -25,12 +26,11 @@ from multiaxis.images import (
     as_file_has_it,
     from_pillow,
     from_unit,
-    grey_to_rgb,
-    rgb_to_grey,
     seen_by_model,
     to_pillow,
     to_unit,
 )
+from multiaxis.images.convert import LUMA
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxim.streaming.streamed import check_limits
 from multiaxis.progress import OnFraction, OnProgress, part_of
@@ -276,29 +276,31 @@ class Restorer:
         """
         _unit_values(picture.pixels)
         seen = seen_by_model(picture)
-        made = self._frames(seen[None], on_progress)
-        restored = as_file_has_it(picture, made.frames[0], depth)
+        made = self._frames(torch.from_numpy(seen)[None], on_progress)
+        restored = as_file_has_it(picture, made.frames[0].cpu().numpy(), depth)
         return replace(restored, remarks=restored.remarks + made.remarks)
 
-    def restore_values(self, values: Frames) -> Frames:
+    def restore_values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
-        made = self._frames(values[None])
+        made = self._frames(torch.from_numpy(np.ascontiguousarray(values))[None])
         warn_of(made.remarks)
-        return made.frames[0]
+        return made.frames[0].cpu().numpy()
 
     def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Restored:
+        """Restore frames on the device, from the first task to the last."""
         remarks = dict[str, None]()
         grey = frames.shape[-1] == 1
-        rgb = restored = grey_to_rgb(frames) if grey else frames
+        frames = frames.to(self.device)
+        rgb = restored = frames.expand(*frames.shape[:-1], 3) if grey else frames
         for index, engine in enumerate(self._engines):
             part = part_of(on_progress, index, len(self._engines))
-            given = restored if index == 0 else np.clip(restored, 0, 1)
+            given = restored if index == 0 else restored.clamp(0, 1)
             made = self._run(engine, given, part)
             restored = made.frames
             remarks |= dict.fromkeys(made.remarks)
         if self.strength < 1:
-            restored = rgb + np.float32(self.strength) * (restored - rgb)
-        return Restored(rgb_to_grey(restored) if grey else restored, tuple(remarks))
+            restored = rgb + self.strength * (restored - rgb)
+        return Restored(_luma(restored) if grey else restored, tuple(remarks))
 
     def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
         remarks = dict[str, None]()
@@ -335,13 +337,13 @@ class Restorer:
                 f"received a tensor of shape {tuple(tensor.shape)}: accepted are (channels, "
                 "height, width) and (batch, channels, height, width) with 1 or 3 channels"
             )
-        values = batch.detach().permute(0, 2, 3, 1).cpu()
-        # NumPy has no bfloat16.
-        array = (values.float() if values.is_floating_point() else values).numpy()
-        made = self._frames(_unit_values(array))
+        # It stays on the model's device from here to the result.
+        made = self._frames(_unit_tensor(batch.detach().permute(0, 2, 3, 1)))
         warn_of(made.remarks)
-        restored = _like(made.frames, array.dtype)
-        result = torch.from_numpy(restored).permute(0, 3, 1, 2).to(tensor.device, tensor.dtype)
+        restored = made.frames.clamp(0, 1)
+        if not tensor.is_floating_point():
+            restored = (restored * 255).round()
+        result = restored.permute(0, 3, 1, 2).to(tensor.device, tensor.dtype)
         return result[0] if single else result
 
 
@@ -351,21 +353,41 @@ def warn_of(remarks: Sequence[str], name: str = "") -> None:
         warnings.warn(f"{name}: {remark}" if name else remark, RuntimeWarning, stacklevel=3)
 
 
-def _like(values: Frames, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _luma(frames: Frames) -> Frames:
+    """Weigh RGB to BT.601 luma, one channel; three equal channels give exactly that channel."""
+    wide = torch.float32 if frames.device.type == "mps" else torch.float64
+    weights = torch.tensor(LUMA, dtype=wide, device=frames.device)
+    return (frames.to(wide) @ weights)[..., None].float()
+
+
+def _unit_tensor(values: Tensor) -> Tensor:
+    if values.is_floating_point():
+        values = values.float()
+        _check_range(float(values.min()), float(values.max()))
+        return values
+    if values.dtype != torch.uint8:
+        raise ShapeError(f"received values of type {values.dtype}: accepted are uint8 and floats")
+    return values.float() / 255
+
+
+def _check_range(low: float, high: float) -> None:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ShapeError("the picture holds NaN or infinite values: replace them first")
+    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
+        raise ShapeError(
+            f"received floats from {low:g} to {high:g}: accepted is the range 0 to 1; divide "
+            "by 255 or 65535, or clip"
+        )
+
+
+def _like(values: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Clip, and round to whole numbers where the picture came in such."""
     return from_unit(values, np.float32 if dtype.kind == "f" else dtype).astype(dtype, copy=False)
 
 
-def _unit_values(array: NDArray[Any]) -> Frames:
+def _unit_values(array: NDArray[Any]) -> NDArray[np.float32]:
     if array.dtype.kind == "f":
-        low, high = float(array.min()), float(array.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise ShapeError("the picture holds NaN or infinite values: replace them first")
-        if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-            raise ShapeError(
-                f"received floats from {low:g} to {high:g}: accepted is the range 0 to 1; divide "
-                "by 255 or 65535, or clip"
-            )
+        _check_range(float(array.min()), float(array.max()))
         return array.astype(np.float32)
     if array.dtype.name not in ("uint8", "uint16"):
         raise ShapeError(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from multiaxis.errors import ConfigError
 
@@ -58,23 +59,22 @@ def cut(height: int, width: int, tile: int) -> list[Place]:
     return [(rows, columns) for rows in _spread(height, tile) for columns in _spread(width, tile)]
 
 
-def blend(
-    shape: tuple[int, ...], places: Sequence[Place], parts: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
+def blend(shape: Sequence[int], places: Sequence[Place], parts: Sequence[Tensor]) -> Tensor:
     """Put tiles together, each fading linearly to its edges where others overlap it.
 
     Parameters
     ----------
-    shape : tuple
+    shape : sequence of int
         Of the frames: (batch, height, width, channels).
     places : sequence of (slice, slice)
         From `cut`.
-    parts : sequence of ndarray, shape (batch, tile height, tile width, channels)
+    parts : sequence of Tensor, shape (batch, tile height, tile width, channels)
     """
-    total = np.zeros(shape, np.float32)
-    weights = np.zeros((shape[1], shape[2], 1), np.float32)
+    total = torch.zeros(*shape, device=parts[0].device)
+    weights = torch.zeros(shape[1], shape[2], 1, device=parts[0].device)
     for (rows, columns), part in zip(places, parts, strict=True):
         fade = _fade(rows.stop - rows.start)[:, None] * _fade(columns.stop - columns.start)
+        fade = fade.to(part.device)
         total[:, rows, columns] += part * fade[..., None]
         weights[rows, columns] += fade[..., None]
     return total / weights
@@ -89,7 +89,7 @@ def _spread(length: int, tile: int) -> list[slice]:
     return [slice(int(start), int(start) + tile) for start in starts]
 
 
-def _fade(length: int) -> NDArray[np.float32]:
+def _fade(length: int) -> Tensor:
     """Rise from the edge over the overlap; never zero, so that borders of the frame are covered."""
-    ramp = (np.arange(length) + 0.5) / max(length // OVERLAP, 1)
-    return np.minimum(np.minimum(ramp, ramp[::-1]), 1).astype(np.float32)
+    ramp = (torch.arange(length) + 0.5) / max(length // OVERLAP, 1)
+    return torch.minimum(ramp, ramp.flip(0)).clamp(max=1)
