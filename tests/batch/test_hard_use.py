@@ -81,7 +81,7 @@ def failing(function: Callable[..., object]) -> Callable[..., object]:
     return guarded
 
 
-@pytest.mark.parametrize("step", ["probe_header", "decode_picture", "encode_picture"])
+@pytest.mark.parametrize("step", ["probe_file", "decode_picture", "encode_picture"])
 def test_whatever_one_file_raises_costs_that_file(
     step: str,
     words: list[object],
@@ -105,7 +105,7 @@ def test_whatever_one_file_raises_costs_that_file(
     assert "restored 3 of 7 pictures" in told
     assert "Traceback" not in told
     found = states(tmp_path / "r.json")
-    assert {found[name] for name in ODD} == {"refused" if step == "probe_header" else "failed"}
+    assert {found[name] for name in ODD} == {"refused" if step == "probe_file" else "failed"}
 
 
 def test_an_odd_file_of_another_tool_costs_itself(

@@ -13,7 +13,14 @@ from PIL import Image
 from multiaxis.errors import ImageError
 from multiaxis.files.read import open_window, read_bytes
 from multiaxis.files.window import Window
-from multiaxis.images import open_several, probe_header, probe_picture, read_outline
+from multiaxis.images import (
+    Probe,
+    open_several,
+    probe_file,
+    probe_header,
+    probe_picture,
+    read_outline,
+)
 from multiaxis.images.contents.png import insert_chunks
 from multiaxis.images.structure import chunk_bytes
 
@@ -92,6 +99,22 @@ WRITERS = {
 }
 
 
+def camera_file(path):
+    """A Bayer mosaic on its side, as of a camera that was held upright."""
+    mosaic = np.random.default_rng(0).integers(0, 60000, (600, 800), np.uint16)
+    tags = [
+        (50706, 1, 4, bytes([1, 4, 0, 0]), True),  # version
+        (33421, 3, 2, (2, 2), True),  # mosaic's period
+        (33422, 1, 4, bytes([0, 1, 1, 2]), True),  # red, green, green, blue
+        (50721, 10, 9, (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1), True),
+        (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),  # neutral
+        (274, 3, 1, 6, True),
+        (271, 2, 0, "Maker", True),
+    ]
+    tifffile.imwrite(path, mosaic, photometric=32803, extratags=tags, metadata=None)
+    return path
+
+
 def facts(data, name):
     """Give what a plan knows of a file, or why it is refused."""
     try:
@@ -130,12 +153,14 @@ def test_the_system_counts_no_more(photo, tmp_path):
         return int(counter.read_text().split()[1])
 
     tiff_at_the_end(tmp_path / "a.tif", photo)
-    probe_picture(tmp_path / "a.tif")  # whatever is loaded on the first call
-    before = asked()
-    probe_picture(tmp_path / "a.tif")
-    assert asked() - before < HEADER
-    read_bytes(tmp_path / "a.tif")
-    assert asked() - before > 20_000_000
+    raw = pytest.importorskip("rawpy") and camera_file(tmp_path / "a.dng")
+    for path in (tmp_path / "a.tif", raw):
+        known = probe_file(path)  # whatever is loaded on the first call
+        before = asked()
+        assert probe_file(path) == known
+        assert asked() - before < HEADER
+        assert probe_header(read_bytes(path), str(path)) == known
+        assert asked() - before > path.stat().st_size > 2 * HEADER
 
 
 def test_pairs_of_a_training_are_compared_by_their_headers(photo, bytes_read, tmp_path):
@@ -147,6 +172,25 @@ def test_pairs_of_a_training_are_compared_by_their_headers(photo, bytes_read, tm
     source = PairedFolders(inputs=str(tmp_path / "inputs"), targets=str(tmp_path / "targets"))
     assert len(source.open()) == 1
     assert 0 < sum(bytes_read) < HEADER
+
+
+def test_a_camera_file_that_cannot_be_opened_by_name_is_read_whole(tmp_path, monkeypatch):
+    rawpy = pytest.importorskip("rawpy")
+    path, imread = camera_file(tmp_path / "a.dng"), rawpy.imread
+    assert probe_file(path) == Probe(600, 800, 3, "uint16", alpha=False, format="camera raw")
+    with pytest.raises(ImageError, match=r"600x800 are 0.5 megapixels, at most 0.1"):
+        probe_file(path, max_megapixels=0.1)
+
+    def nameless(file):
+        if isinstance(file, str):
+            raise UnicodeEncodeError("utf-8", "a", 0, 1, "surrogates not allowed")
+        return imread(file)
+
+    monkeypatch.setattr(rawpy, "imread", nameless)
+    assert probe_file(path, "s3://b/x.dng").width == 600
+    path.write_bytes(b"II*\0 no camera file at all")
+    with pytest.raises(ImageError, match="^cannot read s3://b/x.dng: its camera raw data"):
+        probe_file(path, "s3://b/x.dng")
 
 
 def test_what_is_no_picture_is_hardly_read(bytes_read, tmp_path):

@@ -212,6 +212,8 @@ def test_a_thumbnail_is_no_page(noise, tmp_path):
         for number in range(3):
             file.write(noise(20, 30, 3), photometric="rgb", subfiletype=int(number == 1))
     assert opened(tmp_path / "a.tif").count == 2
+    remarks = [one.remarks for one, _ in opened(tmp_path / "a.tif").pictures()]
+    assert remarks == [("its thumbnail is not kept",), ()]
     with tifffile.TiffWriter(tmp_path / "b.tif") as file:
         for number in range(2):
             file.write(noise(20, 30, 3), photometric="rgb", subfiletype=number)

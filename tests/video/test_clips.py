@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.video import Steady, restore_clip
 from multiaxis.video.clip import open_clip, probe
+from multiaxis.video.folder import open_segments
 from multiaxis.video.frames import decode
 from multiaxis.video.pixels import to_rgb
 from multiaxis.video.steady import flicker
@@ -400,3 +402,18 @@ def test_a_real_clip_of_varying_rate_turned_with_words_and_chapters(
             for c in made.chapters()
         ]
     assert spans == [(0.0, 0.5), (0.5, 1.0)]
+
+
+def test_a_disk_that_is_full_from_the_start_keeps_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    opened = open_segments(tmp_path / "a.mp4", tmp_path / "b.mp4", [])
+    (tmp_path / "a.mp4").write_bytes(b"clip")
+    with pytest.raises(ImageError, match="No space left"), opened:
+        pytest.fail("it was opened")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

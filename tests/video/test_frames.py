@@ -19,7 +19,7 @@ from small_clip import patches, write_clip
 from multiaxis.errors import ImageError
 from multiaxis.video import frames as frames_module
 from multiaxis.video import restore_clip
-from multiaxis.video.clip import open_clip, probe
+from multiaxis.video.clip import open_clip, probe, spell_tag
 from multiaxis.video.frames import decode
 from multiaxis.video.pixels import to_rgb, turn, turn_back
 
@@ -345,3 +345,14 @@ def test_a_hole_in_a_file_is_not_passed_over_in_silence(tmp_path: Path) -> None:
     result = restore_clip(same, tmp_path / "b.mkv", tmp_path / "c.mkv")
     assert result.frames < 40
     assert any("missing between" in remark for remark in result.remarks)
+
+
+def test_a_tag_that_is_no_letters() -> None:
+    """Of MPEG-TS it is a number, such as 0xEA of VC-1: PyAV cannot spell it."""
+
+    class Context:
+        @property
+        def codec_tag(self) -> str:
+            return b"\xea\0\0\0".decode("ascii")
+
+    assert spell_tag(Context()) == ""

@@ -27,7 +27,7 @@ app = App(
     help="Restore photographs with MAXIM and classify them with MaxViT, as published.\n\n"
     "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 70 unexpected "
     "error, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).\n\n"
-    "With --debug anywhere in the command, errors show their tracebacks.",
+    "Add --debug to any command to see the traceback of an error.",
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # it would end without a word
 )
@@ -35,51 +35,53 @@ app.command(
     "multiaxis.cli.restore:restore",
     name="restore",
     help="Denoise, deblur, derain, dehaze, brighten or retouch pictures and clips.\n\n"
-    "Each picture is restored whole, unless --tile is asked for. Originals are never changed.",
+    "Each picture is restored whole, unless you pass --tile. Originals are never changed.",
 )
 app.command(
     "multiaxis.cli.compare:compare",
     name="compare",
-    help="Put two versions of a picture side by side.",
+    help="Put two versions of a picture side by side, and enlarge the place of greatest change.",
 )
 app.command(
     "multiaxis.cli.evaluate:evaluate",
     name="evaluate",
-    help="Restore a folder and score it against its targets.\n\n"
-    "A pair that fails is reported at the end, and the means are without it.",
+    help="Restore a folder of pictures and score the results against targets.\n\n"
+    "A pair that fails is reported at the end. The means leave it out.",
 )
 app.command(
     "multiaxis.cli.classify:classify",
     name="classify",
-    help="Name what pictures show.",
+    help="Name what pictures show, with MaxViT.",
 )
 app.command(
-    "multiaxis.cli.export:export", name="export", help="Write a model as an ONNX file, checked."
+    "multiaxis.cli.export:export", name="export", help="Write a model as an ONNX file and check it."
 )
 app.command(
     "multiaxis.cli.train:train",
     name="train",
     help="Train a model by a recipe.\n\n"
-    "Stop it with Ctrl-C or SIGTERM: it saves first, and the same command goes on from there.",
+    "Ctrl-C and SIGTERM save a checkpoint and stop. The same command resumes from it.",
 )
 app.command(
     "multiaxis.cli.degrade:degrade",
     name="degrade",
     help="Spoil pictures on purpose: noise, blur, rain, haze, darkness, JPEG.\n\n"
-    "What was drawn is printed for each picture, in words that --with takes again.",
+    "The command prints what it drew for each picture, in words that --with accepts.",
 )
 app.command("multiaxis.cli.models:models", name="models", help="List the models.")
 app.command(
     "multiaxis.cli.info:info",
     name="info",
-    help="Say what is installed and what this machine has: what a report of a fault needs.",
+    help="Print what a fault report needs: versions, extras, machine, devices, formats, cache.",
 )
 _weights = App(name="weights", help="List, fetch, check and convert checkpoints.")
 _weights.command(
     "multiaxis.cli.weights:list_weights", name="list", help="List the published checkpoints."
 )
 _weights.command("multiaxis.cli.weights:pull", name="pull", help="Fetch checkpoints.")
-_weights.command("multiaxis.cli.weights:verify", name="verify", help="Check what is cached.")
+_weights.command(
+    "multiaxis.cli.weights:verify", name="verify", help="Check the cached checkpoints."
+)
 _weights.command(
     "multiaxis.cli.weights:convert",
     name="convert",

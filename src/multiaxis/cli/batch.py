@@ -25,25 +25,26 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class BatchOptions:
-    """How many files are gone through.
+    """How a batch of files is processed.
 
     Attributes
     ----------
     recursive
-        Take the files of folders inside folders too; their tree is kept below the output.
+        Also take the files in subfolders. The output keeps their tree.
     resume
-        Go on with a batch that was stopped: what is finished, by content and settings, is left
-        alone; the rest is done.
+        Resume a batch that was stopped: leave alone what an earlier run finished from the same
+        content with the same settings, and do the rest. classify also needs --report.
     dry_run
-        Show what would be done, and do nothing.
+        Show the plan, and write nothing.
     report
-        A file for the outcome of every input: .json or .csv.
+        Write the outcome of every input to this file, .json or .csv.
     workers
-        How many processes share the work: 1 by default. Worth it for many small pictures. With ray,
-        how many files are in work at once: by default one for each core or GPU.
+        Share the files between this many processes, which helps with many small pictures: 1 by
+        default. With ray, the number of files in work at once: by default one for each core or GPU.
     engine
-        local: this machine; ray: the machines of the Ray cluster that RAY_ADDRESS names, or one
-        that is started here (extra: ray). Files lie in a folder that all share, or at addresses.
+        local uses this machine. ray (an extra) uses the Ray cluster that RAY_ADDRESS names, or
+        starts Ray on this machine. Files must be in a folder that all machines share, or at
+        addresses.
     """
 
     recursive: Annotated[Flag, Parameter(alias="-r")] = False

@@ -33,18 +33,18 @@ def classify(
     Parameters
     ----------
     inputs
-        Files, folders (the pictures directly in them) and patterns such as "*.png", also at
-        addresses: s3://bucket/in, https://...
+        Pictures, folders (the pictures directly in them), or patterns such as "*.png". Addresses
+        work, too: s3://bucket/in, https://...
     model
-        A variant that "multiaxis models" shows: maxvit_tiny unless weights are given.
+        A variant that "multiaxis models" lists. By default that of --weights, or maxvit_tiny.
     top
         How many classes to name for each picture.
     preprocessing
-        authors, timm or torchvision: how pictures are cropped and resized. By default as the
-        weights were published or trained with.
+        How pictures are cropped and resized: authors, timm or torchvision. By default as the
+        weights were published or trained.
     image_size
-        Pixels of the sides that the model sees, where they are others than those that the weights
-        were tuned for; a file from elsewhere does not tell, and means 224.
+        Side of the square that the model sees, in pixels. By default the side that the weights
+        were tuned for, or 224 if their file does not state it.
     as_json
         Print one line of JSON for each picture.
     quiet

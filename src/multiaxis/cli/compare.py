@@ -28,9 +28,9 @@ def compare(
     before
         A picture.
     after
-        The same picture, changed: of the same size.
+        A changed version of the picture, of the same size.
     output
-        File to write. By default it lies beside AFTER, with "_compared" appended to its name.
+        The file to write. By default a PNG beside AFTER, with "_compared" appended to its name.
     overwrite
         Replace the output if it exists.
     """

@@ -26,26 +26,26 @@ def degrade(
 ) -> int:
     """Spoil pictures on purpose: noise, blur, rain, haze, darkness, JPEG.
 
-    What was drawn is printed for each picture, in words that --with takes again. A picture of a
-    folder that fails is reported at the end, and the others are done.
+    The command prints what it drew for each picture, in words that --with accepts. A picture that
+    fails is reported at the end, and the others are done.
 
     Parameters
     ----------
     input
-        A picture, or a folder of pictures.
+        A picture, a folder, a pattern such as "*.png", or an address.
     output
-        A file, or a folder for a folder; made if need be.
+        A file for a single picture, else a folder. It is created if it does not exist.
     chain
-        What to do, such as rain, or motion-blur:length=20, or gaussian-noise:sigma=10..50 (drawn
-        for each picture). Several with commas between, or by several --with. Known are
+        What to do, such as rain, motion-blur:length=20, or gaussian-noise:sigma=10..50 (drawn anew
+        for each picture). Separate several with commas, or repeat --with. Choose from
         gaussian-noise, poisson-noise, sensor-noise, motion-blur, defocus, rain, drops, haze,
         low-light, jpeg and shrink.
     seed
-        The same seed gives the same pictures; 0 or more.
+        A number of 0 or more. The same seed gives the same pictures.
     overwrite
-        Replace outputs that exist.
+        Replace outputs that exist. By default they are reported and left alone.
     quiet
-        Print what was drawn and errors only.
+        Print what was drawn, and errors, only.
     """
     from multiaxis.degrade import parse_chain
     from multiaxis.tasks.degrade.verb import Degrade

@@ -40,27 +40,28 @@ def evaluate(
 ) -> int:
     """Restore a folder of pictures and score it against a folder of targets.
 
-    A pair that fails is reported at the end, and the means are without it. Pictures are compared
-    in sRGB: those with another profile are converted, as restore does, and counted.
+    A pair that fails is reported at the end. The means leave it out. Pictures are compared in
+    sRGB: those with another profile are converted, as restore does, and counted.
 
     Parameters
     ----------
     task
-        denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch; or several in a
-        row with commas between.
+        denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch. Separate several
+        with commas to run them in a row.
     input
-        Folder of degraded pictures, with its folders.
+        The folder of degraded pictures. Its subfolders count.
     target
-        Folder of the true pictures. Each has the name of its input, or that name up to the first
+        The folder of true pictures. Each has the name of its input, or that name up to the first
         "_": 1400.png is the target of 1400_1.png.
     protocol
         How to score: authors, rgb, rgb-volume, y, y-unrounded, y-opencv or rgb-uniform; rgb by
-        default. Published tables differ in this: rgb-volume for noise and blur, y for rain. For
-        several, give the option several times; every picture is restored once.
+        default. Published tables use rgb-volume for noise and blur, and y for rain. Repeat the
+        option for several protocols; every picture is restored once.
     csv
-        Folder for the tables, one file TASK-PROTOCOL.csv for each protocol; made if need be.
+        The folder for the tables, one file TASK-PROTOCOL.csv for each protocol. It is created if it
+        does not exist. By default the current folder.
     overwrite
-        Replace tables that exist; without it, an existing table is an error.
+        Replace tables that exist. By default, an existing table is an error.
     """
     from multiaxis.score import get_protocol, pair_folders
     from multiaxis.tasks.restore.selection import split_tasks

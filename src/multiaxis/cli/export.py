@@ -28,14 +28,15 @@ def export(
     weights
         A checkpoint: a name that "multiaxis weights list" shows, or a file.
     output
-        The .onnx file to write. Its batch size is free, its picture size is not.
+        The .onnx file to write. It takes batches of any size, and pictures of one size.
     size
-        Pixels of the pictures: one number, or HEIGHTxWIDTH such as 512x768; 224 by default. May be
-        given several times: each gets a file of its own, with the size in its name.
+        Size of the pictures in pixels: one number, or HEIGHTxWIDTH such as 512x768; 224 by default.
+        Repeat the option for several sizes: each gets its own file, with the size in its name.
     overwrite
-        Replace the output if it exists.
+        Replace the output if it exists. By default, an existing output is an error.
     offline
-        Never download: fail if the weights are not in the cache yet.
+        Never download: fail if the weights are not cached. The environment variable
+        MULTIAXIS_OFFLINE=1 does the same.
     """
     sizes = [_parse_size(text) for text in size or ["224"]]
     if output.suffix != ".onnx":

@@ -1,4 +1,4 @@
-"""``multiaxis info``: what a report of a fault needs."""
+"""``multiaxis info``: what a fault report needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VARIABLES = ("MULTIAXIS_HOME", "MULTIAXIS_OFFLINE", "OMP_NUM_THREADS", "RAY_ADD
 
 
 def info(*, as_json: Annotated[Flag, Parameter(name="--json")] = False) -> None:
-    """Say what is installed and what this machine has, for a report of a fault.
+    """Print what a fault report needs: versions, extras, machine, devices, formats, cache.
 
     Parameters
     ----------

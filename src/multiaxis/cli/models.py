@@ -13,7 +13,7 @@ def models(pattern: str = "*", /) -> None:
     Parameters
     ----------
     pattern
-        Shell pattern that names must match.
+        A shell pattern that names must match, such as "maxvit*".
     """
     from multiaxis.models.families import FAMILIES
 

@@ -25,16 +25,16 @@ class ModelOptions:
     Attributes
     ----------
     weights
-        Another checkpoint than the default: a name that "multiaxis weights list" shows, or a
-        file.
+        Use this checkpoint instead of the default: a name that "multiaxis weights list" shows, or
+        a file.
     device
         Where to compute: cpu, cuda (an NVIDIA or AMD GPU), cuda:N (the GPU of that number), mps
-        (an Apple GPU), or auto: a GPU if there is one.
+        (an Apple GPU), or auto (a GPU if there is one).
     dtype
-        Precision: float32; bfloat16: half the memory, faster where the hardware has it, a little
-        less exact; or auto: bfloat16 where the hardware has it.
+        Precision: float32, bfloat16 or auto. bfloat16 halves the memory, is faster if the hardware
+        supports it, and is a little less exact. auto is bfloat16 if the hardware supports it.
     offline
-        Never download: fail if the weights are not in the cache yet. The environment variable
+        Never download: fail if the weights are not cached. The environment variable
         MULTIAXIS_OFFLINE=1 does the same.
     """
 
@@ -50,17 +50,18 @@ DEFAULT_MODEL = ModelOptions()
 @Parameter(name="*")
 @dataclass(frozen=True)
 class LimitOptions:
-    """How much memory a picture may take, and what to do where that is too little.
+    """How much memory a picture may take, and what to do if that is too little.
 
     Attributes
     ----------
     memory
-        The most memory that the process may hold, such as 4GB; by default what is free.
+        Limit the memory of the process, such as 4GB. By default the limit is the free memory.
     spill
-        A folder for what does not fit into the memory: slower, the same picture.
+        Move what does not fit into the memory to this folder. It is slower and gives the same
+        picture.
     tile
-        Restore tiles of this side in pixels, one by one, for when nothing else fits. The result
-        is another: no tile knows of the rest of the picture, and light and colour may drift.
+        Restore tiles of this side in pixels, one by one, if nothing else fits. The result differs:
+        no tile knows the rest of the picture, so light and colour may drift.
     """
 
     memory: str | None = None
@@ -79,13 +80,13 @@ class QualityOptions:
     Attributes
     ----------
     model
-        full: the published model of the task; nano: a small and quick one that comes with the
-        package and needs no download, for denoise only.
+        full is the published model of the task. nano is a small, quick model for denoise only. It
+        comes with the package and needs no download.
     ensemble
-        Restore the eight flips and turns of each picture and average them: eight times the work,
-        often a little nearer to the truth.
+        Restore the eight flips and turns of each picture and average the results. This takes eight
+        times as long and is often a little closer to the truth.
     strength
-        How much of the change to keep, from 0 (the input) to 1.
+        How much of the change to keep, from 0 (the input) to 1 (all).
     """
 
     model: Literal["full", "nano"] = "full"

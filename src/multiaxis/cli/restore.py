@@ -30,15 +30,16 @@ class OutputOptions:
     Attributes
     ----------
     format
-        png, jpg, tif, webp or avif; by default the input's (HEIC becomes PNG, camera raw TIFF).
+        Format of pictures: png, jpg, tif, webp or avif. By default the input's. HEIC becomes PNG,
+        camera raw TIFF, and GIF WebP.
     quality
-        1 to 100, for jpg, avif and webp: 95 by default, and webp lossless.
+        Quality of jpg, avif and webp, 1 to 100. By default 95 for jpg and avif, and lossless webp.
     depth
-        8, 16 or float; by default the input's.
+        Depth of pictures: 8, 16 or float. By default the input's.
     strip
         Leave out EXIF, XMP and IPTC (date, place, camera). The colour profile stays.
     overwrite
-        Replace outputs that exist; without it, they are reported and left alone.
+        Replace outputs that exist. By default they are reported and left alone.
     """
 
     format: str | None = None
@@ -56,15 +57,17 @@ class ClipOptions:
     Attributes
     ----------
     start
-        Seconds from the clip's start from which to restore.
+        Clips: restore from this time on, in seconds from the clip's start.
     end
-        Seconds from the clip's start up to which.
+        Clips: restore up to this time, in seconds from the clip's start. By default to the end.
     codec
-        The encoder, by FFmpeg's name, such as libx265; by default of the clip's own kind.
+        Clips: use this encoder, by FFmpeg's name, such as libx265. By default that of the clip's
+        own codec.
     crf
-        That encoder's constant quality: smaller is better and larger.
+        Clips: constant quality of the encoder. Smaller numbers give better and larger files. By
+        default one that preserves the restoration.
     steady
-        Against flicker, 0 to 1: draw what stands still towards the frame before.
+        Clips: reduce flicker by drawing still areas towards the frame before, from 0 (off) to 1.
     """
 
     start: float = 0.0
@@ -91,22 +94,23 @@ def restore(
 ) -> int:
     """Restore pictures and clips: denoise, deblur, derain, dehaze, brighten or retouch them.
 
-    The whole frame goes through the network at once, in bounded memory; tiles only on request.
-    Originals are never changed.
+    Each picture is restored whole and in bounded memory, unless you pass --tile. Originals are
+    never changed.
 
     Parameters
     ----------
     inputs
-        Pictures, folders (the pictures directly in them), patterns such as "*.png", also at
-        addresses: s3://bucket/in, https://...; and clips.
+        Pictures, clips, folders (the files directly in them), or patterns such as "*.png".
+        Addresses work for pictures, too: s3://bucket/in, https://...
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance (brighten dark pictures) or
-        retouch; or several in a row with commas between: denoise,enhance.
+        retouch. Separate several with commas to run them in a row: denoise,enhance.
     output
-        A folder, made if need be, or a file if there is a single input file; here or at an address.
-        By default each output lies beside its input, with the task appended to its name.
+        A folder, or a file for a single input file. A folder is created if it does not exist. It
+        can be an address. By default each output lies beside its input, with the task appended to
+        its name.
     max_megapixels
-        Refuse larger pictures before they are decoded.
+        Refuse pictures with more megapixels before they are decoded.
     quiet
         Print errors only.
     """

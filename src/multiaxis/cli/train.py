@@ -29,26 +29,26 @@ def train(
     dry_run: Flag = False,
     quiet: Annotated[Flag, Parameter(alias="-q")] = False,
 ) -> int:
-    """Train a model by a recipe, or go on with a training that was stopped.
+    """Train a model by a recipe, or resume a training that was stopped.
 
-    Stop it with Ctrl-C or SIGTERM: it saves first, and the same command goes on from there.
+    Ctrl-C and SIGTERM save a checkpoint and stop. The same command resumes from it.
 
     Parameters
     ----------
     recipe
         A name that --list shows.
     output
-        Folder for checkpoints, log and weights; runs/RECIPE by default.
+        The folder for checkpoints, log and weights. By default runs/RECIPE.
     set
-        A field of the recipe and its value, such as optim.lr=3e-4 or data.folder=photos; for
-        several, give the option several times. --show lists the fields.
+        Change a field of the recipe, such as optim.lr=3e-4 or data.folder=photos. Repeat the option
+        for several fields. --show lists them.
     list_recipes
         List the recipes.
     show
-        Print the recipe with its fields, and train nothing.
+        Print the recipe with its fields, and do not train.
     dry_run
-        Build everything, do two steps on made-up data of the real shape, and say what the whole
-        would take.
+        Build everything, do two steps on made-up data of the real shape, and print the memory and
+        time that the training needs.
     quiet
         Print errors only.
     """

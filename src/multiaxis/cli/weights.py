@@ -11,12 +11,12 @@ from multiaxis.errors import ConfigError, unknown
 
 
 def list_weights(pattern: str = "*", /) -> None:
-    """List the published checkpoints: what each is for, its scores, terms, and whether it is here.
+    """List the published checkpoints: model, training data, scores, licence, and what is cached.
 
     Parameters
     ----------
     pattern
-        Shell pattern that a checkpoint's name, task or model must match, such as derain or
+        A shell pattern that a checkpoint's name, task or model must match, such as derain or
         "maxvit_base*".
     """
     from multiaxis.weights.cache import cached_path, home
@@ -41,14 +41,16 @@ def list_weights(pattern: str = "*", /) -> None:
 
 
 def pull(names: list[str], /, *, offline: Flag = False) -> None:
-    """Fetch checkpoints into the cache, converted and checked.
+    """Fetch checkpoints into the cache, convert and check them.
 
     Parameters
     ----------
     names
-        Checkpoints of "multiaxis weights list"; a task's name means its default one.
+        Checkpoints that "multiaxis weights list" shows. The name of a task stands for its default
+        checkpoint.
     offline
-        Ask no source: fail unless the cache has it (also: MULTIAXIS_OFFLINE=1).
+        Never download: fail if a checkpoint is not cached. The environment variable
+        MULTIAXIS_OFFLINE=1 does the same.
     """
     from multiaxis.weights.index import find_checkpoint
     from multiaxis.weights.pull import pull as pull_one
@@ -61,7 +63,7 @@ def pull(names: list[str], /, *, offline: Flag = False) -> None:
 
 
 def verify() -> int:
-    """Check that every cached checkpoint is whole, and what the index says."""
+    """Check that every cached checkpoint is whole and equals the published one."""
     from multiaxis.weights.cache import cached_path, home
     from multiaxis.weights.index import list_checkpoints
     from multiaxis.weights.pull import matches_index
@@ -100,18 +102,20 @@ def convert(
     Parameters
     ----------
     file
-        MAXIM: the authors' npz, or a TensorFlow.js model (folder or packed .tgz). MaxViT: the
-        authors' TensorFlow checkpoint, timm's maxvit_*_tf_*, torchvision's maxvit_t. Both: ours.
+        The checkpoint. MAXIM: the authors' npz, or a TensorFlow.js model (a folder or a packed
+        .tgz). MaxViT: the authors' TensorFlow checkpoint, timm's "tf" models, or torchvision's
+        maxvit_t. Both: multiaxis' own safetensors.
     output
-        File to write.
+        The .safetensors file to write.
     model
-        The variant that it is, such as maxim_s2; found out from the parameters by default.
+        The checkpoint's variant, such as maxim_s2. By default the parameters tell it.
     naming
-        multiaxis, or timm for a MaxViT that timm is to load.
+        multiaxis, or timm for a MaxViT that timm will load.
     image_size
-        Pixels of the images that a MaxViT was tuned for, where it is not 224: no file tells.
+        Side of the images that a MaxViT was tuned for, in pixels. By default 224: files do not
+        state it.
     overwrite
-        Replace the output if it exists.
+        Replace the output if it exists. By default, an existing output is an error.
     """
     from multiaxis.weights.load import convert_weights
     from multiaxis.zoo import list_models

@@ -15,12 +15,12 @@ from multiaxis.images.join import Frame
 from multiaxis.images.outline import read_outline
 from multiaxis.images.picture import Metadata, Picture
 from multiaxis.images.pillow import check_pillow, from_pillow, to_pillow
+from multiaxis.images.probe import probe_file, probe_picture
 from multiaxis.images.read import (
     DEFAULT_MEGAPIXELS,
     Probe,
     decode_picture,
     probe_header,
-    probe_picture,
     read_bytes,
     read_picture,
 )
@@ -61,6 +61,7 @@ __all__ = [
     "grey_to_rgb",
     "list_pictures",
     "open_several",
+    "probe_file",
     "probe_header",
     "probe_picture",
     "put_file",

@@ -43,7 +43,7 @@ def read_outline(path: Path, name: str | None = None) -> bytes:
     bytes
         For `probe_header`, `open_several` and the like, never for `decode_picture`: as long as the
         file, with zeros for its samples. A JPEG file ends where its samples start. Read whole are
-        GIF (its frames have to be counted), camera raw (by its library), TIFF of floats (their
+        GIF (its frames have to be counted), camera raw (see `probe_file`), TIFF of floats (their
         range is wanted), and what is recognised as no picture is cut to its start.
 
     Raises

@@ -26,7 +26,6 @@ from multiaxis.images.formats import (
 )
 from multiaxis.images.kinds import tiff_problem
 from multiaxis.images.orient import upright, upright_exif, upright_xmp, xmp_orientation
-from multiaxis.images.outline import read_outline
 from multiaxis.images.picture import Metadata, Picture
 
 DEFAULT_MEGAPIXELS = 400.0
@@ -75,29 +74,8 @@ class Probe:
     hdr: str = ""
 
 
-def probe_picture(
-    path: str | os.PathLike[str], *, max_megapixels: float = DEFAULT_MEGAPIXELS
-) -> Probe:
-    """Read size and kind of a picture without decoding it; only floats are looked through.
-
-    Parameters
-    ----------
-    path : path
-    max_megapixels
-        As in `decode_picture`.
-
-    Raises
-    ------
-    ImageError
-        If `read_picture` would refuse the file for what its header says, or if it has floats that
-        are no numbers or lie outside [0, 1].
-    """
-    path = Path(path)
-    return probe_header(read_outline(path), str(path), max_megapixels=max_megapixels)
-
-
 def probe_header(data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGAPIXELS) -> Probe:
-    """Read size and kind of an encoded picture; as `probe_picture`, of bytes.
+    """Read size and kind of a picture without decoding it; only floats are looked through.
 
     Parameters
     ----------
@@ -105,6 +83,12 @@ def probe_header(data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGA
         The whole file, or its `read_outline`.
     name, max_megapixels
         As in `decode_picture`.
+
+    Raises
+    ------
+    ImageError
+        If `decode_picture` would refuse the file for what its header says, or if it has floats that
+        are no numbers or lie outside [0, 1].
     """
     where = to_where(name)
     kind, header = _open(where, data, max_megapixels)
@@ -221,6 +205,16 @@ def read_metadata(data: bytes, kind: Format) -> tuple[Metadata, int]:
     return _upright_metadata(header), _orientation(header)
 
 
+def check_megapixels(where: Where, width: int, height: int, most: float) -> None:
+    """Refuse a picture of more than so many megapixels."""
+    megapixels = width * height / 1e6
+    if megapixels > most:
+        raise ImageError(
+            f"cannot read {where}: {width}x{height} are {megapixels:.1f} megapixels, "
+            f"at most {most:g} are accepted; raise the limit if the file is trusted"
+        )
+
+
 def _open(path: Where, data: bytes, max_megapixels: float) -> tuple[Format, Header]:
     kind = recognise(data)
     if data and path.suffix.lower() in RAW_SUFFIXES:
@@ -240,12 +234,7 @@ def _open(path: Where, data: bytes, max_megapixels: float) -> tuple[Format, Head
     except CodecError as error:
         raise ImageError(_damaged(path, kind)) from error
     _check_kind(path, kind, header)
-    megapixels = header.width * header.height / 1e6
-    if megapixels > max_megapixels:
-        raise ImageError(
-            f"cannot read {path}: {header.width}x{header.height} are {megapixels:.1f} megapixels, "
-            f"at most {max_megapixels:g} are accepted; raise the limit if the file is trusted"
-        )
+    check_megapixels(path, header.width, header.height, max_megapixels)
     return kind, header
 
 

@@ -87,9 +87,13 @@ class Several:
         if self.kind == "frames":
             yield from _frames(self)
             return
+        left_out = len(read_directories(self.data)) > len(self.pages)
+        remarks = ("its thumbnail is not kept",) * left_out
         for page in self.pages:
             data = page_alone(self.data, page)
-            yield decode_picture(data, self.name, max_megapixels=self.max_megapixels), None
+            picture = decode_picture(data, self.name, max_megapixels=self.max_megapixels)
+            yield replace(picture, remarks=picture.remarks + remarks), None
+            remarks = ()
 
 
 def open_several(

@@ -219,7 +219,7 @@ def describe(container: Any, path: Path, first: Any) -> Clip:
         alpha=_is_transparent(first),
         pixel_format=first.format.name,
         codec=context.codec.canonical_name,
-        tag=_tag(context),
+        tag=spell_tag(context),
         colour=colour,
         light=Light.of(held),
         hdr=_HDR.get(colour.transfer),
@@ -227,7 +227,7 @@ def describe(container: Any, path: Path, first: Any) -> Clip:
     )
 
 
-def _tag(context: Any) -> str:
+def spell_tag(context: Any) -> str:
     """Give a codec's letters; of MPEG-TS they are a number, which may be no letters."""
     try:
         return str(context.codec_tag)

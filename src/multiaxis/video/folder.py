@@ -83,7 +83,7 @@ def open_segments(source: Path, target: Path, key: list[Any]) -> Generator[Segme
             opened.callback(_remove_empty, folder)  # when it is no longer held
             opened.enter_context(hold(folder / _LOCK))
             note = json.dumps({**work, "target": str(target.resolve())})
-            (folder / _KEY).write_text(note, "utf-8")
+            _write_note(folder / _KEY, note)
         except TimeoutError as error:
             raise ImageError(
                 f"{source} is being restored into {target}, or beside it with the same settings, "
@@ -96,6 +96,14 @@ def open_segments(source: Path, target: Path, key: list[Any]) -> Generator[Segme
         finally:
             if not any(segments):
                 _remove(folder)
+
+
+def _write_note(path: Path, note: str) -> None:
+    try:
+        path.write_text(note, "utf-8")
+    except OSError:  # a full disk holds the name, and none of the content
+        path.unlink(missing_ok=True)
+        raise
 
 
 def frames_kept(source: Path, target: Path) -> int:

@@ -2,7 +2,7 @@
 
 from multiaxis.images.codecs.decode import decode, float_range
 from multiaxis.images.codecs.encode import encode
-from multiaxis.images.codecs.header import Header, open_header
+from multiaxis.images.codecs.header import Header, open_header, raw_size
 from multiaxis.images.codecs.libvips import CodecError
 from multiaxis.images.codecs.profiles import from_srgb, to_srgb
 
@@ -14,5 +14,6 @@ __all__ = [
     "float_range",
     "from_srgb",
     "open_header",
+    "raw_size",
     "to_srgb",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,17 +112,12 @@ def open_raw(data: bytes) -> Stored:
     ExtraCodecError
         If the file is damaged.
     """
-    try:
-        import rawpy
-    except ImportError as error:
-        raise _missing("camera raw files", "raw", "rawpy") from error
+    rawpy = _rawpy()
     try:
         raw = rawpy.imread(io.BytesIO(data))
-        sizes = raw.sizes
+        width, height = _upright_size(raw.sizes)
     except Exception as error:
         raise ExtraCodecError from error
-    turned = sizes.flip in (5, 6)
-    width, height = (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
 
     def decode() -> NDArray[Any]:
         try:
@@ -131,6 +127,37 @@ def open_raw(data: bytes) -> Stored:
             raise ExtraCodecError from error
 
     return Stored(width, height, 3, "uint16", 1, Metadata(exif=tiff_exif(data)), decode)
+
+
+def find_raw_size(path: Path) -> tuple[int, int]:
+    """Give width and height of a camera file, upright, of which little is read.
+
+    Raises
+    ------
+    MissingExtraError
+        If rawpy is not installed.
+    ExtraCodecError
+        If the file is damaged, or its name cannot be handed over.
+    """
+    rawpy = _rawpy()
+    try:
+        with rawpy.imread(str(path)) as raw:
+            return _upright_size(raw.sizes)
+    except Exception as error:
+        raise ExtraCodecError from error
+
+
+def _rawpy() -> Any:
+    try:
+        import rawpy
+    except ImportError as error:
+        raise _missing("camera raw files", "raw", "rawpy") from error
+    return rawpy
+
+
+def _upright_size(sizes: Any) -> tuple[int, int]:
+    turned = sizes.flip in (5, 6)
+    return (sizes.height, sizes.width) if turned else (sizes.width, sizes.height)
 
 
 def _missing(what: str, extra: str, package: str) -> MissingExtraError:

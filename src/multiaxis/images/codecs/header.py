@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from multiaxis.images.codecs.extras import Stored, open_heic, open_raw
+from multiaxis.images.codecs.extras import Stored, find_raw_size, open_heic, open_raw
 from multiaxis.images.codecs.lab import open_lab
 from multiaxis.images.codecs.libvips import (
     BLOBS,
@@ -109,6 +110,20 @@ def open_header(data: bytes, codec: str) -> Header:
         extra=extra,
         premultiplied=multiplied or extra[:1] == (1,),
     )
+
+
+def raw_size(path: Path) -> tuple[int, int]:
+    """Give width and height of a camera file, upright, of which little is read.
+
+    Raises
+    ------
+    CodecError
+        If it cannot be told so: the whole file may say more.
+    """
+    try:
+        return find_raw_size(path)
+    except FAILURES as error:
+        raise refusal() from error
 
 
 def _opened(data: bytes, codec: str) -> Header:

@@ -16,8 +16,7 @@ from multiaxis.images import (
     READABLE_SUFFIXES,
     Picture,
     decode_picture,
-    probe_header,
-    read_outline,
+    probe_picture,
 )
 from multiaxis.images.formats import READABLE_NAMES
 from multiaxis.progress import OnFraction, OnProgress
@@ -85,9 +84,7 @@ class Classify(Verb):
 
     def check(self, file: File) -> Header:
         """Look at the header."""
-        found = probe_header(
-            read_outline(file.path, file.name), file.name, max_megapixels=self.max_megapixels
-        )
+        found = probe_picture(file.path, file.name, max_megapixels=self.max_megapixels)
         return Header(
             amount=found.width * found.height / 1e6,
             facts={"width": found.width, "height": found.height},

@@ -21,8 +21,7 @@ from multiaxis.images import (
     decode_picture,
     encode_picture,
     grey_to_rgb,
-    probe_header,
-    read_outline,
+    probe_picture,
     seen_by_model,
     written_suffix,
 )
@@ -73,7 +72,7 @@ class Degrade(Verb):
 
     def check(self, file: File) -> Header:
         """Look at the header, and refuse what the output cannot hold."""
-        found = probe_header(read_outline(file.path, file.name), file.name)
+        found = probe_picture(file.path, file.name)
         if file.output is not None:
             check_holds(
                 file.output,

@@ -19,8 +19,7 @@ from multiaxis.images import (
     encode_picture,
     encode_several,
     open_several,
-    probe_header,
-    read_outline,
+    probe_file,
 )
 from multiaxis.progress import OnFraction, part_of
 from multiaxis.tasks.restore.output import Output
@@ -38,12 +37,10 @@ def check_picture_file(file: File, output: Output, max_megapixels: float) -> Hea
         Says what.
     """
     target, depth = _target(file), output.sample_type
-    data, name = read_outline(file.path, file.name), file.name
-    several = open_several(data, name, max_megapixels=max_megapixels)
-    if several:
-        check_several(target, several, depth=depth)
-        return _header(several.probes[0].width, several.probes[0].height, several.count)
-    probe = probe_header(data, name, max_megapixels=max_megapixels)
+    probe = probe_file(file.path, file.name, max_megapixels=max_megapixels)
+    if isinstance(probe, Several):
+        check_several(target, probe, depth=depth)
+        return _header(probe.probes[0].width, probe.probes[0].height, probe.count)
     check_holds(
         target,
         depth=depth or probe.depth,
