@@ -176,7 +176,7 @@ def _size(name: str, value: object) -> Size:
         and all(isinstance(v, int) and 0 < v <= _MOST_OF_OTHERS for v in value)  # pyright: ignore[reportUnknownVariableType]
     )
     _require(good, name, value, "two positive whole numbers, (rows, columns)")
-    rows, columns = value  # type: ignore[misc]  # checked above
+    rows, columns = value
     return rows, columns  # pyright: ignore[reportUnknownVariableType]
 
 

@@ -208,7 +208,7 @@ def _is_rate(value: object) -> bool:
 def _whole_numbers(name: str, value: object) -> tuple[int, ...]:
     good = isinstance(value, Sequence) and len(value) > 0 and all(_is_whole(v, 1) for v in value)
     _require(good, name, value, "whole numbers from 1 on")
-    return tuple(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return tuple(value)  # pyright: ignore[reportArgumentType]
 
 
 def _size(name: str, value: object) -> Size:
@@ -216,7 +216,7 @@ def _size(name: str, value: object) -> Size:
     accepted = "a whole number from 1 on, or two as (rows, columns)"
     good = isinstance(pair, tuple | list) and len(pair) == 2 and all(_is_whole(v, 1) for v in pair)
     _require(good, name, value, accepted)
-    rows, columns = pair  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    rows, columns = pair  # pyright: ignore[reportGeneralTypeIssues]
     return rows, columns
 
 
@@ -226,7 +226,7 @@ def _ratio(value: object) -> Fraction:
         is_text = isinstance(value, str)
         if is_text and (len(value) > 40 or "e" in value.lower()):  # else 1e9999999 takes minutes
             value = float(value)
-        ratio = Fraction(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        ratio = Fraction(value)  # pyright: ignore[reportArgumentType]
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         ratio = Fraction(0)
     fits = Fraction(1, _MOST_RATIO) <= ratio <= _MOST_RATIO
