@@ -68,7 +68,7 @@ class _Shared:
     version: str
 
 
-def load() -> Any:
+def import_ray() -> Any:
     """Import Ray.
 
     Raises
@@ -97,7 +97,7 @@ def open_cluster() -> Generator[Cluster]:
     ConfigError
         If the cluster does not answer, or cannot be started.
     """
-    ray = load()
+    ray = import_ray()
     with contextlib.redirect_stdout(_Log()):  # Ray prints there that a worker died
         try:
             with _own_signals():  # Ray's handler would end the process without a word
@@ -170,7 +170,7 @@ def do_jobs_on_ray(
     ConfigError
         If the device is none that a cluster has.
     """
-    ray = load()
+    ray = import_ray()
     slots, needs = _share(cluster, verb.device, len(jobs), workers)
     at_once = workers or 2 * slots  # the second half waits in the cluster, so that none is idle
     with _marker(jobs) as marker:
@@ -326,5 +326,5 @@ def _start(shared: _Shared) -> Runner[Any]:
         for number, (path, content) in enumerate(shared.files.items()):
             places[path] = folder / f"{number}" / path.name
             places[path].parent.mkdir()
-            places[path].write_bytes(load().get(content))
+            places[path].write_bytes(import_ray().get(content))
         return load_runner(shared.verb.with_files(places), shared.threads)

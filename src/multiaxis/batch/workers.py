@@ -15,7 +15,7 @@ from typing import Any
 
 from multiaxis.batch.job import Job, Result
 from multiaxis.batch.ledger import Note, clear_strays, is_finished, settings_digest
-from multiaxis.batch.lifeline import Lifeline, hold
+from multiaxis.batch.lifeline import Lifeline, end_with_starter
 from multiaxis.batch.verb import Runner, Verb
 from multiaxis.batch.work import do_jobs
 from multiaxis.errors import ImageError, say_why
@@ -121,7 +121,7 @@ def _interrupts_held() -> Generator[None]:
 
 
 def _start(line: Connection, verb: Verb, note: Note | None, threads: int) -> None:
-    hold(line)
+    end_with_starter(line)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
     if hasattr(signal, "pthread_sigmask"):

@@ -147,9 +147,9 @@ class RestoreRunner(Runner[PictureWork | ClipWork]):
         """Encode a picture; a clip is encoded by now."""
         return item.outcome()
 
-    def kept(self, item: PictureWork | ClipWork) -> str:
+    def partial(self, item: PictureWork | ClipWork) -> str:
         """Say what is kept of a clip."""
-        return item.kept() if isinstance(item, ClipWork) else ""
+        return item.partial() if isinstance(item, ClipWork) else ""
 
     def describe(self) -> str:
         """Say on what, and how precisely."""
