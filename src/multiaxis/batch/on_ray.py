@@ -23,8 +23,8 @@ from typing import Any
 from multiaxis.batch.job import Job, Result
 from multiaxis.batch.ledger import Note
 from multiaxis.batch.verb import Runner, Verb
-from multiaxis.batch.workers import ATTEMPTS, do_once, load_runner
-from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
+from multiaxis.batch.workers import ATTEMPTS, do_once, load_runner, worker_died
+from multiaxis.errors import ConfigError, ImageError, MissingExtraError, counted, explain
 from multiaxis.files.scratch import open_folder
 
 _log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class Cluster:
     largest: int
 
     def __str__(self) -> str:
-        parts = [f"{_count(self.machines, 'machine')}, {_count(self.cores, 'core')}"]
+        parts = [f"{counted(self.machines, 'machine')}, {counted(self.cores, 'core')}"]
         if self.gpus:
-            parts.append(_count(self.gpus, "GPU"))
+            parts.append(counted(self.gpus, "GPU"))
         return ", ".join(parts)
 
 
@@ -221,7 +221,7 @@ def _result(ray: Any, reference: Any, job: Job, *, last: bool) -> Result | None:
             return None
         memory = isinstance(error, ray.exceptions.OutOfMemoryError)
         why = " of too little memory; allow fewer at once with --workers" if memory else ""
-        return Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times{why}")
+        return worker_died(job, why)
 
 
 def _share(
@@ -287,10 +287,6 @@ class _Log(io.TextIOBase):
         if text.strip():
             _log.debug("%s", text.strip())
         return len(text)
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
 # What runs on the cluster

@@ -84,7 +84,7 @@ def _run(
             if job is None:
                 break
             if attempts[job] == ATTEMPTS:
-                yield Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times")
+                yield worker_died(job)
                 continue
             attempts[job] += 1
             with _interrupts_held():  # this starts the workers
@@ -131,6 +131,11 @@ def _start(line: Connection, verb: Verb, note: Note | None, threads: int) -> Non
         _ready = verb, load_runner(verb, threads), note
     except Exception as error:  # noqa: BLE001 (told for each file: an error here says nothing)
         _ready = error
+
+
+def worker_died(job: Job, why: str = "") -> Result:
+    """Give what became of a job that was tried often enough."""
+    return Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times{why}")
 
 
 def load_runner(verb: Verb, threads: int) -> Runner[Any]:

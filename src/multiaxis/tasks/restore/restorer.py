@@ -241,7 +241,7 @@ class Restorer:
         from multiaxis.tasks.restore.verb import Restore
 
         words = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-        verb = Restore(self._arguments, written, clips, max_megapixels, restorer=self)
+        verb = Restore(self._arguments, written, clips, max_megapixels, loaded=self)
         asked = Request(
             [os.fspath(word) for word in words],
             None if output is None else os.fspath(output),
