@@ -92,7 +92,7 @@ class ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Give logits."""
@@ -103,7 +103,7 @@ class ResNet(nn.Module):
 def main() -> None:
     options = _options()
     recipe = _recipe(options)
-    side = recipe.data.size  # type: ignore[union-attr]
+    side = recipe.data.size
     wanted = [options.only] if options.only else ["maxvit", "resnet", "resnet-wide"]
     maxvit = build_model(recipe.model)
     models: dict[str, ResNetConfig | None] = {"maxvit": None}

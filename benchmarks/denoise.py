@@ -78,7 +78,7 @@ def _psnr(x: np.ndarray, clean: np.ndarray) -> float:
 
 
 def _maxim(weights: str) -> Denoiser:
-    engine = Engine(open_model(weights))  # type: ignore[arg-type]
+    engine = Engine(open_model(weights))
 
     def denoise(noisy: np.ndarray, _: float) -> np.ndarray:
         return restore_frames(engine, torch.from_numpy(noisy)[None]).frames[0].numpy()

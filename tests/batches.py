@@ -62,7 +62,7 @@ def run_jobs(
     on_result: Callable[[Result], None] = lambda _: None,
     on_progress: OnFraction | None = None,
 ) -> list[Result]:
-    verb = Named({"task": "derain"}, options, restorer=restorer, word=settings or "")
+    verb = Named({"task": "derain"}, options, loaded=restorer, word=settings or "")
     note = None if settings is None else Note()
     results = []
     for result in do_jobs(verb, verb.load(), jobs, note, on_progress=on_progress):

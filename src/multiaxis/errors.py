@@ -87,6 +87,11 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things, such as ``"1 file"`` or ``"2 files"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say_why(where: object, error: Exception) -> str:
     """Say what went wrong with a file, by its name."""
     reason = explain(error)

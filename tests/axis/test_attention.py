@@ -70,7 +70,7 @@ def influence(run: object, spatial: tuple[int, ...]) -> torch.Tensor:
     """Which output pixels (first) depend on which input pixels, from gradients."""
     count = math.prod(spatial)
     x = torch.randn(1, *spatial, 4, dtype=torch.float64, requires_grad=True)
-    y = run(x).sum(-1).flatten()  # type: ignore[operator]
+    y = run(x).sum(-1).flatten()
     rows = [torch.autograd.grad(y[i], x, retain_graph=True)[0] for i in range(count)]
     return torch.stack(rows).abs().sum(-1).reshape(count, count) > 0
 

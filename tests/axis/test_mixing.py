@@ -114,7 +114,7 @@ def test_two_layers_reach_the_whole_map() -> None:
 def test_windows_can_be_mixed_in_pieces(split: object) -> None:
     """What a bounded-memory evaluation needs: windows know nothing of each other."""
     layer = randomised(GatedMlp(3, 4), 3)
-    windows = split(noise(1, 6, 8, 3), (2, 2))  # type: ignore[operator]
+    windows = split(noise(1, 6, 8, 3), (2, 2))
     whole = layer(windows)
     pieces = torch.cat([layer(windows[:, k : k + 5]) for k in range(0, windows.shape[1], 5)], 1)
     torch.testing.assert_close(pieces, whole, atol=1e-12, rtol=0)

@@ -195,7 +195,7 @@ def test_what_was_read_is_vouched_for(
         calls.append(arguments)
         if len(calls) == 2:  # the second is in work; it has been read
             make(folder / "1.png", 99)
-        return restore_picture(*arguments, **options)  # type: ignore[arg-type]
+        return restore_picture(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(Restorer, "restore_picture", replace_meanwhile)
@@ -278,7 +278,7 @@ def test_it_is_reported_as_finished_earlier(
     def load_late(*arguments: object) -> object:
         monkeypatch.setattr(Restore, "load", load)
         assert run(*words, "--resume") == 0  # the other run, from its beginning to its end
-        return load(*arguments)  # type: ignore[arg-type]
+        return load(*arguments)
 
     monkeypatch.setattr(Restore, "load", load_late)
     assert run(*words, "--resume", "--report", report) == 0

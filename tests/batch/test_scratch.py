@@ -67,7 +67,7 @@ def test_a_folder_that_was_cleared_before_it_was_locked_is_made_anew(
 
     def acquire_late(lock: FileLock, *words: object, **options: object) -> object:
         made.append(lock.lock_file)
-        held = acquire(lock, *words, **options)  # type: ignore[arg-type]
+        held = acquire(lock, *words, **options)
         if len(made) == 1:
             shutil.rmtree(Path(lock.lock_file).parent)
         return held

@@ -133,7 +133,7 @@ def test_a_slow_write_does_not_hold_an_interrupt_up(
 
     def write_slowly(*arguments: object, **options: object) -> object:
         assert is_over.wait(60), "it was waited for"
-        return write(*arguments, **options)  # type: ignore[arg-type]
+        return write(*arguments, **options)
 
     monkeypatch.setattr(running, "put", write_slowly)
     monkeypatch.setattr(running, "_PATIENCE", 0.01)

@@ -34,7 +34,7 @@ def restore(
             pytest.fail("a model was loaded")
         device, dtype = SimpleNamespace(type="cpu"), "float32"
         identity = SimpleNamespace(restore_values=values, device=device, dtype=dtype, tile=None)
-        return RestoreRunner(verb, identity)  # type: ignore[arg-type]
+        return RestoreRunner(verb, identity)
 
     monkeypatch.setattr(Restore, "load", load)
     with pytest.raises(SystemExit) as left:

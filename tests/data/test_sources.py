@@ -48,7 +48,7 @@ def test_each_pass_sees_everything_once(photographs: Path) -> None:
     source = clean(photographs).open()
     seen: list[int] = []
     real = source.sample
-    source.sample = lambda index, rng: (seen.append(index), real(index, rng))[1]  # type: ignore[method-assign]
+    source.sample = lambda index, rng: (seen.append(index), real(index, rng))[1]
     samples = NumberedSamples(source, 0)
     for number in range(15):
         samples[number]

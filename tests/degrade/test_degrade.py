@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiaxis.degrade import DEGRADATIONS, degrade, degrade_picture, parse_chain, spell
+from multiaxis.degrade import DEGRADATIONS, degrade, degrade_picture, format_chain, parse_chain
 from multiaxis.degrade.blur import trajectory
 from multiaxis.degrade.kernels import convolve, disc, gaussian, line, rasterise, smooth_field
 from multiaxis.degrade.noise import GaussianNoise, SensorNoise
@@ -25,7 +25,7 @@ def test_every_degradation(name: str) -> None:
     one, drawn = degrade_picture(x, parse_chain(name), 3)
     again, _ = degrade_picture(x, parse_chain(name), 3)
     other, _ = degrade_picture(x, parse_chain(name), 4)
-    exact, _ = degrade_picture(x, parse_chain(spell(drawn)), 3)
+    exact, _ = degrade_picture(x, parse_chain(format_chain(drawn)), 3)
     assert np.array_equal(x, before), "the input was changed"
     assert one.shape == x.shape
     assert one.dtype == np.float32
@@ -114,7 +114,7 @@ def test_convolution_is_the_slow_sum() -> None:
 
 def test_chains_are_words_and_back() -> None:
     chain = parse_chain(" rain:layers=3:angle=-10..10, jpeg:quality=60 ")
-    assert parse_chain(spell(chain)) == chain
+    assert parse_chain(format_chain(chain)) == chain
     assert parse_chain("") == ()
 
 

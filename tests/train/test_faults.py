@@ -66,7 +66,7 @@ def test_a_checkpoint_without_random_states_is_told(
     damage: object, recipe: Recipe, tmp_path: Path
 ) -> None:
     train(recipe, tmp_path)
-    damage(tmp_path / "step_000000008" / "random_states_0.pkl")  # type: ignore[operator]
+    damage(tmp_path / "step_000000008" / "random_states_0.pkl")
     with pytest.raises(TrainingError, match="remove that folder"):
         train(recipe, tmp_path)
 

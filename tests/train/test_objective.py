@@ -208,7 +208,7 @@ def test_what_breaks_the_contract_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 
     def told(message: str, changed: object = recipe) -> None:
         with pytest.raises(ConfigError, match=message):
-            train(changed, tmp_path / message[:9])  # type: ignore[arg-type]
+            train(changed, tmp_path / message[:9])
 
     told("unknown model in optims 'judge'", replace(recipe, optims={"judge": recipe.optim}))
     told("run.recompute is true, and there are no blocks", override(recipe, ["run.recompute=true"]))

@@ -5,6 +5,7 @@
 
 from multiaxis.batch.engine import plan, run
 from multiaxis.batch.job import Batch, Finished, Job, Plan, Result
+from multiaxis.batch.model_verb import ModelVerb
 from multiaxis.batch.request import Request
 from multiaxis.batch.verb import File, Header, Outcome, Runner, Verb, Wording
 from multiaxis.batch.watcher import Watcher
@@ -15,6 +16,7 @@ __all__ = [
     "Finished",
     "Header",
     "Job",
+    "ModelVerb",
     "Outcome",
     "Plan",
     "Request",

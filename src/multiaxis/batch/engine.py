@@ -58,19 +58,19 @@ def run(verb: Verb, request: Request, watcher: Watcher | None = None) -> Batch:
     watcher = watcher or Watcher()
     request.check()
     start, begun = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    made = _planned(verb, request)
-    watcher.on_plan(made)
+    planned = _planned(verb, request)
+    watcher.on_plan(planned)
     results: list[Result] = []
 
     def report() -> str:
-        about = {
+        summary = {
             "settings": dict(verb.settings("")),
             "started": begun,
             "seconds": round(time.monotonic() - start, 3),
         }
-        return _report(verb, request, made, results, about)
+        return _report(verb, request, planned, results, summary)
 
-    work = _work(verb, request, made, watcher)
+    work = _work(verb, request, planned, watcher)
     where = ""
     try:
         while True:
@@ -85,7 +85,7 @@ def run(verb: Verb, request: Request, watcher: Watcher | None = None) -> Batch:
         if failure := report():
             stop.add_note(failure)
         raise
-    return Batch(made, tuple(results), time.monotonic() - start, where, report())
+    return Batch(planned, tuple(results), time.monotonic() - start, where, report())
 
 
 def _planned(verb: Verb, request: Request) -> Plan:
@@ -93,42 +93,42 @@ def _planned(verb: Verb, request: Request) -> Plan:
         raise ConfigError(
             f"--resume needs --report: what {verb.wording.verb} finished is noted beside its report"
         )
-    made = make_plan(verb, request)
-    return made if _note(request, made) is None else check_ledgers(made)
+    planned = make_plan(verb, request)
+    return planned if _note(request, planned) is None else check_ledgers(planned)
 
 
 def _report(
-    verb: Verb, request: Request, made: Plan, results: list[Result], about: dict[str, Any]
+    verb: Verb, request: Request, planned: Plan, results: list[Result], summary: dict[str, Any]
 ) -> str:
     """Write the report; give why it could not be, so that nothing else is lost with it."""
     if request.report is None:
         return ""
     try:
-        write_report(to_where(request.report), verb, made, results, about)
+        write_report(to_where(request.report), verb, planned, results, summary)
     except MultiaxisError as error:
         return str(error)
     return ""
 
 
-def _prepare(made: Plan) -> None:
+def _prepare(planned: Plan) -> None:
     """Find out before a model is loaded what a store does not take; remove what was left."""
-    outputs = [job.output for job in made.jobs] + [one.output for one in made.finished]
+    outputs = [job.output for job in planned.jobs] + [one.output for one in planned.finished]
     folders = dict.fromkeys(output.parent for output in outputs if output is not None)
     for folder in folders:
         clear_strays(folder)
-    distant = (job.output for job in made.jobs if isinstance(job.output, Remote))
+    distant = (job.output for job in planned.jobs if isinstance(job.output, Remote))
     for output in list(distant)[:1]:  # one tells of the credentials for all
         remote.try_folder(output.parent)
 
 
 def _work(
-    verb: Verb, request: Request, made: Plan, watcher: Watcher
+    verb: Verb, request: Request, planned: Plan, watcher: Watcher
 ) -> Generator[Result, None, str]:
     """Yield results as they come; return on what they were made."""
-    _prepare(made)
-    if not made.jobs:
+    _prepare(planned)
+    if not planned.jobs:
         return "nothing"
-    note = _note(request, made)
+    note = _note(request, planned)
     on_ray = request.engine == "ray"
     # Models are fetched once, by this process; the machines of a cluster have their own devices.
     runner = (verb.on_processor() if on_ray else verb).load(watcher.on_loading)
@@ -140,24 +140,24 @@ def _work(
         watcher.on_place("looking for a Ray cluster ...")
         with open_cluster() as cluster:
             watcher.on_place(f"Ray at {cluster.address}: {cluster}")
-            watcher.on_start(made, one_by_one=False)
-            yield from do_jobs_on_ray(cluster, verb, made.jobs, request.workers, note)
+            watcher.on_start(planned, one_by_one=False)
+            yield from do_jobs_on_ray(cluster, verb, planned.jobs, request.workers, note)
         return f"a Ray cluster ({cluster})"
-    workers = min(request.workers or 1, len(made.jobs))
-    watcher.on_start(made, one_by_one=workers == 1)
+    workers = min(request.workers or 1, len(planned.jobs))
+    watcher.on_start(planned, one_by_one=workers == 1)
     if workers == 1:
-        yield from do_jobs(verb, runner, made.jobs, note, on_progress=watcher.on_fraction)
+        yield from do_jobs(verb, runner, planned.jobs, note, on_progress=watcher.on_fraction)
         return where
     del runner  # the workers have theirs
     from multiaxis.batch.workers import do_jobs_in_workers
 
-    yield from do_jobs_in_workers(verb, made.jobs, workers, note)
+    yield from do_jobs_in_workers(verb, planned.jobs, workers, note)
     return where
 
 
-def _note(request: Request, made: Plan) -> Note | None:
+def _note(request: Request, planned: Plan) -> Note | None:
     """Decide whether what is finished is noted: for a single file only on request."""
-    several = len(made.jobs) + len(made.refused) + len(made.finished) > 1
+    several = len(planned.jobs) + len(planned.refused) + len(planned.finished) > 1
     if not (several or request.resume or request.engine == "ray"):
         return None
     return Note(None if request.report is None else to_where(request.report))

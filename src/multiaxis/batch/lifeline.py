@@ -19,7 +19,7 @@ class Lifeline:
     Attributes
     ----------
     end : Connection
-        Goes to each process as an argument, for `hold`.
+        Goes to each process as an argument, for `end_with_starter`.
     """
 
     def __init__(self, context: SpawnContext) -> None:
@@ -31,7 +31,7 @@ class Lifeline:
         self.end.close()
 
 
-def hold(line: Connection) -> None:
+def end_with_starter(line: Connection) -> None:
     """End this process, in the middle of whatever it does, when its starter is gone."""
 
     def wait() -> None:

@@ -23,8 +23,8 @@ from typing import Any
 from multiaxis.batch.job import Job, Result
 from multiaxis.batch.ledger import Note
 from multiaxis.batch.verb import Runner, Verb
-from multiaxis.batch.workers import ATTEMPTS, do_once, load_runner
-from multiaxis.errors import ConfigError, ImageError, MissingExtraError, explain
+from multiaxis.batch.workers import ATTEMPTS, do_once, load_runner, worker_died
+from multiaxis.errors import ConfigError, ImageError, MissingExtraError, counted, explain
 from multiaxis.files.scratch import open_folder
 
 _log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class Cluster:
     largest: int
 
     def __str__(self) -> str:
-        parts = [f"{_count(self.machines, 'machine')}, {_count(self.cores, 'core')}"]
+        parts = [f"{counted(self.machines, 'machine')}, {counted(self.cores, 'core')}"]
         if self.gpus:
-            parts.append(_count(self.gpus, "GPU"))
+            parts.append(counted(self.gpus, "GPU"))
         return ", ".join(parts)
 
 
@@ -68,7 +68,7 @@ class _Shared:
     version: str
 
 
-def load() -> Any:
+def import_ray() -> Any:
     """Import Ray.
 
     Raises
@@ -97,7 +97,7 @@ def open_cluster() -> Generator[Cluster]:
     ConfigError
         If the cluster does not answer, or cannot be started.
     """
-    ray = load()
+    ray = import_ray()
     with contextlib.redirect_stdout(_Log()):  # Ray prints there that a worker died
         try:
             with _own_signals():  # Ray's handler would end the process without a word
@@ -170,7 +170,7 @@ def do_jobs_on_ray(
     ConfigError
         If the device is none that a cluster has.
     """
-    ray = load()
+    ray = import_ray()
     slots, needs = _share(cluster, verb.device, len(jobs), workers)
     at_once = workers or 2 * slots  # the second half waits in the cluster, so that none is idle
     with _marker(jobs) as marker:
@@ -221,7 +221,7 @@ def _result(ray: Any, reference: Any, job: Job, *, last: bool) -> Result | None:
             return None
         memory = isinstance(error, ray.exceptions.OutOfMemoryError)
         why = " of too little memory; allow fewer at once with --workers" if memory else ""
-        return Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times{why}")
+        return worker_died(job, why)
 
 
 def _share(
@@ -289,10 +289,6 @@ class _Log(io.TextIOBase):
         return len(text)
 
 
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
-
-
 # What runs on the cluster
 
 _runner: Runner[Any] | None = None
@@ -326,5 +322,5 @@ def _start(shared: _Shared) -> Runner[Any]:
         for number, (path, content) in enumerate(shared.files.items()):
             places[path] = folder / f"{number}" / path.name
             places[path].parent.mkdir()
-            places[path].write_bytes(load().get(content))
+            places[path].write_bytes(import_ray().get(content))
         return load_runner(shared.verb.with_files(places), shared.threads)

@@ -52,19 +52,19 @@ def check_report(path: Where, *, dry_run: bool = False) -> None:
 
 
 def write_report(
-    path: Where, verb: Verb, plan: Plan, results: Sequence[Result], about: Mapping[str, Any]
+    path: Where, verb: Verb, plan: Plan, results: Sequence[Result], summary: Mapping[str, Any]
 ) -> None:
     """Write what became of every input.
 
     Parameters
     ----------
     path : Path or Remote
-        ``.json``: `about` and a list; ``.csv``: the list alone. A file of that name gives way.
+        ``.json``: `summary` and a list; ``.csv``: the list alone. A file of that name gives way.
     verb : Verb
     plan : Plan
     results : sequence of Result
         So far; jobs without one are ``"not done"``.
-    about : mapping
+    summary : mapping
         Settings and the like, that JSON can hold.
 
     Raises
@@ -74,7 +74,7 @@ def write_report(
     """
     rows = list_rows(verb, plan, results)
     if path.suffix.lower() == ".json":
-        named = {**about, f"{verb.wording.noun}s": rows}
+        named = {**summary, f"{verb.wording.noun}s": rows}
         text = json.dumps(named, indent=2, ensure_ascii=False) + "\n"
         # Outside ASCII there are only names and messages: inside strings, where escapes may stand.
         data = _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()

@@ -69,6 +69,6 @@ class Request:
                     f"{word} lies in the memory of one process: several cannot share it"
                 )
         if self.engine == "ray":
-            from multiaxis.batch.on_ray import load
+            from multiaxis.batch.on_ray import import_ray
 
-            load()
+            import_ray()

@@ -157,7 +157,7 @@ class Runner(ABC, Generic[Item]):
         """Give the outcome: the output's bytes, or a record."""
         return item if isinstance(item, Outcome) else Outcome(record=item)
 
-    def kept(self, item: Item) -> str:  # noqa: ARG002
+    def partial(self, item: Item) -> str:  # noqa: ARG002
         """Say what an interrupt leaves of a file in work; empty for nothing."""
         return ""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,16 @@ class _Work:
         return self.earlier or self.error is not None
 
     def result(self) -> Result:
-        made, header = self.outcome, self.header
+        outcome, header = self.outcome, self.header
         return Result(
             job=self.job,
             seconds=self.seconds,
             error=self.error,
             earlier=self.earlier,
             header=header,
-            record=made.record,
-            lost=made.lost,
-            remarks=tuple(dict.fromkeys((*header.remarks, *made.remarks))),
+            record=outcome.record,
+            lost=outcome.lost,
+            remarks=tuple(dict.fromkeys((*header.remarks, *outcome.remarks))),
         )
 
 
@@ -112,8 +112,8 @@ def do_jobs(
                 done, behind = behind.result(), None
                 yield done.result()
         except KeyboardInterrupt as stop:
-            if work is not None and work.item is not None and (kept := runner.kept(work.item)):
-                stop.add_note(kept)
+            if work is not None and work.item is not None and (left := runner.partial(work.item)):
+                stop.add_note(left)
             if behind is not None:
                 with suppress(TimeoutError):  # it is done, and may soon be a file
                     yield behind.result(_PATIENCE).result()
@@ -173,30 +173,30 @@ class _Steps:
         work.item = None
         return work
 
-    def _put(self, work: _Work, made: Outcome) -> None:
+    def _put(self, work: _Work, outcome: Outcome) -> None:
         """Note what is finished, then give it its name."""
         output, replaces = work.job.output, work.job.replaces
-        work.outcome = Outcome(None, made.record, made.lost, made.remarks)
+        work.outcome = replace(outcome, content=None)
         if output is None:
-            self._note_record(work, made)
-        elif made.content is not None:
-            self._note(work, digest(made.content))
+            self._note_record(work, outcome)
+        elif outcome.content is not None:
+            self._note(work, digest(outcome.content))
             if isinstance(output, Remote):
-                remote.publish(made.content, output, overwrite=replaces)
+                remote.publish(outcome.content, output, overwrite=replaces)
             else:
-                put(output, made.content, overwrite=replaces)
+                put(output, outcome.content, overwrite=replaces)
 
-    def _note(self, work: _Work, held: str) -> None:
+    def _note(self, work: _Work, content_digest: str) -> None:
         output = work.job.output
         if self.note is not None and output is not None:
-            entry = Entry(output.name, work.file.digest, self._settings(work.job), held)
+            entry = Entry(output.name, work.file.digest, self._settings(work.job), content_digest)
             with refusals(output) if isinstance(output, Path) else nullcontext():
                 add_entry(output.parent, entry)
 
-    def _note_record(self, work: _Work, made: Outcome) -> None:
+    def _note_record(self, work: _Work, outcome: Outcome) -> None:
         if self.note is not None and self.note.report is not None:
             name = record_name(self.note.report, work.job.input)
-            settings, record = self._settings(work.job), dict(made.record)
+            settings, record = self._settings(work.job), dict(outcome.record)
             entry = Entry(name, work.file.digest, settings, "", record)
             add_entry(self.note.report.parent, entry)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from multiaxis.batch.job import Job, Result
 from multiaxis.batch.ledger import Note, clear_strays, is_finished, settings_digest
-from multiaxis.batch.lifeline import Lifeline, hold
+from multiaxis.batch.lifeline import Lifeline, end_with_starter
 from multiaxis.batch.verb import Runner, Verb
 from multiaxis.batch.work import do_jobs
 from multiaxis.errors import ImageError, say_why
@@ -84,7 +84,7 @@ def _run(
             if job is None:
                 break
             if attempts[job] == ATTEMPTS:
-                yield Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times")
+                yield worker_died(job)
                 continue
             attempts[job] += 1
             with _interrupts_held():  # this starts the workers
@@ -121,7 +121,7 @@ def _interrupts_held() -> Generator[None]:
 
 
 def _start(line: Connection, verb: Verb, note: Note | None, threads: int) -> None:
-    hold(line)
+    end_with_starter(line)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
     if hasattr(signal, "pthread_sigmask"):
@@ -131,6 +131,11 @@ def _start(line: Connection, verb: Verb, note: Note | None, threads: int) -> Non
         _ready = verb, load_runner(verb, threads), note
     except Exception as error:  # noqa: BLE001 (told for each file: an error here says nothing)
         _ready = error
+
+
+def worker_died(job: Job, why: str = "") -> Result:
+    """Give what became of a job that was tried often enough."""
+    return Result(job, 0.0, f"{job.input}: its worker died, {ATTEMPTS} times{why}")
 
 
 def load_runner(verb: Verb, threads: int) -> Runner[Any]:

@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    with console.opened() as out, signals.heard() as signal:
+    with console.opened() as out, signals.interruptible() as signal:
         logging.getLogger("multiaxis").addHandler(logging.NullHandler())  # else warnings are shown
         if is_debugging:
             logging.basicConfig()

@@ -15,7 +15,7 @@ from multiaxis.batch import Watcher
 from multiaxis.cli import console
 from multiaxis.cli.codes import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED
 from multiaxis.cli.options import Flag
-from multiaxis.errors import ImageError
+from multiaxis.errors import ImageError, counted
 from multiaxis.progress import Progress
 
 if TYPE_CHECKING:
@@ -300,10 +300,10 @@ def _say_left_out(plan: Plan) -> None:
         (len(plan.earlier), "that an earlier run wrote", names),
     ]:
         if count:
-            console.note(f"left out: {_count(count, 'file')} {what} ({_first(examples)})")
+            console.note(f"left out: {counted(count, 'file')} {what} ({_first(examples)})")
     if plan.folders:
         inside = _first([path.name for path in plan.folders])
-        count = _count(len(plan.folders), "folder")
+        count = counted(len(plan.folders), "folder")
         console.note(f"left out: {count} inside ({inside}): add --recursive to take them")
 
 
@@ -313,11 +313,7 @@ def _first(names: list[str]) -> str:
 
 def _amount(verb: Verb, plan: Plan) -> str:
     """Say how much is to be done, as far as that is known."""
-    count = _count(len(plan.jobs), verb.wording.noun)
+    count = counted(len(plan.jobs), verb.wording.noun)
     if not plan.is_measured:
         return count
     return f"{count}, {sum(job.header.amount for job in plan.jobs):.1f} megapixels"
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"

@@ -23,7 +23,7 @@ _ECHO = 1.0  # seconds in which a second signal is the first one again, sent to 
 
 
 @dataclass
-class Heard:
+class FirstSignal:
     """The first signal that came.
 
     Attributes
@@ -69,16 +69,16 @@ def _interrupt(number: int) -> None:
 
 
 @contextmanager
-def heard() -> Generator[Heard]:
+def interruptible() -> Generator[FirstSignal]:
     """Turn SIGINT, SIGTERM and SIGHUP into a KeyboardInterrupt of the main thread.
 
     What is ignored stays ignored (nohup, jobs in the background), and what somebody else handles
     stays theirs.
     """
-    first = Heard()
+    first = FirstSignal()
     mine = (signal.SIG_DFL, signal.default_int_handler)
     before = {number: signal.getsignal(number) for number in _NUMBERS}
-    free = {number: held for number, held in before.items() if held in mine}
+    free = {number: handler for number, handler in before.items() if handler in mine}
     if threading.current_thread() is not threading.main_thread():
         free.clear()  # signals are its business
     show = sys.unraisablehook
@@ -94,8 +94,8 @@ def heard() -> Generator[Heard]:
         yield first
     finally:
         sys.unraisablehook = show
-        for number, held in free.items():
-            signal.signal(number, held)
+        for number, handler in free.items():
+            signal.signal(number, handler)
 
 
 def leave(code: int) -> NoReturn:

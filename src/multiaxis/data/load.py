@@ -88,7 +88,7 @@ def passes(
     samples = NumberedSamples(source, seed)
     numbers = (list(share.numbers(k)) for k in range(first, end))
     collated = partial(collate, ragged=source.ragged)
-    loader = DataLoader(samples, batch_sampler=numbers, collate_fn=collated, **common)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    loader = DataLoader(samples, batch_sampler=numbers, collate_fn=collated, **common)  # pyright: ignore[reportArgumentType]
     with _in_one_sentence():
         yield from loader
 

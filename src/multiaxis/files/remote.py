@@ -56,7 +56,7 @@ def find_kind(remote: Remote) -> str | None:
     """
     if is_on_web(remote) and remote.url.endswith("/"):
         return "directory"  # fsspec would call every page one that holds links
-    with _told("look up", remote):
+    with _refusals("look up", remote):
         store, path = _store(remote)
         try:
             return str(store.info(path)["type"])
@@ -74,7 +74,7 @@ def list_folder(remote: Remote, *, recursive: bool = False) -> dict[PurePosixPat
     ImageError
         If it cannot be listed.
     """
-    with _told("list", remote):
+    with _refusals("list", remote):
         store, path = _store(remote)
         store.invalidate_cache()
         try:
@@ -101,7 +101,7 @@ def match(remote: Remote) -> list[Remote]:
     """
     literal = re.split(r"[*\[]" if is_on_web(remote) else r"[*?\[]", remote.url)[0]
     head = Remote(literal[: literal.rindex("/") + 1])
-    with _told("list", remote):
+    with _refusals("list", remote):
         store, path = _store(remote)
         store.invalidate_cache()
         found: dict[str, Mapping[str, Any]] = store.glob(path, detail=True)
@@ -122,22 +122,9 @@ def fetch(remote: Remote, path: Path) -> None:
     ImageError
         If it is not there, or does not come.
     """
-    with _told("fetch", remote):
+    with _refusals("fetch", remote):
         store, there = _store(remote)
         store.get_file(there, str(path))
-
-
-def read(remote: Remote) -> bytes:
-    """Give the content of a small file.
-
-    Raises
-    ------
-    ImageError
-        If it is not there, or does not come.
-    """
-    with _told("fetch", remote):
-        store, path = _store(remote)
-        return store.cat_file(path)
 
 
 def read_all(folder: Remote, suffix: str) -> list[bytes]:
@@ -151,7 +138,7 @@ def read_all(folder: Remote, suffix: str) -> list[bytes]:
     names = [name for name in list_folder(folder) if name.suffix == suffix]
     if not names:
         return []
-    with _told("read", folder):
+    with _refusals("read", folder):
         store, path = _store(folder)
         paths = [f"{path.rstrip('/')}/{name}" for name in names]
         found: dict[str, bytes] = store.cat(paths)
@@ -167,7 +154,7 @@ def digest(remote: Remote) -> str:
         If it is not there, or does not come.
     """
     found = hashlib.sha256()
-    with _told("read", remote):
+    with _refusals("read", remote):
         store, path = _store(remote)
         with store.open(path, "rb") as file:
             while piece := file.read(_PIECE):
@@ -183,7 +170,7 @@ def exists(remote: Remote) -> bool:
     ImageError
         If that cannot be found out.
     """
-    with _told("look up", remote):
+    with _refusals("look up", remote):
         store, path = _store(remote)
         store.invalidate_cache()
         return bool(store.exists(path))
@@ -204,7 +191,7 @@ def publish(data: bytes, remote: Remote, *, overwrite: bool) -> None:
         raise ImageError(
             f"cannot write {remote}: it exists already; choose another name, or allow overwriting"
         )
-    with _told("write", remote):
+    with _refusals("write", remote):
         store, path = _store(remote)
         folder = path.rpartition("/")[0]
         if remote.scheme in _WHOLE_PUTS:  # these have no folders, and a bucket is not ours to make
@@ -251,7 +238,7 @@ def try_folder(folder: Remote) -> None:
         raise ImageError(
             f"{folder} cannot be written to: the web is only read; choose a folder with -o"
         )
-    with _told("write to", folder):
+    with _refusals("write to", folder):
         store, path = _store(folder)
         if folder.scheme not in _WHOLE_PUTS:
             store.makedirs(path, exist_ok=True)
@@ -303,7 +290,7 @@ def _store(remote: Remote) -> tuple[Any, str]:
 
 
 @contextmanager
-def _told(what: str, remote: Remote) -> Generator[None]:
+def _refusals(what: str, remote: Remote) -> Generator[None]:
     """Turn whatever a store raises into one sentence; each has exceptions of its own."""
     try:
         yield

@@ -21,7 +21,7 @@ _LISTED = 8  # names in an error before the rest is only counted
 
 
 @dataclass(frozen=True)
-class Contents:
+class CheckpointContents:
     """Named arrays of a file, under whatever names they have there.
 
     Attributes

@@ -13,7 +13,7 @@ from multiaxis.models.maxvit.family import MAXVIT
 if TYPE_CHECKING:
     from torch import nn
 
-    from multiaxis.models.contents import Contents
+    from multiaxis.models.contents import CheckpointContents
 
 AnyFamily = Family[Any, Any]
 
@@ -83,7 +83,7 @@ def parameter_groups(
     return group(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
 
 
-def recognise(contents: Contents) -> tuple[AnyFamily, str]:
+def recognise(contents: CheckpointContents) -> tuple[AnyFamily, str]:
     """Find out which family a checkpoint is of, and whose names it has.
 
     Returns

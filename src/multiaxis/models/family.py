@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from multiaxis.models.contents import Contents, Loaded
+    from multiaxis.models.contents import CheckpointContents, Loaded
 
 Config = TypeVar("Config")
 Model = TypeVar("Model", bound="nn.Module")
@@ -69,7 +69,7 @@ class Family(Generic[Config, Model]):
     least_tensors: Callable[[Config], int]
     build: Callable[[Config], Model]
     origins: Mapping[str, str]
-    find_config: Callable[[Contents, str], Config]
+    find_config: Callable[[CheckpointContents, str], Config]
     adopt: Callable[[Config, Config, Mapping[str, Any]], Config]
     load: Callable[..., Loaded]
     find_variant: Callable[[Config], str | None]

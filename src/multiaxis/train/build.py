@@ -37,7 +37,7 @@ def prepare_blocks(models: Collection[nn.Module], *, recompute: bool, compile_: 
             )
     for model in models:
         if recompute and hasattr(model, "set_grad_checkpointing"):
-            model.set_grad_checkpointing(True)  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
+            model.set_grad_checkpointing(True)  # pyright: ignore[reportCallIssue]
         if compile_ and hasattr(model, "blocks"):
-            for block in model.blocks():  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
+            for block in model.blocks():  # pyright: ignore[reportCallIssue]
                 block.compile()

@@ -168,7 +168,7 @@ def _move(session: Session, turn: str, passes: list[Batch]) -> tuple[dict[str, T
         for name, value in losses.items():
             total[name] = total.get(name, 0) + value.detach() / len(passes)
     limit = session.recipe.optim_of(turn).clip or math.inf
-    norm = float(accelerator.clip_grad_norm_(trained[turn].parameters(), limit))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    norm = float(accelerator.clip_grad_norm_(trained[turn].parameters(), limit))  # pyright: ignore[reportArgumentType]
     # With float16 the scaler has to see bad gradients, and skips the step itself.
     if math.isfinite(norm) or accelerator.scaler is not None:
         optimiser.step()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from multiaxis.models.contents import Contents
+from multiaxis.models.contents import CheckpointContents
 from multiaxis.weights.read import (
     FLAX_PARAMETERS,
     Kind,
@@ -22,7 +22,7 @@ from multiaxis.weights.store import read_metadata_of, read_safetensors
 _log = logging.getLogger(__name__)
 
 
-def read_contents(path: Path) -> Contents:
+def read_contents(path: Path) -> CheckpointContents:
     """Read a checkpoint of any container.
 
     Raises
@@ -35,23 +35,23 @@ def read_contents(path: Path) -> Contents:
         return _contents(path, kind)
 
 
-def _contents(path: Path, kind: Kind) -> Contents:
+def _contents(path: Path, kind: Kind) -> CheckpointContents:
     match kind:
         case Kind.NPZ:
-            return Contents(path, kind, averaged(read_npz(path, FLAX_PARAMETERS))[0])
+            return CheckpointContents(path, kind, averaged(read_npz(path, FLAX_PARAMETERS))[0])
         case Kind.TFJS:
             graph = read_tfjs(path)
-            return Contents(path, kind, graph.arrays, nodes=graph.nodes)
+            return CheckpointContents(path, kind, graph.arrays, nodes=graph.nodes)
         case Kind.TENSORFLOW:
             arrays, is_averaged = averaged(read_tensorflow(path))
             if not is_averaged:
                 _log.warning("%s has no averaged weights: the raw ones are taken", path)
-            return Contents(path, kind, arrays)
+            return CheckpointContents(path, kind, arrays)
         case Kind.TORCH:
-            return Contents(path, kind, read_torch(path))
+            return CheckpointContents(path, kind, read_torch(path))
         case Kind.SAFETENSORS:
             tensors, metadata = read_safetensors(path)
-            return Contents(path, kind, tensors, metadata)
+            return CheckpointContents(path, kind, tensors, metadata)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

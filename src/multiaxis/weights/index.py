@@ -14,7 +14,7 @@ from multiaxis.errors import unknown
 
 
 @dataclass(frozen=True)
-class Result:
+class PublishedScore:
     """A published score.
 
     Attributes
@@ -135,7 +135,7 @@ class Checkpoint:
         Name of the model that it fits.
     trained_on : str
         Data set.
-    results : tuple of Result
+    results : tuple of PublishedScore
         As published.
     licence : str
         Of the weights.
@@ -157,7 +157,7 @@ class Checkpoint:
     task: str
     model: str
     trained_on: str
-    results: tuple[Result, ...]
+    results: tuple[PublishedScore, ...]
     licence: str
     sources: tuple[Source, ...]
     digest: str | None = None
@@ -186,7 +186,7 @@ def _checkpoint(row: dict[str, Any]) -> Checkpoint:
         for source in row["sources"]
     )
     results = tuple(
-        Result(result["test_set"], {k: v for k, v in result.items() if k != "test_set"})
+        PublishedScore(result["test_set"], {k: v for k, v in result.items() if k != "test_set"})
         for result in row["results"]
     )
     fields: dict[str, Any] = {**row, "results": results, "sources": sources}

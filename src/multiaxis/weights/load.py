@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.contents import Contents, Loaded
+from multiaxis.models.contents import CheckpointContents, Loaded
 from multiaxis.models.families import FAMILIES, AnyFamily, family_of, recognise
 from multiaxis.weights.contents import read_contents
 from multiaxis.weights.read.bounds import readable, unpacked_limit
@@ -142,7 +142,9 @@ def convert_weights(
     return name
 
 
-def load_contents(model: nn.Module, contents: Contents, *, assign: bool = False) -> Loaded:
+def load_contents(
+    model: nn.Module, contents: CheckpointContents, *, assign: bool = False
+) -> Loaded:
     """Load what `read_contents` gave; as `load_weights`."""
     family = family_of(model, "load weights into")
     found, origin = recognise(contents)
@@ -156,7 +158,7 @@ def load_contents(model: nn.Module, contents: Contents, *, assign: bool = False)
     return report
 
 
-def find_config(contents: Contents) -> tuple[AnyFamily, Any]:
+def find_config(contents: CheckpointContents) -> tuple[AnyFamily, Any]:
     """Find out which family a checkpoint is of, and its configuration.
 
     Raises
@@ -176,7 +178,7 @@ def find_config(contents: Contents) -> tuple[AnyFamily, Any]:
         return family, config
 
 
-def build(family: AnyFamily, config: Any, contents: Contents, *, new_head: bool) -> Any:
+def build(family: AnyFamily, config: Any, contents: CheckpointContents, *, new_head: bool) -> Any:
     """Build a model with a checkpoint's weights, in evaluation mode on the CPU.
 
     Names and shapes are compared before anything is allocated, so a file cannot ask for more than
@@ -187,7 +189,7 @@ def build(family: AnyFamily, config: Any, contents: Contents, *, new_head: bool)
     family : Family
     config : object
         Of that family.
-    contents : Contents
+    contents : CheckpointContents
         What `read_contents` gave; the model takes its tensors as they are.
     new_head : bool
         Whether the user asked for another head than the file's, which starts anew.
@@ -214,7 +216,7 @@ def build(family: AnyFamily, config: Any, contents: Contents, *, new_head: bool)
         return model.eval()
 
 
-def _check_size(model: nn.Module, contents: Contents) -> None:
+def _check_size(model: nn.Module, contents: CheckpointContents) -> None:
     """Let tables be stretched and heads be new, but no small file ask for a large model."""
     needed = sum(parameter.numel() * parameter.itemsize for parameter in model.parameters())
     there = sum(array.nbytes for array in contents.arrays.values())
@@ -222,7 +224,7 @@ def _check_size(model: nn.Module, contents: Contents) -> None:
         raise ValueError(f"it holds {there} bytes of parameters, and its model takes {needed}")
 
 
-def _build(contents: Contents, config: Mapping[str, Any]) -> tuple[Any, AnyFamily]:
+def _build(contents: CheckpointContents, config: Mapping[str, Any]) -> tuple[Any, AnyFamily]:
     family, found = find_config(contents)
     asked = bool(config.keys() & {"num_classes", "head_hidden"})
     return build(family, replace(found, **config), contents, new_head=asked), family

@@ -114,7 +114,7 @@ def test_out_of_memory_is_tried_again_once(monkeypatch: pytest.MonkeyPatch) -> N
         tried.append(sizes.piece)
         if len(tried) <= failures:
             raise torch.OutOfMemoryError("no more")
-        return inner(image, sizes, on_work)  # type: ignore[arg-type]
+        return inner(image, sizes, on_work)
 
     monkeypatch.setattr(run, "_run", fail)
     failures = 1

@@ -98,7 +98,7 @@ def test_what_16_bits_did_not_do_is_remarked(
     run = engine.run
 
     def overflow(x: torch.Tensor, *, exact: bool = False, **options: object) -> torch.Tensor:
-        y = run(x, exact=exact, **options)  # type: ignore[arg-type]
+        y = run(x, exact=exact, **options)
         return y if exact else y + np.inf
 
     monkeypatch.setattr(engine, "run", overflow)

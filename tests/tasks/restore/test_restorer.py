@@ -104,7 +104,7 @@ def test_tensors_alone_and_in_batches(dtype: torch.dtype, restorer: Restorer) ->
 )
 def test_what_is_no_picture(image: object, message: str, restorer: Restorer) -> None:
     with pytest.raises(ShapeError, match=message):
-        restorer.restore(image)  # type: ignore[type-var]
+        restorer.restore(image)
 
 
 def test_names_are_checked(weights: Path) -> None:
@@ -120,9 +120,9 @@ def test_names_are_checked(weights: Path) -> None:
         find_device("gpu")
     for name in ("cpu:", "cpu:x", "cuda:-1", "", None):
         with pytest.raises(ConfigError, match="unknown device"):
-            find_device(name)  # type: ignore[arg-type]
+            find_device(name)
     with pytest.raises(ConfigError, match="unknown task None: known are denoise"):
-        Restorer(None)  # type: ignore[arg-type]
+        Restorer(None)
     with pytest.raises(ConfigError, match="the weights are empty"):
         Restorer("derain", weights="")
     with pytest.raises(ConfigError, match="the device cpu:1 is not available"):

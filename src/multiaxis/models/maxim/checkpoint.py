@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.contents import Contents, Loaded, check_fit, shapes_of
+from multiaxis.models.contents import CheckpointContents, Loaded, check_fit, shapes_of
 from multiaxis.models.maxim.config import VARIANTS, MaximConfig
 from multiaxis.models.maxim.names import OURS, TFJS
 from multiaxis.models.maxim.names.authors import from_authors
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def find_config(contents: Contents, origin: str) -> MaximConfig:
+def find_config(contents: CheckpointContents, origin: str) -> MaximConfig:
     """Read the configuration that a checkpoint of ours states; else find the published variant.
 
     Foreign checkpoints, and old ones of ours, show their number of stages and features only.
@@ -53,7 +53,7 @@ def find_config(contents: Contents, origin: str) -> MaximConfig:
     )
 
 
-def _config_from(contents: Contents, stated: str) -> MaximConfig:
+def _config_from(contents: CheckpointContents, stated: str) -> MaximConfig:
     try:
         fields: dict[str, Any] = json.loads(stated)
         known: dict[str, Any] = {
@@ -66,13 +66,15 @@ def _config_from(contents: Contents, stated: str) -> MaximConfig:
         ) from error
 
 
-def load(model: Maxim, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
+def load(
+    model: Maxim, contents: CheckpointContents, origin: str, *, assign: bool = False
+) -> Loaded:
     """Load a checkpoint into a model, which loses the coarse heads that the file lacks.
 
     Parameters
     ----------
     model : Maxim
-    contents : Contents
+    contents : CheckpointContents
     origin : str
         A key of `names.ORIGINS`.
     assign : bool
@@ -111,7 +113,10 @@ class _Fitted:
 
 
 def _fit(
-    contents: Contents, origin: str, shapes: Mapping[str, tuple[int, ...]], config: MaximConfig
+    contents: CheckpointContents,
+    origin: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    config: MaximConfig,
 ) -> _Fitted:
     unexpected: list[str] = []
     if origin == OURS:
@@ -127,7 +132,7 @@ def _fit(
     return _Fitted(tensors, heads, unexpected)
 
 
-def _authors_arrays(contents: Contents, origin: str) -> Mapping[str, Any]:
+def _authors_arrays(contents: CheckpointContents, origin: str) -> Mapping[str, Any]:
     """Give the arrays under the authors' names, in Flax' layout."""
     if origin == TFJS:
         return authors_arrays(contents.arrays, contents.nodes)  # pyright: ignore[reportArgumentType]

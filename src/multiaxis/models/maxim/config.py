@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 
-from multiaxis.errors import ConfigError
+from multiaxis.models.fields import MOST, FieldChecks, Size, is_whole
 
-Size = tuple[int, int]
-"""(rows, columns)."""
-
-
+_CHECKS = FieldChecks("MAXIM's field")
+_require = _CHECKS.require
+_A_SIZE = "two positive whole numbers, (rows, columns)"
 # What is beyond is no configuration but an attack: a file's metadata may state anything.
 _MOST = {"depth": 12, "num_stages": 100, "num_groups": 100, "num_bottleneck_blocks": 1000}
-_MOST_OF_OTHERS = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +92,14 @@ class MaximConfig:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name.startswith(("block_size", "grid_size")):
-                object.__setattr__(self, field.name, _size(field.name, value))
+                size = _CHECKS.size(field.name, value, _A_SIZE)
+                object.__setattr__(self, field.name, size)
             elif isinstance(field.default, bool):
                 _require(isinstance(value, bool), field.name, value, "True or False")
             elif isinstance(field.default, int):
                 least = 0 if field.name in {"high_res_stages", "num_bottleneck_blocks"} else 1
-                most = _MOST.get(field.name, _MOST_OF_OTHERS)
-                is_whole = isinstance(value, int) and not isinstance(value, bool)
-                fits = is_whole and least <= value <= most
+                most = _MOST.get(field.name, MOST)
+                fits = is_whole(value, least, most)
                 _require(fits, field.name, value, f"a whole number from {least} to {most}")
             else:
                 is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -162,22 +160,6 @@ class MaximConfig:
             return math.lcm(*per_level, 2**self.depth * self.block_size_lr[axis])
 
         return along(0), along(1)
-
-
-def _require(holds: bool, name: str, value: object, accepted: str) -> None:  # noqa: FBT001 (the claim)
-    if not holds:
-        raise ConfigError(f"MAXIM's field {name} is {value!r}: accepted is {accepted}")
-
-
-def _size(name: str, value: object) -> Size:
-    good = (
-        isinstance(value, tuple | list)
-        and len(value) == 2  # pyright: ignore[reportUnknownArgumentType]
-        and all(isinstance(v, int) and 0 < v <= _MOST_OF_OTHERS for v in value)  # pyright: ignore[reportUnknownVariableType]
-    )
-    _require(good, name, value, "two positive whole numbers, (rows, columns)")
-    rows, columns = value  # type: ignore[misc]  # checked above
-    return rows, columns  # pyright: ignore[reportUnknownVariableType]
 
 
 _PUBLISHED = MaximConfig(num_groups=2, num_bottleneck_blocks=2, num_supervision_scales=3)

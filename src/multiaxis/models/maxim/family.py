@@ -11,7 +11,7 @@ from multiaxis.models.maxim.config import VARIANTS, MaximConfig
 from multiaxis.models.maxim.names import ORIGINS
 
 if TYPE_CHECKING:
-    from multiaxis.models.contents import Contents, Loaded
+    from multiaxis.models.contents import CheckpointContents, Loaded
     from multiaxis.models.maxim.network import Maxim
 
 
@@ -31,7 +31,7 @@ def _build(config: MaximConfig) -> Maxim:
     return Maxim(config)
 
 
-def _find_config(contents: Contents, origin: str) -> MaximConfig:
+def _find_config(contents: CheckpointContents, origin: str) -> MaximConfig:
     from multiaxis.models.maxim.checkpoint import find_config
 
     return find_config(contents, origin)
@@ -43,7 +43,9 @@ def _adopt(start: MaximConfig, found: MaximConfig, given: Mapping[str, Any]) -> 
     return replace(start, **given)
 
 
-def _load(model: Maxim, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
+def _load(
+    model: Maxim, contents: CheckpointContents, origin: str, *, assign: bool = False
+) -> Loaded:
     from multiaxis.models.maxim.checkpoint import load
 
     return load(model, contents, origin, assign=assign)

@@ -309,11 +309,11 @@ class Maxim(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's)
         """Recompute each block in the backward pass instead of keeping its maps."""
         for stage in self.stages:
-            stage.recomputes = enable  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+            stage.recomputes = enable  # pyright: ignore[reportArgumentType]
 
     def blocks(self) -> list[nn.Module]:
         """List the blocks that are worth compiling or recomputing by themselves."""
-        return [block for stage in self.stages for block in stage.blocks()]  # type: ignore[operator]  # pyright: ignore[reportCallIssue]
+        return [block for stage in self.stages for block in stage.blocks()]  # pyright: ignore[reportCallIssue]
 
     @property
     def missing_heads(self) -> list[int]:

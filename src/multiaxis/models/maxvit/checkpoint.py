@@ -13,7 +13,7 @@ from torch import Tensor
 
 from multiaxis.axis import resize_table
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.contents import COUNTER, Contents, Loaded, check_fit, shapes_of
+from multiaxis.models.contents import COUNTER, CheckpointContents, Loaded, check_fit, shapes_of
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig, find_variant
 from multiaxis.models.maxvit.names import AUTHORS, OURS, TIMM
 from multiaxis.models.maxvit.names.authors import from_authors
@@ -27,7 +27,7 @@ _TABLE = ".attention.bias.table"
 _HEAD = ("head.hidden.", "head.logits.")
 
 
-def our_tensors(contents: Contents, origin: str) -> tuple[dict[str, Tensor], list[str]]:
+def our_tensors(contents: CheckpointContents, origin: str) -> tuple[dict[str, Tensor], list[str]]:
     """Bring a checkpoint under our names; returns also the foreign names that are left over."""
     tensors = contents.tensors()
     if origin == OURS:
@@ -38,7 +38,7 @@ def our_tensors(contents: Contents, origin: str) -> tuple[dict[str, Tensor], lis
     return from_timm(tensors) if origin == TIMM else from_torchvision(tensors)
 
 
-def find_config(contents: Contents, origin: str) -> MaxViTConfig:
+def find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
     """Find the whole configuration from a checkpoint's shapes; windows from the bias tables.
 
     A checkpoint of ours states its configuration. Foreign ones do not tell the image size that they
@@ -74,13 +74,15 @@ def timm_tensors(model: MaxViT) -> dict[str, Tensor]:
     return to_timm(model.state_dict())
 
 
-def load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
+def load(
+    model: MaxViT, contents: CheckpointContents, origin: str, *, assign: bool = False
+) -> Loaded:
     """Load a checkpoint into a model; tables are stretched, another head is left out.
 
     Parameters
     ----------
     model : MaxViT
-    contents : Contents
+    contents : CheckpointContents
     origin : str
         A key of `names.ORIGINS`.
     assign : bool
@@ -115,7 +117,7 @@ def load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False
 
 
 def _check_flavour(
-    model: MaxViT, contents: Contents, origin: str, tensors: Mapping[str, Tensor]
+    model: MaxViT, contents: CheckpointContents, origin: str, tensors: Mapping[str, Tensor]
 ) -> None:
     found = "authors" if "stem.conv1.bias" in tensors else "torchvision"
     if found != model.config.flavour:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
-from multiaxis.errors import ConfigError
+from multiaxis.models.fields import FieldChecks, Size, is_whole
 
-Size = tuple[int, int]
-"""(rows, columns)."""
-
+_CHECKS = FieldChecks("MaxViT's field")
+_require = _CHECKS.require
 STRIDE = 32  # pixels of the image for one of the last stage's map
 _CHOICES: dict[str, tuple[object, ...]] = {
     "window_policy": ("pad", "fit", "fixed"),
@@ -22,7 +21,6 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "pool_type": ("avg", "max"),
 }
 _PER_STAGE = ("depths", "widths")
-_MOST = 1 << 20  # of anything that is counted: what is beyond is no configuration but an attack
 _WIDEST_WINDOW = 256  # pixels: attention among 65,536 places
 _MOST_BLOCKS = 1000
 _MOST_RATIO = 1024
@@ -133,7 +131,7 @@ class MaxViTConfig:
             elif isinstance(field.default, bool):
                 _require(isinstance(value, bool), field.name, value, "True or False")
             elif field.name in ("head_dim", "in_channels", "expansion_rate", "kernel_size"):
-                _require(_is_whole(value, 1), field.name, value, "a whole number from 1 on")
+                _require(is_whole(value, 1), field.name, value, "a whole number from 1 on")
         self._check_sizes()
         self._check_combinations()
 
@@ -148,9 +146,9 @@ class MaxViTConfig:
 
     def _check_combinations(self) -> None:
         _require(self.kernel_size % 2 == 1, "kernel_size", self.kernel_size, "an odd number")
-        _require(_is_whole(self.num_classes, 0), "num_classes", self.num_classes, "0 or more")
+        _require(is_whole(self.num_classes, 0), "num_classes", self.num_classes, "0 or more")
         hidden = self.head_hidden
-        _require(hidden is None or _is_whole(hidden, -1), "head_hidden", hidden, "-1, 0 or more")
+        _require(hidden is None or is_whole(hidden, -1), "head_hidden", hidden, "-1, 0 or more")
         uneven = [width for width in self.widths if width % self.head_dim]
         _require(not uneven, "head_dim", self.head_dim, f"a divisor of every width {self.widths}")
         expands = self.expansion_rate > 1 or self.downsample_loc != "expand_conv"
@@ -192,32 +190,19 @@ class MaxViTConfig:
         return rates
 
 
-def _require(holds: bool, name: str, value: object, accepted: str) -> None:  # noqa: FBT001 (the claim)
-    if not holds:
-        raise ConfigError(f"MaxViT's field {name} is {value!r}: accepted is {accepted}")
-
-
-def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _MOST
-
-
 def _is_rate(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
 
 
 def _whole_numbers(name: str, value: object) -> tuple[int, ...]:
-    good = isinstance(value, Sequence) and len(value) > 0 and all(_is_whole(v, 1) for v in value)
+    good = isinstance(value, Sequence) and len(value) > 0 and all(is_whole(v, 1) for v in value)
     _require(good, name, value, "whole numbers from 1 on")
-    return tuple(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return tuple(value)  # pyright: ignore[reportArgumentType]
 
 
 def _size(name: str, value: object) -> Size:
     pair = (value, value) if isinstance(value, int) else value
-    accepted = "a whole number from 1 on, or two as (rows, columns)"
-    good = isinstance(pair, tuple | list) and len(pair) == 2 and all(_is_whole(v, 1) for v in pair)
-    _require(good, name, value, accepted)
-    rows, columns = pair  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
-    return rows, columns
+    return _CHECKS.size(name, pair, "a whole number from 1 on, or two as (rows, columns)")
 
 
 def _ratio(value: object) -> Fraction:
@@ -226,7 +211,7 @@ def _ratio(value: object) -> Fraction:
         is_text = isinstance(value, str)
         if is_text and (len(value) > 40 or "e" in value.lower()):  # else 1e9999999 takes minutes
             value = float(value)
-        ratio = Fraction(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        ratio = Fraction(value)  # pyright: ignore[reportArgumentType, reportCallIssue]
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         ratio = Fraction(0)
     fits = Fraction(1, _MOST_RATIO) <= ratio <= _MOST_RATIO

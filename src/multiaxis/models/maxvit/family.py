@@ -11,7 +11,7 @@ from multiaxis.models.maxvit.names import ORIGINS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from multiaxis.models.contents import Contents, Loaded
+    from multiaxis.models.contents import CheckpointContents, Loaded
     from multiaxis.models.maxvit.network import MaxViT
 
 
@@ -31,13 +31,15 @@ def _build(config: MaxViTConfig) -> MaxViT:
     return MaxViT(config)
 
 
-def _find_config(contents: Contents, origin: str) -> MaxViTConfig:
+def _find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
     from multiaxis.models.maxvit.checkpoint import find_config
 
     return find_config(contents, origin)
 
 
-def _load(model: MaxViT, contents: Contents, origin: str, *, assign: bool = False) -> Loaded:
+def _load(
+    model: MaxViT, contents: CheckpointContents, origin: str, *, assign: bool = False
+) -> Loaded:
     from multiaxis.models.maxvit.checkpoint import load
 
     return load(model, contents, origin, assign=assign)

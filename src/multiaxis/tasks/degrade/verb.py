@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.batch import File, Header, Outcome, Runner, Verb, Wording
-from multiaxis.degrade import degrade_picture, spell
+from multiaxis.degrade import degrade_picture, format_chain
 from multiaxis.degrade.apply import Degradation
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.files.address import Where
@@ -63,7 +63,7 @@ class Degrade(Verb):
 
     def settings(self, name: str) -> Mapping[str, Any]:  # noqa: ARG002 (the same for all)
         """List what decides a result."""
-        return {"chain": spell(self.chain), "seed": self.seed}
+        return {"chain": format_chain(self.chain), "seed": self.seed}
 
     def output_name(self, name: str) -> str:
         """Keep the format where it can be written."""
@@ -128,7 +128,7 @@ class DegradeRunner(Runner[_Work]):
         degraded, drawn = degrade_picture(seen, self.verb.chain, item.seed)
         if picture.pixels.shape[-1] == 1:
             picture = replace(picture, pixels=grey_to_rgb(picture.pixels))
-        return replace(item, picture=as_file_has_it(picture, degraded), drawn=spell(drawn))
+        return replace(item, picture=as_file_has_it(picture, degraded), drawn=format_chain(drawn))
 
     def encode(self, item: _Work) -> Outcome:
         """Encode it."""

@@ -151,7 +151,7 @@ class ClipWork:
         resumed = (f"{result.resumed} frames were restored earlier",) if result.resumed else ()
         return Outcome(record={"frames": result.frames}, remarks=result.remarks + resumed)
 
-    def kept(self) -> str:
+    def partial(self) -> str:
         """Say what an interrupt leaves for the next run."""
         from multiaxis.video.folder import frames_kept
 

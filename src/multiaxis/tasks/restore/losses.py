@@ -50,7 +50,7 @@ class RestorationObjective(Objective):
         model = build_model(choice)
         if choice.from_input and choice.weights is None and isinstance(model, Maxim):
             with torch.no_grad():
-                for parameter in model.stages[-1].heads.parameters():  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+                for parameter in model.stages[-1].heads.parameters():  # pyright: ignore[reportAttributeAccessIssue]
                     parameter.zero_()
         return {"model": model}
 

@@ -32,7 +32,7 @@ from multiaxis.images import (
 )
 from multiaxis.images.convert import LUMA
 from multiaxis.models.maxim import Maxim
-from multiaxis.models.maxim.streaming.streamed import check_limits
+from multiaxis.models.maxim.streaming.streamed import read_limits
 from multiaxis.progress import OnFraction, OnProgress, part_of
 from multiaxis.tasks.restore.clips import ClipOptions
 from multiaxis.tasks.restore.engine import Engine
@@ -144,7 +144,7 @@ class Restorer:
         self.ensemble, self.strength = ensemble, strength
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
-        check_limits(memory, spill)
+        read_limits(memory, spill)
         names = [find_checkpoint(name).name for name in tasks] if weights is None else [weights]
         opened = [open_model(name, offline=offline, on_progress=on_progress) for name in names]
         for name, model in zip(names, opened, strict=True):
@@ -241,7 +241,7 @@ class Restorer:
         from multiaxis.tasks.restore.verb import Restore
 
         words = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-        verb = Restore(self._arguments, written, clips, max_megapixels, restorer=self)
+        verb = Restore(self._arguments, written, clips, max_megapixels, loaded=self)
         asked = Request(
             [os.fspath(word) for word in words],
             None if output is None else os.fspath(output),

@@ -16,7 +16,7 @@ from multiaxis.data.limits import check_limits
 from multiaxis.data.pictures import Found, Pictures, find_pictures, naming, tell_others
 from multiaxis.data.shards import Raw, Shards, read_shard_picture, sample_key
 from multiaxis.data.source import Arrays, Data, Source
-from multiaxis.degrade import Degradation, degrade, parse_chain, spell
+from multiaxis.degrade import Degradation, degrade, format_chain, parse_chain
 from multiaxis.errors import ConfigError, DataError, MultiaxisError
 from multiaxis.images import probe_picture
 
@@ -49,7 +49,9 @@ class CleanPhotographs(Data):
 
     fields: ClassVar[tuple[str, ...]] = FIELDS
     folder: str
-    degrade: tuple[Degradation, ...] = field(metadata={"parse": parse_chain, "format": spell})
+    degrade: tuple[Degradation, ...] = field(
+        metadata={"parse": parse_chain, "format": format_chain}
+    )
     crop: int = 256
     mixup: float = 0.0
     repeat: int = 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from multiaxis.batch.ledger import digest_file
-from multiaxis.batch.verb import File, Header, Outcome, Runner, Verb, Wording
+from multiaxis.batch.model_verb import ModelVerb
+from multiaxis.batch.verb import File, Header, Outcome, Runner, Wording
 from multiaxis.errors import ImageError
 from multiaxis.files.address import Remote
 from multiaxis.images import DEFAULT_MEGAPIXELS, READABLE_SUFFIXES
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Restore(Verb):
+class Restore(ModelVerb["Restorer"]):
     """Restoring, as a verb of batches.
 
     Attributes
     ----------
-    arguments : mapping of str to value
+    arguments, loaded
         Of `Restorer`.
     output : Output
         How pictures are written.
@@ -38,15 +37,11 @@ class Restore(Verb):
         What part of clips is restored, and how they are written.
     max_megapixels : float
         Larger pictures are refused.
-    restorer : Restorer, optional
-        One with these arguments that is loaded already, for this process.
     """
 
-    arguments: Mapping[str, Any]
     output: Output = Output()  # noqa: RUF009 (frozen)
     clips: ClipOptions = ClipOptions()  # noqa: RUF009 (frozen)
     max_megapixels: float = DEFAULT_MEGAPIXELS
-    restorer: Restorer | None = field(default=None, compare=False, repr=False)
 
     wording = Wording("restore", "restoring", "restored", "picture", READABLE_NAMES)
     suffixes = READABLE_SUFFIXES | SUFFIXES
@@ -57,29 +52,12 @@ class Restore(Verb):
         """The tasks, appended to the name of an output beside its input."""
         return "".join(f"_{name.strip()}" for name in str(self.arguments["task"]).split(","))
 
-    @property
-    def device(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """As the user named it."""
-        return str(self.arguments.get("device", "auto"))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the loaded restorer behind: other processes load their own."""
-        return {**self.__dict__, "restorer": None}
-
     def settings(self, name: str) -> Mapping[str, Any]:
         """List what decides an output: where and in how much memory does not."""
         kept = ("task", "dtype", "tile", "ensemble", "strength")
         found = {key: self.arguments.get(key) for key in kept}
         own = self.clips.settings() if is_clip(name) else self.output.settings()
-        return {**found, "weights": self._weights, **own}
-
-    @cached_property
-    def _weights(self) -> str | None:
-        """Name the weights; a file by its content."""
-        weights = self.arguments.get("weights")
-        if weights is None or not Path(weights).is_file():
-            return None if weights is None else str(weights)
-        return digest_file(Path(weights))
+        return {**found, "weights": self.weights, **own}
 
     def output_name(self, name: str) -> str:
         """Name the output: clips keep their suffix, pictures what is asked for."""
@@ -106,22 +84,8 @@ class Restore(Verb):
         """Load the models."""
         from multiaxis.tasks.restore.restorer import Restorer
 
-        restorer = self.restorer or Restorer(**self.arguments, on_progress=on_progress)
+        restorer = self.loaded or Restorer(**self.arguments, on_progress=on_progress)
         return RestoreRunner(self, restorer)
-
-    def local_files(self) -> Sequence[Path]:
-        """List the file of weights, where they are in one."""
-        path = Path(str(self.arguments.get("weights") or ""))
-        return (path,) if path.is_file() else ()
-
-    def with_files(self, places: Mapping[Path, Path]) -> Restore:
-        """Take the weights from where they lie there."""
-        (place,) = places.values()
-        return replace(self, arguments={**self.arguments, "weights": place}, restorer=None)
-
-    def on_processor(self) -> Restore:
-        """Use this machine's processor."""
-        return replace(self, arguments={**self.arguments, "device": "cpu"})
 
 
 class RestoreRunner(Runner[PictureWork | ClipWork]):
@@ -147,9 +111,9 @@ class RestoreRunner(Runner[PictureWork | ClipWork]):
         """Encode a picture; a clip is encoded by now."""
         return item.outcome()
 
-    def kept(self, item: PictureWork | ClipWork) -> str:
+    def partial(self, item: PictureWork | ClipWork) -> str:
         """Say what is kept of a clip."""
-        return item.kept() if isinstance(item, ClipWork) else ""
+        return item.partial() if isinstance(item, ClipWork) else ""
 
     def describe(self) -> str:
         """Say on what, and how precisely."""

@@ -246,7 +246,7 @@ def streamed(
     ConfigError
         If the amount is none, or the folder not there or not for the device.
     """
-    limit, folder = check_limits(memory, spill)
+    limit, folder = read_limits(memory, spill)
     device = next(model.parameters()).device
     if folder is not None and device.type != "cpu":
         raise ConfigError(
@@ -256,7 +256,7 @@ def streamed(
     return Streamed(model, memory=limit, dtype=dtype, spill=folder)
 
 
-def check_limits(
+def read_limits(
     memory: str | int | None, spill: str | Path | None
 ) -> tuple[int | None, Path | None]:
     """Turn what a user said of memory and spill folder into bytes and a folder that is there.

@@ -44,7 +44,7 @@ def parse_chain(words: str) -> tuple[Degradation, ...]:
     return tuple(_parse(word.strip()) for word in words.split(",") if word.strip())
 
 
-def spell(chain: tuple[Degradation, ...]) -> str:
+def format_chain(chain: tuple[Degradation, ...]) -> str:
     """Write a chain as `parse_chain` reads it."""
     names = {kind: name for name, kind in DEGRADATIONS.items()}
     words: list[str] = []
