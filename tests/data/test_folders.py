@@ -61,7 +61,7 @@ def test_equal_names_in_different_folders_are_different(tmp_path: Path) -> None:
 def test_names_must_agree_to_the_letter(other: str, tmp_path: Path) -> None:
     fill(tmp_path / "in", "a.png", "x/b.png")
     fill(tmp_path / "gt", other, "x/b.png")
-    with pytest.raises(DataError, match=r"without a partner: 2.*upper and lower case"):
+    with pytest.raises(DataError, match=r"without a partner: 2.*in the same case"):
         pairs(tmp_path)
 
 

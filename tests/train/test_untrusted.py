@@ -276,7 +276,7 @@ def test_a_recipe_of_other_words_is_another_recipe(
     stated["run"]["seed"] = "9" * 10_000
     path.write_text(json.dumps(stated))
     seal(run / LAST)
-    with pytest.raises(TrainingError, match=r"is of another recipe.*run.seed") as told:
+    with pytest.raises(TrainingError, match=r"belongs to another recipe.*run.seed") as told:
         resume()
     assert len(str(told.value)) < 600
 

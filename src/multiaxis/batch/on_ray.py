@@ -230,10 +230,10 @@ def _share(
     """Give how many tasks fit at once, and what each asks the cluster for."""
     if device.startswith("cuda:"):
         raise ConfigError(
-            f"the device is {device}: on a cluster Ray gives out the GPUs; say --device cuda"
+            f"the device is {device}: on a cluster Ray gives out the GPUs; pass --device cuda"
         )
     if device == "cuda" and not cluster.gpus:
-        raise ConfigError("the device is cuda, and the Ray cluster has no GPU: say --device cpu")
+        raise ConfigError("the device is cuda, and the Ray cluster has no GPU: pass --device cpu")
     if cluster.cores < 1:
         raise ConfigError(
             "the Ray cluster offers no processor cores, and every task needs one: start its "

@@ -85,7 +85,7 @@ class States:
         """
         if is_read_only(target):
             raise ImageError(
-                f"cannot write {target}: the web is only read; choose a folder with -o"
+                f"cannot write {target}: web addresses are read-only; choose a folder with -o"
             )
         kind = self._kind(target)
         if kind == "directory":

@@ -60,7 +60,7 @@ def train(
             console.say(f"{known.name:28}  {known.about.splitlines()[0]}")
         return OK
     if recipe is None:
-        raise ConfigError("no recipe was named: multiaxis train --list shows them")
+        raise ConfigError("no recipe was named: choose one that multiaxis train --list shows")
     chosen = override(get_recipe(recipe), set or [])
     if show:
         from multiaxis.train.describe import fields_of

@@ -167,7 +167,7 @@ def _expand(urls: str) -> list[str]:
         ) from error
     found: list[str] = expand_urls(urls)
     if not found:
-        raise DataError(f"{urls!r} names no shards: wanted is such as train-{{000..099}}.tar")
+        raise DataError(f"{urls!r} names no shards: give a pattern such as train-{{000..099}}.tar")
     return found
 
 
@@ -182,7 +182,7 @@ def read_shard_picture(raw: Raw, prefix: str) -> NDArray[np.uint8]:
     names = [n for n in raw if n.startswith(prefix) and f".{n[len(prefix) :]}" in READABLE_SUFFIXES]
     if len(names) != 1:
         found = f"several pictures ({', '.join(names)})" if names else "no picture"
-        raise DataError(f"{sample_key(raw)} has {found}: wanted is one, such as {prefix}jpg")
+        raise DataError(f"{sample_key(raw)} has {found}: give it one, such as {prefix}jpg")
     try:
         return read_levels(Path(f"{raw['__key__']}.{names[0]}"), raw[names[0]])
     except MultiaxisError as error:

@@ -142,7 +142,7 @@ def _compare(model: nn.Module, path: Path, x: Tensor) -> float:
         found = session.run(None, {"pictures": batch.numpy()})[0]
         if found.shape != expected.shape:
             raise ExportError(
-                f"the file gives {found.shape}, the model {expected.shape}: report it"
+                f"the file gives {found.shape} and the model {expected.shape}: report it"
             )
         scale = float(np.abs(expected).max())
         largest = max(largest, float(np.abs(found - expected).max()) / scale)

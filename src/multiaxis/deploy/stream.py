@@ -55,7 +55,5 @@ def streamed(
     """
     family = family_of(model, "stream")
     if family.streamed is None:
-        raise ConfigError(
-            f"a {family.title} has no streamed form: call the model, or stream a MAXIM"
-        )
+        raise ConfigError(f"a {family.title} has no streamed form: call the model itself")
     return family.streamed(model, memory=memory, dtype=dtype, spill=spill)

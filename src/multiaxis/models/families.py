@@ -105,6 +105,6 @@ def recognise(contents: CheckpointContents) -> tuple[AnyFamily, str]:
     shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
     accepted = ", ".join(origin for family in FAMILIES.values() for origin in family.origins)
     raise WeightsError(
-        f"{contents.path} is of no model that is known here; it begins with the parameters {shown}."
+        f"{contents.path} belongs to no known model; its first parameters are {shown}."
         f" Accepted are {accepted}"
     )

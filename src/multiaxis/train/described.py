@@ -65,8 +65,8 @@ def check_recipe(checkpoint: Path, recipe: Recipe, processes: int) -> None:
     changed = sorted(_differences(then, now, ""))
     if changed:
         raise TrainingError(
-            f"{checkpoint} is of another recipe, which differs in {'; '.join(changed[:4])}: train "
-            "into another folder with --output, or ask for the same recipe"
+            f"{checkpoint} belongs to another recipe, which differs in {'; '.join(changed[:4])}: "
+            "train into another folder with --output, or use the same recipe"
         )
 
 

@@ -259,7 +259,7 @@ def _alone(session: Session) -> Generator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise TrainingError(
-            f"another training is at work in {session.folder}: wait for it, or name another folder"
+            f"another training uses {session.folder}: wait for it, or name another folder"
         ) from error
     except OSError as error:
         raise _cannot_write(session.folder, error) from error

@@ -123,11 +123,11 @@ def open_clip(path: Path) -> Any:
         container = open_input(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ImageError(
-            f"cannot read {path}: it is no clip that FFmpeg knows, or damaged ({_why(error)})"
+            f"cannot read {path}: it is damaged, or no clip that FFmpeg knows ({_why(error)})"
         ) from error
     if film(container) is None:
         container.close()
-        raise ImageError(f"cannot read {path}: it holds no video; pictures and clips are accepted")
+        raise ImageError(f"cannot read {path}: it holds no video; accepted are pictures and clips")
     return container
 
 

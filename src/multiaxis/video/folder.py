@@ -87,7 +87,7 @@ def open_segments(source: Path, target: Path, key: list[Any]) -> Generator[Segme
         except TimeoutError as error:
             raise ImageError(
                 f"{source} is being restored into {target}, or beside it with the same settings, "
-                "by another process: wait until that has ended"
+                "by another process: wait until it ends"
             ) from error
         except OSError as error:
             raise segments.unwritten(error) from error

@@ -52,7 +52,7 @@ def join(
     except FileExistsError as error:
         raise ImageError(
             f"the output {target} exists: pass --overwrite, or choose another in the same folder "
-            "with -o, which goes on with what was restored"
+            "with -o, which continues from the restored frames"
         ) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise segments.unwritten(error) from error

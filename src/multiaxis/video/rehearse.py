@@ -188,8 +188,8 @@ def _check_even(source: Path, target: Path, clip: Clip, window: Window) -> None:
     gaps = [float((after - before) * (clip.rate or 1)) for before, after in pairwise(times)]
     if any(abs(gap - 1) > _UNEVEN for gap in gaps):
         raise ImageError(
-            f"{target.suffix} holds frames of one rate, and those of {source} come unevenly: name "
-            f"another output, such as -o {target.with_suffix('.mkv').name}"
+            f"{target.suffix} holds frames of one rate, and those of {source} have a varying rate: "
+            f"name another output, such as -o {target.with_suffix('.mkv').name}"
         )
 
 

@@ -136,7 +136,8 @@ def run_plan(
             writer.abandon()
         if identity(plan.source) != before:
             raise ImageError(
-                f"{plan.source} was changed while it was restored: run it again when it is finished"
+                f"{plan.source} changed while it was restored: run the command again when it no "
+                "longer changes"
             )
         remarks = join(
             plan, segments, writer.times, overwrite=overwrite, before_naming=before_naming

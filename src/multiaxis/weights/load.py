@@ -129,7 +129,7 @@ def convert_weights(
     loaded, family = _build(contents, config or {})
     name = family.find_variant(loaded.config) or family.name
     if model is not None and model != name:
-        raise WeightsError(f"{source} is {name}, not {model}: name the variant that it is, or none")
+        raise WeightsError(f"{source} is {name}, not {model}: name {name}, or leave the model out")
     if naming == OURS:
         tensors = loaded.state_dict()
     elif naming in family.foreign_names:

@@ -92,7 +92,7 @@ def pull(
 def _packaged(path: Path) -> Path:
     if not is_intact(path):
         raise WeightsError(
-            f"{path}, which comes with multiaxis, is missing or damaged: install the package again"
+            f"{path}, which comes with multiaxis, is missing or damaged: reinstall the package"
         )
     return path
 
@@ -187,6 +187,6 @@ def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailable
     size = f" --image-size {side}" if side else ""
     return WeightsUnavailableError(
         f"no source has the weights {checkpoint.name!r}. Tried:\n{listed}\n"
-        f"To bring them by hand, get one of\n{by_hand}\non any machine, and run\n"
+        f"To provide them by hand, fetch one of\n{by_hand}\non any machine, and run\n"
         f"  multiaxis weights convert FILE {cached_path(checkpoint.name)}{size}"
     )

@@ -62,9 +62,7 @@ def restore(
     """
     if not isinstance(source, str | os.PathLike):
         if output is not None:
-            raise ConfigError(
-                "output goes with a path as source: save the returned picture yourself"
-            )
+            raise ConfigError("output needs a path as source: save the returned picture yourself")
         if isinstance(source, Image.Image):
             from_pillow(source)  # refuses a mode before the weights are pulled
         return Restorer(task, **options).restore(source)
