@@ -122,7 +122,7 @@ def test_parts_of_other_models_are_refused(name: str, trained: Path, tmp_path: P
     else:
         save_file(other.state_dict(), last / name)
     seal(last)
-    with pytest.raises(TrainingError, match="remove that folder, and the training begins anew"):
+    with pytest.raises(TrainingError, match="remove that folder, and the training starts again"):
         open_session(small_objective.recipe(steps=2), folder)
 
 

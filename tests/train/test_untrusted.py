@@ -124,7 +124,7 @@ def test_a_scaler_runs_no_code(trained: tuple[Recipe, Path], run: Path, tmp_path
     go_on(accelerator, trained[0], part, parts)
     torch.save({"scale": Payload(tmp_path / "ran")}, part / "scaler.pt")
     seal(part)
-    with pytest.raises(TrainingError, match="begins anew"):
+    with pytest.raises(TrainingError, match="starts again"):
         go_on(accelerator, trained[0], part, parts)
     assert not (tmp_path / "ran").exists()
 
@@ -152,7 +152,7 @@ def test_any_flipped_bit_is_found_before_anything_is_loaded(
                 continue
             path.write_bytes(bytes(bad))
             assert damage(run / LAST), f"byte {place} of {path.name}"
-        with pytest.raises(TrainingError, match=rf"{LAST} .*goes on from {BEFORE}, which is whole"):
+        with pytest.raises(TrainingError, match=rf"{LAST} .*resumes from {BEFORE}, which is whole"):
             resume()
         path.write_bytes(whole)
     assert not damage(run / LAST)
@@ -313,7 +313,7 @@ def test_sealed_nonsense_is_refused_in_a_sentence(
     else:
         torch.save(change, path)
     seal(run / LAST)
-    with pytest.raises(TrainingError, match=rf"cannot go on from .*{BEFORE}, which is whole"):
+    with pytest.raises(TrainingError, match=rf"cannot resume from .*{BEFORE}, which is whole"):
         resume()
 
 

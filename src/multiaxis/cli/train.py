@@ -92,8 +92,8 @@ def _train(name: str, chosen: Recipe, output: Path | None, *, quiet: bool) -> in
     outcome = run(chosen, folder, on_report=report)
     if outcome.stopped_by is not None:
         console.complain(
-            f"stopped at step {outcome.step} of {chosen.run.steps} and saved in {folder}; the same "
-            "command goes on from there"
+            f"stopped at step {outcome.step} of {chosen.run.steps} and saved in {folder}; run the "
+            "same command to resume"
         )
         return 128 + outcome.stopped_by
     console.note(f"{outcome.step} steps; weights: {outcome.weights}", quiet=quiet)

@@ -66,8 +66,8 @@ class Shards(Stream):
         if len(self.urls) < reader.count:
             raise DataError(
                 f"{len(self.urls)} shards are too few for {reader.processes} processes with "
-                f"{reader.workers} workers each: wanted are {reader.count}; cut the data into "
-                "more, or lower run.workers"
+                f"{reader.workers} workers each, which need {reader.count}: make more shards, "
+                "or lower run.workers"
             )
         complaints: list[str] = []
         raws = self._shuffled(seed, reader, complaints)
@@ -114,8 +114,8 @@ class Shards(Stream):
                 empty = 0 if found else empty + 1
                 if empty > min(_EMPTY_SHARDS, len(urls)):
                     raise DataError(
-                        f"{empty} shards in a row hold no samples, such as {urls[place]}; wanted "
-                        "are webdataset's tar files, and data.urls names them"
+                        f"{empty} shards in a row hold no samples, such as {urls[place]}; "
+                        "data.urls must name webdataset's tar files"
                         + (f" ({complaints[-1]})" if complaints else "")
                     )
             turn += 1

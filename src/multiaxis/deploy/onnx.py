@@ -127,7 +127,7 @@ def _export(model: nn.Module, x: Tensor, output: str) -> Any:
         reason = str(error).strip().split("\n")[0]
         raise ExportError(
             f"torch's exporter cannot write this model ({type(error).__name__}: {reason}): report "
-            "it with the model's configuration"
+            "this with the model's configuration"
         ) from error
 
 
@@ -148,8 +148,8 @@ def _compare(model: nn.Module, path: Path, x: Tensor) -> float:
         largest = max(largest, float(np.abs(found - expected).max()) / scale)
     if not largest <= TOLERANCE:
         raise ExportError(
-            f"the file's outputs are off by {largest:.1e} of the largest: it was not kept; report "
-            "it with the model's configuration"
+            f"the file's outputs are off by {largest:.1e} of the largest: the file was removed; "
+            "report this with the model's configuration"
         )
     return largest
 

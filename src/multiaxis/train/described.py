@@ -87,7 +87,8 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         _check_shape(found)
     except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(
-            f"{checkpoint} states no recipe ({error}): remove it, or train into another folder"
+            f"{checkpoint} does not state a recipe ({error}): remove it, or train into "
+            "another folder"
         ) from error
     return found
 

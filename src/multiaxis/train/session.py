@@ -267,7 +267,7 @@ def check_names(
             raise unknown("model of the objective", name, models)
     for name in objective.turns:
         if not any(p.requires_grad for p in models[name].parameters()):
-            raise ConfigError(f"the model {name} has a turn, and no parameter that can be trained")
+            raise ConfigError(f"the model {name} has a turn, but no trainable parameter")
     for name in models:
         if not name.isidentifier():  # it becomes part of a file's name
             raise ConfigError(

@@ -118,7 +118,7 @@ def open_clip(path: Path) -> Any:
     av = load()
     try:
         if not path.is_file():
-            said = "it is no file" if path.exists() else "there is no such file"
+            said = "it is not a file" if path.exists() else "there is no such file"
             raise ImageError(f"cannot read {path}: {said}; check the path")
         container = open_input(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:

@@ -225,8 +225,8 @@ def _read_stated(weights: str | Path, model: MaxViT, image_size: int | None) -> 
         return None
     if stated.labels is not None and len(stated.labels) != classes:
         raise WeightsError(
-            f"{weights} names {len(stated.labels)} classes and tells {classes} apart: export it "
-            "again"
+            f"{weights} names {len(stated.labels)} classes and distinguishes {classes}: export "
+            "it again"
         )
     if image_size is None:
         return stated

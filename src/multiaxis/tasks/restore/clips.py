@@ -157,8 +157,8 @@ class ClipWork:
 
         frames = frames_kept(self.plan.source, self.plan.target)
         if not frames:
-            return f"too little of {self.plan.source} was restored to be kept"
+            return f"no frames of {self.plan.source} are kept: less than one segment was restored"
         return (
-            f"{frames} frames of {self.plan.source} are kept beside {self.plan.target}; the same "
-            "command goes on"
+            f"{frames} frames of {self.plan.source} are kept beside {self.plan.target}; run the "
+            "same command to continue"
         )

@@ -25,7 +25,7 @@ from multiaxis.score import (
 from multiaxis.tasks.restore.restorer import Restorer
 
 _log = logging.getLogger(__name__)
-_CONVERTED = "compared as restore sees it: in sRGB, and without colour that alpha hides"
+_CONVERTED = "compared in sRGB and without hidden colour, as restore sees it"
 
 
 def evaluate(

@@ -150,8 +150,8 @@ class Restorer:
         for name, model in zip(names, opened, strict=True):
             if not isinstance(model, Maxim):
                 raise WeightsError(
-                    f"the weights {name} are those of a {type(model).__name__}, which restores no "
-                    "pictures: name a checkpoint of MAXIM"
+                    f"the weights {name} are those of a {type(model).__name__}, which does not "
+                    "restore pictures: name a checkpoint of MAXIM"
                 )
         self.models = tuple(model.to(self.device) for model in opened if isinstance(model, Maxim))
         self._engines = [
