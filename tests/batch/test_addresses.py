@@ -136,7 +136,7 @@ def test_what_fails_names_the_address(
     assert "multiaxis-" not in told, "the copy's name says nothing to the user"
     store.pipe_file("/clips/clip.mp4", b"a clip")
     for word, reason in [
-        ("memory://none/a.png", "is not there"),
+        ("memory://none/a.png", "does not exist"),
         ("s4://bucket/a.png", "unknown kind of address s4://"),
         ("simplecache::memory://in/a.png", "chain of addresses"),
         ("memory://in/*.gif", "holds no pictures"),
@@ -215,7 +215,7 @@ def test_the_web_is_read(
         assert run("restore", f"{root}/a.png", *settings) == 2
         assert "web addresses are read-only" in capsys.readouterr().err
         assert run("restore", f"{root}/none.png", *settings, "-o", out) == 2
-        assert "is not there" in capsys.readouterr().err
+        assert "does not exist" in capsys.readouterr().err
         server.shutdown()
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.???"))
     assert files == FILES

@@ -173,7 +173,7 @@ def test_a_damaged_file_is_named_and_the_one_before_is_used_once_it_is_gone(
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(TrainingError, match=rf"{name} is not what was written\).*from {BEFORE}"):
+    with pytest.raises(TrainingError, match=rf"{name} has changed since it was written\).*from {BEFORE}"):
         train(trained[0], run)
     shutil.rmtree(run / LAST)
     assert train(trained[0], run).step == 8
@@ -260,11 +260,11 @@ def test_recipes_that_are_none_are_refused_in_a_sentence(
     checkpoint = tmp_path / "step_000000001"
     checkpoint.mkdir()
     (checkpoint / "recipe.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(TrainingError, match=r"states no recipe .*remove it") as told:
+    with pytest.raises(TrainingError, match=r"does not state a recipe .*remove it") as told:
         check_recipe(checkpoint, trained[0], 1)
     assert len(str(told.value)) < 600
     (checkpoint / "recipe.json").unlink()
-    with pytest.raises(TrainingError, match="states no recipe"):
+    with pytest.raises(TrainingError, match="does not state a recipe"):
         check_recipe(checkpoint, trained[0], 1)
 
 
