@@ -194,7 +194,7 @@ def test_no_phase_ends_without_a_word(
         words = [word.replace(short, whole, 1) if short in word else word for word in words]
     assert run(*words) == 130
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "interrupted" in line]
-    assert "none is half-written" in line
+    assert "is half-written" in line
     assert "the same command" in line
 
 

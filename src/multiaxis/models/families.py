@@ -53,9 +53,9 @@ def parameter_groups(
     ----------
     model : MaxViT or Maxim
     lr : float
-        Learning rate; with `layer_decay` that of the head.
+        The learning rate. With `layer_decay`, that of the head.
     weight_decay : float
-        Of everything but biases, norms and bias tables.
+        The decay of all parameters except biases, norms and bias tables.
     layer_decay : float
         MaxViT: factor on the learning rate for each layer further from the head. Layers are the
         head, each block, and the stem.
@@ -68,7 +68,8 @@ def parameter_groups(
     Raises
     ------
     ConfigError
-        If the model is of no family of ours, or its layers have no order to decay along.
+        If the model is neither a MAXIM nor a MaxViT of multiaxis, or `layer_decay` is given for a
+        model whose layers have no order.
 
     Examples
     --------
