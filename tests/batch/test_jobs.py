@@ -244,4 +244,4 @@ def test_a_folder_that_takes_no_file_is_found_before_the_network_runs(
     (job,) = plan_jobs([str(folder / "b.png")], "/proc/new/", suffix="").jobs
     (result,) = run_jobs(restorer, [job])
     assert result.error
-    assert "cannot make the folder /proc/new" in result.error
+    assert "cannot create the folder /proc/new" in result.error

@@ -96,7 +96,7 @@ def test_converted_weights_still_state_it(weights: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": ["cat"]}, "names 1 classes and tells 2 apart"),
+        ({"labels": ["cat"]}, "names 1 classes and distinguishes 2"),
         ({"labels": "cat"}, "states a way to classify that is unknown"),
         ({"preprocessing": {"style": "opencv"}}, "states a way to classify that is unknown"),
     ],

@@ -173,7 +173,7 @@ def test_a_damaged_file_is_named_and_the_one_before_is_used_once_it_is_gone(
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(TrainingError, match=rf"{name} has changed since .*from {BEFORE}"):
+    with pytest.raises(TrainingError, match=rf"{name} has changed .*from {BEFORE}"):
         train(trained[0], run)
     shutil.rmtree(run / LAST)
     assert train(trained[0], run).step == 8
@@ -218,7 +218,7 @@ def deep(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (unsealed, "has no digests.json: it is not whole, or of an early version"),
+        (unsealed, "has no digests.json: it is incomplete, or from an early version"),
         (emptied, "has no digests.json"),
         (piped, "optimizer.bin is missing"),
         (outside, "lists a file elsewhere"),
@@ -330,14 +330,14 @@ def test_moments_of_another_shape_are_refused(run: Path, resume: Callable[[], Se
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\xff\xfe\x00\n", "line 1 is no report"),
-        ('{"step": 3, "loss": 1}\n'.encode("utf-16"), "line 1 is no report"),
-        (b'{"step": 3, "loss": 1}\n{"step": 6, "lo\n{"step": 8}\n', "line 2 is no report"),
-        (b"[]\n", "line 1 is no report"),
-        (b'{"loss": 1}\n', "line 1 is no report"),
-        (b'{"step": "3"}\n', "line 1 is no report"),
-        (b'{"step": null}\n', "line 1 is no report"),
-        (b'{"step": 1}\n' + b"[" * 100_000 + b"\n", "line 2 is no report"),
+        (b"\xff\xfe\x00\n", "line 1 is not a report"),
+        ('{"step": 3, "loss": 1}\n'.encode("utf-16"), "line 1 is not a report"),
+        (b'{"step": 3, "loss": 1}\n{"step": 6, "lo\n{"step": 8}\n', "line 2 is not a report"),
+        (b"[]\n", "line 1 is not a report"),
+        (b'{"loss": 1}\n', "line 1 is not a report"),
+        (b'{"step": "3"}\n', "line 1 is not a report"),
+        (b'{"step": null}\n', "line 1 is not a report"),
+        (b'{"step": 1}\n' + b"[" * 100_000 + b"\n", "line 2 is not a report"),
     ],
 )
 def test_a_log_of_something_else_is_kept_and_told(

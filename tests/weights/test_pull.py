@@ -445,7 +445,7 @@ def test_waiting_for_another_process_is_said(served: tuple[Path, str]) -> None:
         waiting.start()
         assert said.wait(60)
     waiting.join(60)
-    assert seen[0] == "waiting for another process that pulls derain"
+    assert seen[0] == "waiting for another process that fetches derain"
     assert is_intact(cached_path("derain"))
 
 

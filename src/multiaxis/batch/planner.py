@@ -172,7 +172,7 @@ def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Where]) 
     if paths and not is_single_file:
         raise ConfigError(
             f"the output {output} is named like a file, which takes a single input file: "
-            f"for a folder of that name, end the name with a slash ({output}/)"
+            f"for a folder of that name, end it with a slash ({output}/)"
         )
     return is_single_file
 

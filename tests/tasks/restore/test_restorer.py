@@ -136,7 +136,7 @@ def test_a_classifier_restores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "multiaxis.tasks.restore.restorer.open_model", lambda *_, **__: torch.nn.Linear(1, 1)
     )
-    with pytest.raises(WeightsError, match="those of a Linear, which restores no pictures"):
+    with pytest.raises(WeightsError, match="those of a Linear, which does not restore pictures"):
         Restorer("derain", device="cpu")
 
 
