@@ -69,14 +69,14 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
     Parameters
     ----------
     name : str
-        A variant of `list_models`; or ``"maxim"`` or ``"maxvit"``: the checkpoint's own
-        configuration, without weights the authors' defaults.
+        A variant of `list_models`; or ``"maxim"`` or ``"maxvit"`` for the checkpoint's own
+        configuration, which without weights is the authors' default.
     weights : str or Path, optional
-        A published checkpoint's name (pulled into the cache if need be) or a file. Parameters are
-        random without it.
+        A published checkpoint's name, which is fetched into the cache if it is not there, or a
+        file. Without it, parameters are random.
     **config
-        Fields of `MaximConfig` or `MaxViTConfig` that replace the variant's. A MaxViT has the
-        checkpoint's number of classes and image size unless they are given.
+        Fields of `MaximConfig` or `MaxViTConfig` that replace the variant's. Without them, a MaxViT
+        has the checkpoint's number of classes and image size.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
     ConfigError
         If the name or a field is unknown, or a value cannot work.
     WeightsError
-        If the weights cannot be had or do not fit.
+        If the weights cannot be fetched or do not fit.
 
     Examples
     --------
@@ -121,12 +121,13 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
 def open_model(
     weights: str | Path, *, config: Mapping[str, Any] | None = None, **pulling: Any
 ) -> nn.Module:
-    """Build whatever model a checkpoint is of, with its weights, in evaluation mode on the CPU.
+    """Build the model of a checkpoint, with its weights, in evaluation mode on the CPU.
 
     Parameters
     ----------
     weights : str or Path
-        A published checkpoint's name (pulled into the cache if need be) or a file.
+        A published checkpoint's name, which is fetched into the cache if it is not there, or a
+        file.
     config : mapping of str to value, optional
         Fields that replace what the checkpoint shows, such as `image_size`.
     **pulling
@@ -137,7 +138,7 @@ def open_model(
     ConfigError
         If the name is unknown.
     WeightsError
-        If the weights cannot be had, or are of no known model.
+        If the weights cannot be fetched, or belong to no known model.
     """
     from multiaxis.weights.load import load_model
 

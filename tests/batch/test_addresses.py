@@ -136,18 +136,18 @@ def test_what_fails_names_the_address(
     assert "multiaxis-" not in told, "the copy's name says nothing to the user"
     store.pipe_file("/clips/clip.mp4", b"a clip")
     for word, reason in [
-        ("memory://none/a.png", "is not there"),
+        ("memory://none/a.png", "does not exist"),
         ("s4://bucket/a.png", "unknown kind of address s4://"),
         ("simplecache::memory://in/a.png", "chain of addresses"),
         ("memory://in/*.gif", "holds no pictures"),
-        ("memory://clips/clip.mp4", "clips are restored from files"),
+        ("memory://clips/clip.mp4", "clips are restored between local files"),
     ]:
         assert run("restore", word, *words) == 2, word
         assert reason in capsys.readouterr().err
     assert run("restore", "memory://in", *words, "--workers", "2") == 2
-    assert "several cannot share it" in capsys.readouterr().err
+    assert "is in the memory of one process" in capsys.readouterr().err
     assert run("restore", tree, *settings, "-o", "https://localhost/out/") == 2
-    assert "the web is only read" in capsys.readouterr().err
+    assert "web addresses are read-only" in capsys.readouterr().err
     assert run("restore", "memory://in/a.png", *words) == 2
     assert "exists: pass --overwrite" in capsys.readouterr().err
 
@@ -213,9 +213,9 @@ def test_the_web_is_read(
         assert run("restore", f"{root}/a.png?token=1", *settings, "-q", "-o", out) == 0
         assert run("restore", f"{root}/", *settings, "-r", "-q", "-o", out, "--overwrite") == 0
         assert run("restore", f"{root}/a.png", *settings) == 2
-        assert "the web is only read" in capsys.readouterr().err
+        assert "web addresses are read-only" in capsys.readouterr().err
         assert run("restore", f"{root}/none.png", *settings, "-o", out) == 2
-        assert "is not there" in capsys.readouterr().err
+        assert "does not exist" in capsys.readouterr().err
         server.shutdown()
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.???"))
     assert files == FILES
@@ -306,7 +306,7 @@ def test_an_address_of_nothing(
 ) -> None:
     for words in [(tree, "-o", word), (word, "-o", tree / "out")]:
         assert run("restore", *words, *settings, "-q") == 2
-        assert "names nothing behind ://" in capsys.readouterr().err
+        assert "names nothing after ://" in capsys.readouterr().err
 
 
 def test_a_dry_run_makes_no_folder_for_the_report(

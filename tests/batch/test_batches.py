@@ -299,7 +299,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(
         _, told = process.communicate(timeout=60)
         seconds = time.monotonic() - start
     assert process.returncode == 130, told
-    assert b"the same command with --resume goes on" in told
+    assert b"the same command with --resume to continue" in told
     assert b"Traceback" not in told
     assert seconds < 10, "generous: a busy machine is slow to end anything"
     assert "not done" in report.read_text()

@@ -110,7 +110,7 @@ def test_two_inputs_of_one_name(folder: Path, tmp_path: Path) -> None:
     (other / "b.png").write_bytes((folder / "b.png").read_bytes())
     plan = plan_jobs([str(folder / "b.png"), str(other / "b.png")], str(tmp_path / "o"), suffix="")
     assert len(plan.jobs) == 1
-    assert "is already that of" in plan.refused[0][1]
+    assert "is already the output of" in plan.refused[0][1]
 
 
 def test_bad_inputs_are_found_before_anything_runs(folder: Path, tmp_path: Path) -> None:
@@ -244,4 +244,4 @@ def test_a_folder_that_takes_no_file_is_found_before_the_network_runs(
     (job,) = plan_jobs([str(folder / "b.png")], "/proc/new/", suffix="").jobs
     (result,) = run_jobs(restorer, [job])
     assert result.error
-    assert "cannot make the folder /proc/new" in result.error
+    assert "cannot create the folder /proc/new" in result.error

@@ -138,7 +138,7 @@ def test_ctrl_c_then_resume_at_an_address(
         os.killpg(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
-    assert "the same command with --resume goes on" in told
+    assert "the same command with --resume to continue" in told
     assert "Traceback" not in told
     start = time.monotonic()
     while any(Path(f"/proc/{pid}").exists() for pid in helpers):
@@ -183,7 +183,7 @@ def test_what_a_task_asks_for() -> None:
     assert _share(cluster, "cpu", 1000, 1) == (1, {"num_cpus": 16}), "no machine has 24"
     with pytest.raises(ConfigError, match="has no GPU"):
         _share(cluster, "cuda", 5, None)
-    with pytest.raises(ConfigError, match="say --device cuda"):
+    with pytest.raises(ConfigError, match="pass --device cuda"):
         _share(cluster, "cuda:1", 5, None)
     gpus = Cluster("", machines=2, cores=24, gpus=4, largest=16)
     assert _share(gpus, "auto", 1000, 2) == (2, {"num_cpus": 1, "num_gpus": 1})

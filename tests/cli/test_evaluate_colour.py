@@ -125,7 +125,7 @@ def test_the_command_says_what_is_compared(
         main(["evaluate", *map(str, words), "--csv", str(tmp_path)])
     told = capsys.readouterr()
     assert caught.value.code == 0, told.err
-    assert f"that alpha hides: 1 files, such as {inputs / '0.png'}" in told.out
+    assert f"as restore sees it: 1 files, such as {inputs / '0.png'}" in told.out
     assert f"converted to sRGB: 1 files, such as {inputs / '1.jpg'}" in told.out
     assert "mean of 3 " in told.out
     with (tmp_path / "derain-rgb.csv").open() as file:

@@ -158,7 +158,7 @@ def test_degrading_says_what_it_leaves_out_and_how_it_reads(
         (["{p}", "{p}/0.png", "--with", "rain"], "end it with a slash"),
         (["{p}", "{p}/0.png/x", "--with", "rain"], "cannot be written to: choose another with -o"),
         (["{p}/0.png", "{p}/0.png", "--with", "rain"], "is an input: originals are never replaced"),
-        (["{p}/0.png", "x.png", "--with", ""], "names nothing to do"),
+        (["{p}/0.png", "x.png", "--with", ""], "is empty"),
         (["{p}/0.png", "x.png", "--with", "snow"], "unknown degradation 'snow'"),
         (["{p}/9.png", "x.png", "--with", "rain"], "9.png"),
         (["{p}", "{p}", "--with", "rain"], "is an input: originals are never replaced"),

@@ -61,7 +61,7 @@ def test_equal_names_in_different_folders_are_different(tmp_path: Path) -> None:
 def test_names_must_agree_to_the_letter(other: str, tmp_path: Path) -> None:
     fill(tmp_path / "in", "a.png", "x/b.png")
     fill(tmp_path / "gt", other, "x/b.png")
-    with pytest.raises(DataError, match=r"without a partner: 2.*upper and lower case"):
+    with pytest.raises(DataError, match=r"without a partner: 2.*in the same case"):
         pairs(tmp_path)
 
 
@@ -97,11 +97,11 @@ def test_linked_folders_are_walked_and_circles_end(tmp_path: Path) -> None:
 def test_what_is_no_item_is_told(tmp_path: Path) -> None:
     fill(tmp_path, "cat/a.png", "cat/b.bmp", "dog/c.png", "dog/x/d.svg", "e.png", "Thumbs.db")
     assert ClassFolders(folder=str(tmp_path), size=16).open().left_out == (
-        f"2 files that are no pictures by their names, such as {tmp_path / 'cat' / 'b.bmp'}",
+        f"2 files without a picture's suffix, such as {tmp_path / 'cat' / 'b.bmp'}",
         f"1 pictures beside the classes' folders, such as {tmp_path / 'e.png'}",
     )
     (told,) = CleanPhotographs(folder=str(tmp_path), degrade=(), crop=16).open().left_out
-    assert told.startswith("2 files that are no pictures by their names")
+    assert told.startswith("2 files without a picture's suffix")
     fill(tmp_path / "only", "a.bmp")
     with pytest.raises(DataError, match=r"holds no pictures but 1 other files, such as a.bmp"):
         CleanPhotographs(folder=str(tmp_path / "only"), degrade=(), crop=16).open()

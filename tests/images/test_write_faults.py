@@ -87,7 +87,7 @@ def test_failed_overwriting_keeps_the_old_file(picture, tmp_path, monkeypatch):
 
 def test_existing_files_stay(picture, tmp_path):
     (tmp_path / "a.png").write_bytes(b"old")
-    assert "exists already" in refusal(tmp_path / "a.png", picture)
+    assert "it exists" in refusal(tmp_path / "a.png", picture)
     assert (tmp_path / "a.png").read_bytes() == b"old"
     write_picture(tmp_path / "a.png", picture, overwrite=True)
     np.testing.assert_array_equal(read_picture(tmp_path / "a.png").pixels, picture.pixels)
@@ -96,7 +96,7 @@ def test_existing_files_stay(picture, tmp_path):
 
 def test_a_dangling_link_is_a_taken_name(picture, tmp_path):
     (tmp_path / "a.png").symlink_to(tmp_path / "elsewhere.png")
-    assert "exists already" in refusal(tmp_path / "a.png", picture)
+    assert "it exists" in refusal(tmp_path / "a.png", picture)
     assert not (tmp_path / "elsewhere.png").exists()
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_appears_while_encoding_stays(picture, tmp_path, monkeypatch
         return encode(*words, **options)
 
     monkeypatch.setattr("multiaxis.images.write.encode", encode_slowly)
-    assert "exists already" in refusal(path, picture)
+    assert "it exists" in refusal(path, picture)
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [
         ("a.png", b"faster")
     ]

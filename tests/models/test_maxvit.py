@@ -206,7 +206,7 @@ def test_chosen_levels_of_the_pyramid() -> None:
         assert torch.equal(model.forward_head(every[-1]), model(PICTURE))
     assert [torch.equal(a, b) for a, b in zip(some, (every[3], every[1]))] == [True, True]
     for levels in [(5,), (-1,), ()]:
-        with pytest.raises(ConfigError, match=r"accepted are some of \[0, 1, 2, 3, 4\]"):
+        with pytest.raises(ConfigError, match=r"give at least one of \[0, 1, 2, 3, 4\]"):
             model.forward_pyramid(PICTURE, levels=levels)
 
 

@@ -156,7 +156,7 @@ def test_a_log_that_cannot_be_written_is_told(recipe: Recipe, tmp_path: Path) ->
             (tmp_path / "log.jsonl").mkdir()
 
     for _ in range(2):  # while it trains, and at the start
-        with pytest.raises(TrainingError, match=r"cannot write .*make room|is not the log"):
+        with pytest.raises(TrainingError, match=r"cannot write .*free space|is not the log"):
             train(recipe, tmp_path, on_report=fill)
 
 
@@ -191,5 +191,5 @@ def test_a_signal_to_the_whole_group_still_saves(photographs: Path, tmp_path: Pa
         assert process.stderr is not None
         told = process.stderr.read()
         assert process.wait(timeout=60) == 128 + signal.SIGTERM, told
-    assert "the same command goes on from there" in told
+    assert "run the same command to resume" in told
     assert newest(run) is not None

@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
 
     monkeypatch.setattr(Accelerator, "save_state", fails_later)
     monkeypatch.setattr(checkpoints, "_FULL", 1 << 62)
-    with pytest.raises(TrainingError, match="disk is full.*step_000000003.*Make room"):
+    with pytest.raises(TrainingError, match="disk is full.*step_000000003.*Free space"):
         train(recipe, tmp_path)
     assert [p.name for p in tmp_path.glob("step_*")] == ["step_000000003"]
     monkeypatch.undo()
@@ -218,7 +218,7 @@ def test_passes_add_up_to_a_batch(recipe: Recipe, tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_told(recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path)
     (tmp_path / "step_000000008" / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(TrainingError, match=r"cannot go on from .*step_000000008.*remove"):
+    with pytest.raises(TrainingError, match=r"cannot resume from .*step_000000008.*remove"):
         train(recipe, tmp_path)
 
 

@@ -71,15 +71,15 @@ def test_full_size_dry_runs(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("optim.lr", "sets nothing"),
+        ("optim.lr", "is not an assignment"),
         ("optim.rl=1", "did you mean lr"),
         ("optim.lr=fast", "'fast': accepted is a number"),
         ("run.steps=1.5", "a whole number"),
         ("run.compile=maybe", "true or false"),
         ("optim.kind=sgd", "known are adam, adamw"),
         ("optim.betas=0.9", "2 values"),
-        ("optim=adam", "has fields of its own"),
-        ("model.config={}", "has fields of its own"),
+        ("optim=adam", "is a group of fields"),
+        ("model.config={}", "is a group of fields"),
         ("name.first=x", "has no fields"),
         ("data.degrade=snow", "unknown degradation 'snow'"),
     ],

@@ -96,9 +96,9 @@ def test_converted_weights_still_state_it(weights: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": ["cat"]}, "names 1 classes and tells 2 apart"),
-        ({"labels": "cat"}, "does not say in words known here"),
-        ({"preprocessing": {"style": "opencv"}}, "does not say in words known here"),
+        ({"labels": ["cat"]}, "names 1 classes and distinguishes 2"),
+        ({"labels": "cat"}, "states a way to classify that is unknown"),
+        ({"preprocessing": {"style": "opencv"}}, "states a way to classify that is unknown"),
     ],
 )
 def test_damaged_statements(

@@ -124,7 +124,7 @@ def test_a_scaler_runs_no_code(trained: tuple[Recipe, Path], run: Path, tmp_path
     go_on(accelerator, trained[0], part, parts)
     torch.save({"scale": Payload(tmp_path / "ran")}, part / "scaler.pt")
     seal(part)
-    with pytest.raises(TrainingError, match="begins anew"):
+    with pytest.raises(TrainingError, match="starts again"):
         go_on(accelerator, trained[0], part, parts)
     assert not (tmp_path / "ran").exists()
 
@@ -152,7 +152,7 @@ def test_any_flipped_bit_is_found_before_anything_is_loaded(
                 continue
             path.write_bytes(bytes(bad))
             assert damage(run / LAST), f"byte {place} of {path.name}"
-        with pytest.raises(TrainingError, match=rf"{LAST} .*goes on from {BEFORE}, which is whole"):
+        with pytest.raises(TrainingError, match=rf"{LAST} .*resumes from {BEFORE}, which is whole"):
             resume()
         path.write_bytes(whole)
     assert not damage(run / LAST)
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_named_and_the_one_before_is_used_once_it_is_gone(
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(TrainingError, match=rf"{name} is not what was written\).*from {BEFORE}"):
+    with pytest.raises(TrainingError, match=rf"{name} has changed .*from {BEFORE}"):
         train(trained[0], run)
     shutil.rmtree(run / LAST)
     assert train(trained[0], run).step == 8
@@ -218,7 +218,7 @@ def deep(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (unsealed, "has no digests.json: it is not whole, or of an early version"),
+        (unsealed, "has no digests.json: it is incomplete, or from an early version"),
         (emptied, "has no digests.json"),
         (piped, "optimizer.bin is missing"),
         (outside, "lists a file elsewhere"),
@@ -260,11 +260,11 @@ def test_recipes_that_are_none_are_refused_in_a_sentence(
     checkpoint = tmp_path / "step_000000001"
     checkpoint.mkdir()
     (checkpoint / "recipe.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(TrainingError, match=r"states no recipe .*remove it") as told:
+    with pytest.raises(TrainingError, match=r"does not state a recipe .*remove it") as told:
         check_recipe(checkpoint, trained[0], 1)
     assert len(str(told.value)) < 600
     (checkpoint / "recipe.json").unlink()
-    with pytest.raises(TrainingError, match="states no recipe"):
+    with pytest.raises(TrainingError, match="does not state a recipe"):
         check_recipe(checkpoint, trained[0], 1)
 
 
@@ -276,7 +276,7 @@ def test_a_recipe_of_other_words_is_another_recipe(
     stated["run"]["seed"] = "9" * 10_000
     path.write_text(json.dumps(stated))
     seal(run / LAST)
-    with pytest.raises(TrainingError, match=r"is of another recipe.*run.seed") as told:
+    with pytest.raises(TrainingError, match=r"belongs to another recipe.*run.seed") as told:
         resume()
     assert len(str(told.value)) < 600
 
@@ -313,7 +313,7 @@ def test_sealed_nonsense_is_refused_in_a_sentence(
     else:
         torch.save(change, path)
     seal(run / LAST)
-    with pytest.raises(TrainingError, match=rf"cannot go on from .*{BEFORE}, which is whole"):
+    with pytest.raises(TrainingError, match=rf"cannot resume from .*{BEFORE}, which is whole"):
         resume()
 
 
@@ -330,14 +330,14 @@ def test_moments_of_another_shape_are_refused(run: Path, resume: Callable[[], Se
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\xff\xfe\x00\n", "line 1 is no report"),
-        ('{"step": 3, "loss": 1}\n'.encode("utf-16"), "line 1 is no report"),
-        (b'{"step": 3, "loss": 1}\n{"step": 6, "lo\n{"step": 8}\n', "line 2 is no report"),
-        (b"[]\n", "line 1 is no report"),
-        (b'{"loss": 1}\n', "line 1 is no report"),
-        (b'{"step": "3"}\n', "line 1 is no report"),
-        (b'{"step": null}\n', "line 1 is no report"),
-        (b'{"step": 1}\n' + b"[" * 100_000 + b"\n", "line 2 is no report"),
+        (b"\xff\xfe\x00\n", "line 1 is not a report"),
+        ('{"step": 3, "loss": 1}\n'.encode("utf-16"), "line 1 is not a report"),
+        (b'{"step": 3, "loss": 1}\n{"step": 6, "lo\n{"step": 8}\n', "line 2 is not a report"),
+        (b"[]\n", "line 1 is not a report"),
+        (b'{"loss": 1}\n', "line 1 is not a report"),
+        (b'{"step": "3"}\n', "line 1 is not a report"),
+        (b'{"step": null}\n', "line 1 is not a report"),
+        (b'{"step": 1}\n' + b"[" * 100_000 + b"\n", "line 2 is not a report"),
     ],
 )
 def test_a_log_of_something_else_is_kept_and_told(

@@ -259,7 +259,7 @@ def test_an_output_that_appears_meanwhile_stays(faults: Path, tmp_path: Path) ->
         target.write_bytes(b"another's")
         return values
 
-    with pytest.raises(ImageError, match=r"exists.*goes on with what was restored"):
+    with pytest.raises(ImageError, match=r"exists.*continues from the restored frames"):
         restore_clip(meanwhile, faults / "22_plain.mp4", target)
     assert target.read_bytes() == b"another's"
     assert restore_clip(never, faults / "22_plain.mp4", tmp_path / "b.mp4").resumed == 16
@@ -273,7 +273,7 @@ def test_a_full_disk_is_a_sentence(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, where, full)
-    with pytest.raises(ImageError, match="No space left on device; make room"):
+    with pytest.raises(ImageError, match="No space left on device; free space"):
         restore_clip(same, faults / "22_plain.mp4", tmp_path / "out" / "a.mp4")
 
 
@@ -320,7 +320,7 @@ def test_a_source_that_goes_or_changes_is_said(faults: Path, tmp_path: Path) -> 
         copy.write_bytes(data + b"more")
         return values
 
-    with pytest.raises(ImageError, match="was changed while it was restored"):
+    with pytest.raises(ImageError, match="changed while it was restored"):
         restore_clip(changing, copy, tmp_path / "a.mp4")
     with pytest.raises(ImageError, match=r"cannot read .*No such file"):
         restore_clip(lambda x: copy.unlink(missing_ok=True) or x, copy, tmp_path / "a.mp4")
@@ -381,7 +381,7 @@ def test_transport_streams_get_a_codec_that_is_found_in_them(codec: str, tmp_pat
         made.mux([*stream.encode(None), *sound.encode(None)])
     result = restore_clip(lambda x: x, source, target)
     assert any("written by libx264" in remark for remark in result.remarks)
-    with pytest.raises(ImageError, match="does not take this film"):
+    with pytest.raises(ImageError, match="cannot hold this film"):
         plan_clip(source, tmp_path / "c.ts", codec=codec)
 
 

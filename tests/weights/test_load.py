@@ -204,9 +204,7 @@ def test_incomplete_tfjs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not a whole TensorFlow.js model"):
         load_weights(small_maxim.model(), short)
     strange = tfjs_folder(tmp_path / "strange", b"\0" * 16, manifest, [])
-    with pytest.raises(
-        WeightsError, match="no model that is known here; it begins with the parameters a"
-    ):
+    with pytest.raises(WeightsError, match="belongs to no known model; its first parameters are a"):
         load_weights(small_maxim.model(), strange)
     quantised = [{**manifest[0], "quantization": {"dtype": "uint8"}}]
     folder = tfjs_folder(tmp_path / "quantised", b"\0" * 4, quantised, [])

@@ -96,7 +96,7 @@ def test_the_small_denoiser_comes_with_the_package(
 def test_a_damaged_package_is_told(tmp_path: Path) -> None:
     row = find_checkpoint("denoise-nano")
     broken = replace(row, sources=(PackagedSource("nothing.safetensors"),))
-    with pytest.raises(WeightsError, match="install the package again"):
+    with pytest.raises(WeightsError, match="reinstall the package"):
         pull(broken)
 
 
@@ -445,7 +445,7 @@ def test_waiting_for_another_process_is_said(served: tuple[Path, str]) -> None:
         waiting.start()
         assert said.wait(60)
     waiting.join(60)
-    assert seen[0] == "waiting for another process that pulls derain"
+    assert seen[0] == "waiting for another process that fetches derain"
     assert is_intact(cached_path("derain"))
 
 

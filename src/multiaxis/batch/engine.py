@@ -91,7 +91,7 @@ def run(verb: Verb, request: Request, watcher: Watcher | None = None) -> Batch:
 def _planned(verb: Verb, request: Request) -> Plan:
     if request.resume and request.report is None and verb.output_name("x") is None:
         raise ConfigError(
-            f"--resume needs --report: what {verb.wording.verb} finished is noted beside its report"
+            f"--resume needs --report: {verb.wording.verb} keeps its ledger beside the report"
         )
     planned = make_plan(verb, request)
     return planned if _note(request, planned) is None else check_ledgers(planned)

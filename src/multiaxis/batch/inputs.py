@@ -152,7 +152,7 @@ def _at_address(
         others = list[PurePosixPath]()
         places = {path: PurePath(path.name) for path in remote.match(root)}
     else:
-        raise ImageError(f"{root} is not there: check the address")
+        raise ImageError(f"{root} does not exist: check the address")
     if not places:
         hint = "; add --recursive for folders inside it" if kind and not recursive else ""
         raise ImageError(f"{root} holds no {_wanted(verb)}{hint}")

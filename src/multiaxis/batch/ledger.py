@@ -152,8 +152,8 @@ def _records(folder: Where) -> list[dict[str, Any]]:
 
 def _refusal(what: str, path: Path, error: OSError) -> str:
     return (
-        f"{path} notes what is finished and cannot be {what}: {error.strerror}; move it away, or "
-        "choose another output"
+        f"{path} notes what is finished and cannot be {what}: {error.strerror}; move the file, "
+        "or choose another output"
     )
 
 

@@ -127,7 +127,7 @@ def _join(ray: Any) -> Any:
         raise ConfigError(
             f"the Ray cluster at {where} does not answer: {reason}; check RAY_ADDRESS"
             if where
-            else f"Ray does not start here: {reason}; name a running cluster in RAY_ADDRESS"
+            else f"Ray does not start on this machine: {reason}; set RAY_ADDRESS to a cluster"
         ) from error
 
 
@@ -220,7 +220,7 @@ def _result(ray: Any, reference: Any, job: Job, *, last: bool) -> Result | None:
         if not last:
             return None
         memory = isinstance(error, ray.exceptions.OutOfMemoryError)
-        why = " of too little memory; allow fewer at once with --workers" if memory else ""
+        why = " from lack of memory; lower --workers" if memory else ""
         return worker_died(job, why)
 
 
@@ -230,10 +230,10 @@ def _share(
     """Give how many tasks fit at once, and what each asks the cluster for."""
     if device.startswith("cuda:"):
         raise ConfigError(
-            f"the device is {device}: on a cluster Ray gives out the GPUs; say --device cuda"
+            f"the device is {device}: on a cluster, Ray assigns the GPUs; pass --device cuda"
         )
     if device == "cuda" and not cluster.gpus:
-        raise ConfigError("the device is cuda, and the Ray cluster has no GPU: say --device cpu")
+        raise ConfigError("the device is cuda, and the Ray cluster has no GPU: pass --device cpu")
     if cluster.cores < 1:
         raise ConfigError(
             "the Ray cluster offers no processor cores, and every task needs one: start its "

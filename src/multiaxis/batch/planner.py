@@ -133,7 +133,7 @@ class _Planner:
             raise ImageError(f"the output {target} is an input: originals are never replaced")
         if name in self.taken:
             raise ImageError(
-                f"the output {target} is already that of {self.taken[name]}: rename one"
+                f"the output {target} is already the output of {self.taken[name]}: rename one"
             )
         if isinstance(target, Remote):
             self.look.check_free(target, overwrite=replaces)
@@ -171,7 +171,7 @@ def _is_file_target(output: str, inputs: Sequence[str], paths: Sequence[Where]) 
     is_single_file = len(inputs) == 1 and list(paths) == [to_where(inputs[0])]
     if paths and not is_single_file:
         raise ConfigError(
-            f"the output {output} is named like a file, and a single input file goes into one: "
+            f"the output {output} is named like a file, which takes a single input file: "
             f"for a folder of that name, end it with a slash ({output}/)"
         )
     return is_single_file

@@ -66,7 +66,7 @@ class Request:
         for word in [*self.inputs, self.output or ""]:
             if several and lives_in_one_process(to_where(word)):
                 raise ConfigError(
-                    f"{word} lies in the memory of one process: several cannot share it"
+                    f"{word} is in the memory of one process: pass --workers 1, or use files"
                 )
         if self.engine == "ray":
             from multiaxis.batch.on_ray import import_ray

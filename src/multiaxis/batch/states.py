@@ -85,7 +85,7 @@ class States:
         """
         if is_read_only(target):
             raise ImageError(
-                f"cannot write {target}: the web is only read; choose a folder with -o"
+                f"cannot write {target}: web addresses are read-only; choose a folder with -o"
             )
         kind = self._kind(target)
         if kind == "directory":
@@ -146,6 +146,6 @@ def _record_state(entries: list[Entry], source: Where, settings: str | None) -> 
 def say_taken(target: Where) -> str:
     """Say what to do about an output that exists."""
     return (
-        f"the output {target} exists: pass --overwrite to replace it, --resume to go on with a "
+        f"the output {target} exists: pass --overwrite to replace it, --resume to continue a "
         "batch, or choose another with -o"
     )

@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _run(words, is_debugging=is_debugging)
         out.flush()
         if out.failure:
-            console.complain(f"what was printed did not arrive: {out.failure.strerror}")
+            console.complain(f"the printed results did not arrive: {out.failure.strerror}")
             code = code or SOME_FAILED
     if code == INTERRUPTED and arguments is None:  # else another program goes on behind it
         signals.leave(signal.exit_code)
@@ -115,8 +115,8 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
         result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
         console.complain(
-            "interrupted: nothing is half-written, and files that were finished are kept; the same "
-            "command begins anew"
+            "interrupted: no file is half-written, and finished files are kept; run the same "
+            "command to start again"
         )
         return INTERRUPTED
     except Exception as error:  # the last resort: users see no traceback
@@ -124,7 +124,7 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
             raise
         if not isinstance(error, MultiaxisError | CycloptsError):
             console.complain(
-                f"{explain(error)}. Run it again with --debug and report what it shows"
+                f"{explain(error)}. Run the command with --debug and report what it shows"
             )
             return UNEXPECTED
         text = str(error).strip()

@@ -285,8 +285,8 @@ def _say_how_to_go_on(reporter: Reporter, notes: list[str]) -> None:
     done = sum(result.error is None for result in reporter.results) + len(plan.finished)
     total = len(plan.jobs) + len(plan.finished)
     console.complain(
-        f"interrupted: {done} of {total} {noun}s are finished and nothing is half-written; the "
-        "same command with --resume goes on"
+        f"interrupted: {done} of {total} {noun}s are finished and none is half-written; run the "
+        "same command with --resume to continue"
     )
     for note in notes:
         console.complain(note)

@@ -126,7 +126,7 @@ def chosen_weights(task: str, options: ModelOptions, quality: QualityOptions) ->
     if f"{task}-nano" not in known:
         tasks = ", ".join(name.removesuffix("-nano") for name in known)
         raise ConfigError(
-            f"there is no nano model for {task!r}: there is one for {tasks}; leave --model out for "
+            f"there is no nano model for {task!r}, only for {tasks}: leave --model out for "
             "the published model"
         )
     return f"{task}-nano"

@@ -60,7 +60,7 @@ def train(
             console.say(f"{known.name:28}  {known.about.splitlines()[0]}")
         return OK
     if recipe is None:
-        raise ConfigError("no recipe was named: multiaxis train --list shows them")
+        raise ConfigError("no recipe was named: choose one that multiaxis train --list shows")
     chosen = override(get_recipe(recipe), set or [])
     if show:
         from multiaxis.train.describe import fields_of
@@ -92,8 +92,8 @@ def _train(name: str, chosen: Recipe, output: Path | None, *, quiet: bool) -> in
     outcome = run(chosen, folder, on_report=report)
     if outcome.stopped_by is not None:
         console.complain(
-            f"stopped at step {outcome.step} of {chosen.run.steps} and saved in {folder}; the same "
-            "command goes on from there"
+            f"stopped at step {outcome.step} of {chosen.run.steps} and saved in {folder}; run the "
+            "same command to resume"
         )
         return 128 + outcome.stopped_by
     console.note(f"{outcome.step} steps; weights: {outcome.weights}", quiet=quiet)

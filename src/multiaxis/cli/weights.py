@@ -77,13 +77,13 @@ def verify() -> int:
             damaged += 1
             console.say(f"{row.name}: DAMAGED: run 'multiaxis weights pull {row.name}' again")
         elif row.digest is None:
-            console.say(f"{row.name}: whole; no checksum is published to compare it with")
+            console.say(f"{row.name}: whole; there is no published checksum to compare it with")
         elif matches_index(path, row):
-            console.say(f"{row.name}: whole, and the published parameters")
+            console.say(f"{row.name}: whole, and equal to the published parameters")
         else:
             damaged += 1
-            console.say(f"{row.name}: whole, but NOT the published parameters: {path}")
-    console.say(f"{len(present)} cached in {home()}")
+            console.say(f"{row.name}: whole, but NOT equal to the published parameters: {path}")
+    console.say(f"{len(present)} checkpoints cached in {home()}")
     return 1 if damaged else 0
 
 

@@ -44,8 +44,8 @@ class Found:
             name = path.relative_to(self.folder).with_suffix("").as_posix()
             if name in named:
                 raise DataError(
-                    f"{named[name]} and {path} differ only in their suffix, so which of them "
-                    "belongs to a pair is open: rename or remove one"
+                    f"{named[name]} and {path} differ only in their suffix, so the pair is "
+                    "ambiguous: rename or remove one"
                 )
             named[name] = path
         return named
@@ -84,7 +84,7 @@ def tell_others(*found: Found) -> tuple[str, ...]:
     others = [path for folder in found for path in folder.others]
     if not others:
         return ()
-    return (f"{len(others)} files that are no pictures by their names, such as {others[0]}",)
+    return (f"{len(others)} files without a picture's suffix, such as {others[0]}",)
 
 
 class Pictures:
@@ -158,7 +158,7 @@ def read_levels(path: Path, data: bytes | None = None) -> NDArray[np.uint8]:
     colour = picture.metadata.colour
     if colour is not None and colour.hdr:
         raise ImageError(
-            f"cannot use {path}: it is HDR ({colour.hdr}), and would be taken for sRGB; convert it "
-            "to sRGB first"
+            f"cannot use {path}: it is HDR ({colour.hdr}), and training would read it as sRGB; "
+            "convert it to sRGB first"
         )
     return np.rint(np.clip(grey_to_rgb(seen) * np.float32(255), 0, 255)).astype(np.uint8)

@@ -66,8 +66,8 @@ class Shards(Stream):
         if len(self.urls) < reader.count:
             raise DataError(
                 f"{len(self.urls)} shards are too few for {reader.processes} processes with "
-                f"{reader.workers} workers each: wanted are {reader.count}; cut the data into "
-                "more, or lower run.workers"
+                f"{reader.workers} workers each, which need {reader.count}: make more shards, "
+                "or lower run.workers"
             )
         complaints: list[str] = []
         raws = self._shuffled(seed, reader, complaints)
@@ -114,8 +114,8 @@ class Shards(Stream):
                 empty = 0 if found else empty + 1
                 if empty > min(_EMPTY_SHARDS, len(urls)):
                     raise DataError(
-                        f"{empty} shards in a row hold no samples, such as {urls[place]}; wanted "
-                        "are webdataset's tar files, and data.urls names them"
+                        f"{empty} shards in a row hold no samples, such as {urls[place]}; "
+                        "data.urls must name webdataset's tar files"
                         + (f" ({complaints[-1]})" if complaints else "")
                     )
             turn += 1
@@ -167,7 +167,7 @@ def _expand(urls: str) -> list[str]:
         ) from error
     found: list[str] = expand_urls(urls)
     if not found:
-        raise DataError(f"{urls!r} names no shards: wanted is such as train-{{000..099}}.tar")
+        raise DataError(f"{urls!r} names no shards: give a pattern such as train-{{000..099}}.tar")
     return found
 
 
@@ -182,7 +182,7 @@ def read_shard_picture(raw: Raw, prefix: str) -> NDArray[np.uint8]:
     names = [n for n in raw if n.startswith(prefix) and f".{n[len(prefix) :]}" in READABLE_SUFFIXES]
     if len(names) != 1:
         found = f"several pictures ({', '.join(names)})" if names else "no picture"
-        raise DataError(f"{sample_key(raw)} has {found}: wanted is one, such as {prefix}jpg")
+        raise DataError(f"{sample_key(raw)} has {found}: give it one, such as {prefix}jpg")
     try:
         return read_levels(Path(f"{raw['__key__']}.{names[0]}"), raw[names[0]])
     except MultiaxisError as error:

@@ -146,7 +146,7 @@ class Data(Protocol):
         ConfigError
             If the recipe has to name it.
         """
-        raise ConfigError(f"what {type(self).__name__} is scored on is named by a recipe alone")
+        raise ConfigError(f"what {type(self).__name__} is scored on can only be set in a recipe")
 
     def made_up(self, config: Mapping[str, Any]) -> Data:
         """Give made-up data of the same shapes, for a rehearsal; by default the data itself.

@@ -79,5 +79,5 @@ def _range(part: str, text: str) -> Range:
     except ValueError:
         ends = []
     if len(ends) not in (1, 2):
-        raise ConfigError(f"{part!r} is no number: accepted is NAME=NUMBER or NAME=LOW..HIGH")
+        raise ConfigError(f"{part!r} is not a number: accepted is NAME=NUMBER or NAME=LOW..HIGH")
     return ends[0] if len(ends) == 1 else (ends[0], ends[1])

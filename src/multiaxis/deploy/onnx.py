@@ -127,7 +127,7 @@ def _export(model: nn.Module, x: Tensor, output: str) -> Any:
         reason = str(error).strip().split("\n")[0]
         raise ExportError(
             f"torch's exporter cannot write this model ({type(error).__name__}: {reason}): report "
-            "it with the model's configuration"
+            "this with the model's configuration"
         ) from error
 
 
@@ -142,14 +142,14 @@ def _compare(model: nn.Module, path: Path, x: Tensor) -> float:
         found = session.run(None, {"pictures": batch.numpy()})[0]
         if found.shape != expected.shape:
             raise ExportError(
-                f"the file gives {found.shape}, the model {expected.shape}: report it"
+                f"the file gives {found.shape} and the model {expected.shape}: report it"
             )
         scale = float(np.abs(expected).max())
         largest = max(largest, float(np.abs(found - expected).max()) / scale)
     if not largest <= TOLERANCE:
         raise ExportError(
-            f"the file's outputs are off by {largest:.1e} of the largest: it was not kept; report "
-            "it with the model's configuration"
+            f"the file's outputs are off by {largest:.1e} of the largest: the file was removed; "
+            "report this with the model's configuration"
         )
     return largest
 

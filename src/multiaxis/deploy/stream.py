@@ -19,32 +19,33 @@ def streamed(
     *,
     spill: str | Path | None = None,
 ) -> Any:
-    """Give the form of a model that runs in pieces of bounded memory.
+    """Return the form of a model that runs in pieces and bounded memory.
 
     Parameters
     ----------
     model : Maxim
         In any dtype, on any device.
     memory : str or int, optional
-        The most that the process may hold, such as ``"4GB"`` (on a GPU: that a pass may take). By
-        default what is free. A picture that takes more is refused beforehand.
+        The most memory that the process may hold, such as ``"4GB"``. On a GPU, the most that a pass
+        may take. By default the free memory. A picture that needs more is refused before the work.
     dtype : torch.dtype, optional
-        Of the maps between two steps; by default the parameters'. ``torch.bfloat16`` halves the
-        memory. Where the hardware multiplies it natively, pieces are computed in it too, with
-        weights cast once; elsewhere in float32. Norms, means and gates are in float32 either way.
+        The dtype of the maps between two steps. By default that of the parameters.
+        ``torch.bfloat16`` halves the memory. If the hardware multiplies it natively, pieces are
+        computed in it, too, with weights cast once; otherwise in float32. Norms, means and gates
+        are always in float32.
     spill : str or Path, optional
-        Folder for maps that do not fit into the memory: slower, but bounded by the disk.
+        A folder for maps that do not fit into the memory. It is slower, and the disk limits it.
 
     Returns
     -------
     Streamed
-        Called like the model, without gradients.
+        A module that is called like the model, without gradients.
 
     Raises
     ------
     ConfigError
-        If the model has no such form, the amount is none, or the folder is not there, or not for
-        the device.
+        If the model has no such form, `memory` is not an amount, the folder does not exist, or the
+        device does not spill.
 
     Examples
     --------
@@ -55,7 +56,5 @@ def streamed(
     """
     family = family_of(model, "stream")
     if family.streamed is None:
-        raise ConfigError(
-            f"a {family.title} has no streamed form: call the model, or stream a MAXIM"
-        )
+        raise ConfigError(f"a {family.title} has no streamed form: call the model itself")
     return family.streamed(model, memory=memory, dtype=dtype, spill=spill)

@@ -38,7 +38,7 @@ def refusals(path: Path) -> Generator[None]:
         yield
     except FileExistsError as error:
         raise ImageError(
-            f"cannot write {path}: it exists already; choose another name, or allow overwriting"
+            f"cannot write {path}: it exists; choose another name, or allow overwriting"
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         number = getattr(error, "errno", None)
@@ -75,7 +75,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(
-            f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
+            f"cannot create the folder {folder}: {error.strerror}; choose another with -o"
         ) from error
 
 

@@ -55,7 +55,7 @@ def _refusals(path: Path, name: object) -> Generator[None]:
     """Turn what the system answers into one sentence; ask it first what is read for ever."""
     try:
         if path.is_dir():
-            raise ImageError(f"cannot read {name}: it is a folder, a file is wanted")
+            raise ImageError(f"cannot read {name}: it is a folder; name a file")
         if path.exists() and not path.is_file():
             raise ImageError(f"cannot read {name}: it is a device or pipe, not a regular file")
         yield
@@ -63,8 +63,8 @@ def _refusals(path: Path, name: object) -> Generator[None]:
         raise ImageError(f"cannot read {name}: there is no such file; check the path") from error
     except PermissionError as error:
         raise ImageError(
-            f"cannot read {name}: permission denied; the file must be readable for this user"
+            f"cannot read {name}: permission denied; make the file readable for this user"
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"cannot read {name}: {reason}; a readable file is wanted") from error
+        raise ImageError(f"cannot read {name}: {reason}; name a readable file") from error

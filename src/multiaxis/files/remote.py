@@ -189,7 +189,7 @@ def publish(data: bytes, remote: Remote, *, overwrite: bool) -> None:
     """
     if not overwrite and exists(remote):
         raise ImageError(
-            f"cannot write {remote}: it exists already; choose another name, or allow overwriting"
+            f"cannot write {remote}: it exists; choose another name, or allow overwriting"
         )
     with _refusals("write", remote):
         store, path = _store(remote)
@@ -236,7 +236,7 @@ def try_folder(folder: Remote) -> None:
     """
     if is_read_only(folder):
         raise ImageError(
-            f"{folder} cannot be written to: the web is only read; choose a folder with -o"
+            f"{folder} cannot be written to: web addresses are read-only; choose a folder with -o"
         )
     with _refusals("write to", folder):
         store, path = _store(folder)
@@ -259,11 +259,11 @@ def clear_parts(folder: Remote) -> None:
 def _store(remote: Remote) -> tuple[Any, str]:
     """Give the file system of an address, and the path in it."""
     if "::" in remote.url.partition("://")[0]:
-        raise ConfigError(f"{remote} is a chain of addresses: give the last of them alone")
+        raise ConfigError(f"{remote} is a chain of addresses: give only the last one")
     behind = remote.url.partition("://")[2]
     if remote.scheme != "memory" and not (behind if remote.scheme == "file" else behind.strip("/")):
         raise ConfigError(
-            f"{remote} names nothing behind ://: wanted is an address such as "
+            f"{remote} names nothing after ://: give an address such as "
             f"{remote.scheme}://{'/folder' if remote.scheme == 'file' else 'bucket/folder'}"
         )
     try:
@@ -277,7 +277,7 @@ def _store(remote: Remote) -> tuple[Any, str]:
         return url_to_fs(remote.url)
     except ImportError as error:
         raise MissingExtraError(
-            f"{remote.scheme}:// needs one more package on this machine: {error}"
+            f"{remote.scheme}:// needs another package on this machine: {error}"
         ) from error
     except ValueError as error:
         if remote.scheme in known_implementations:
@@ -297,7 +297,7 @@ def _refusals(what: str, remote: Remote) -> Generator[None]:
     except MultiaxisError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"cannot {what} {remote}: it is not there; check the address") from error
+        raise ImageError(f"cannot {what} {remote}: it does not exist; check the address") from error
     except PermissionError as error:
         raise ImageError(
             f"cannot {what} {remote}: permission denied; check the rights and credentials"

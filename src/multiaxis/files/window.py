@@ -79,7 +79,7 @@ class Window:
                 left -= len(part)
         except OSError as error:
             raise ImageError(
-                f"cannot read {self._name}: {error.strerror}; a readable file is wanted"
+                f"cannot read {self._name}: {error.strerror}; name a readable file"
             ) from error
         self.bytes_read += length - left
         found = b"".join([*parts, bytes(left)])

@@ -90,20 +90,17 @@ def colour_remark(picture: Picture) -> str:
     """Say what of a picture's colour space is not understood; empty as a rule."""
     colour, icc = picture.metadata.colour, picture.metadata.icc
     if colour is not None and colour.hdr:
-        return (
-            f"it is HDR ({colour.hdr}), and networks know SDR photographs only: look at the "
-            "result before you trust it"
-        )
+        return f"it is HDR ({colour.hdr}), and networks know only SDR photographs: check the result"
     if colour is not None and not colour.is_known:
         primaries, transfer, _, full = colour.cicp or (0, 0, 0, 0)
         return (
             f"its colour space (primaries {primaries}, transfer {transfer}, range {full} of "
-            "H.273) is not known here: it is taken for sRGB"
+            "H.273) is unknown: it is read as sRGB"
         )
     decides = colour is None or colour.cicp is None
     if icc and decides and not _is_usable(icc, picture.pixels.shape[2]):
         kind = f"is for {profile_space(icc)} samples" if profile_space(icc) else "is damaged"
-        return f"its colour profile {kind} and cannot be used: it is taken for sRGB"
+        return f"its colour profile {kind} and cannot be used: it is read as sRGB"
     return ""
 
 

@@ -257,4 +257,4 @@ def _options(kind: Format, samples: np.ndarray[Any, Any], quality: int | None) -
 
 
 def _exists(target: Target) -> str:
-    return f"cannot write {target}: it exists already; choose another name, or allow overwriting"
+    return f"cannot write {target}: it exists; choose another name, or allow overwriting"

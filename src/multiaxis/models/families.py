@@ -53,9 +53,9 @@ def parameter_groups(
     ----------
     model : MaxViT or Maxim
     lr : float
-        Learning rate; with `layer_decay` that of the head.
+        The learning rate. With `layer_decay`, that of the head.
     weight_decay : float
-        Of everything but biases, norms and bias tables.
+        The decay of all parameters except biases, norms and bias tables.
     layer_decay : float
         MaxViT: factor on the learning rate for each layer further from the head. Layers are the
         head, each block, and the stem.
@@ -68,7 +68,8 @@ def parameter_groups(
     Raises
     ------
     ConfigError
-        If the model is of no family of ours, or its layers have no order to decay along.
+        If the model is neither a MAXIM nor a MaxViT of multiaxis, or `layer_decay` is given for a
+        model whose layers have no order.
 
     Examples
     --------
@@ -105,6 +106,6 @@ def recognise(contents: CheckpointContents) -> tuple[AnyFamily, str]:
     shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
     accepted = ", ".join(origin for family in FAMILIES.values() for origin in family.origins)
     raise WeightsError(
-        f"{contents.path} is of no model that is known here; it begins with the parameters {shown}."
+        f"{contents.path} belongs to no known model; its first parameters are {shown}."
         f" Accepted are {accepted}"
     )

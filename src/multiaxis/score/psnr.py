@@ -14,7 +14,7 @@ def psnr(prediction: NDArray[Any], target: NDArray[Any], *, data_range: float) -
 
     Parameters
     ----------
-    prediction, target : array, one shape
+    prediction, target : array, of one shape
         Integers or floats on one scale; computed in float64, neither clipped nor rounded.
     data_range : float
         The peak: 255 for 8-bit samples, 1 for samples in [0, 1].
@@ -22,7 +22,7 @@ def psnr(prediction: NDArray[Any], target: NDArray[Any], *, data_range: float) -
     Returns
     -------
     float
-        10 log10(data_range^2 / MSE) in dB; infinite where the arrays are equal.
+        10 log10(data_range^2 / MSE) in dB; infinite if the arrays are equal.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def psnr(prediction: NDArray[Any], target: NDArray[Any], *, data_range: float) -
 
     Notes
     -----
-    Average the dB values of many pictures, never their errors: so do all published tables.
+    For many pictures, average the dB values, not the errors, as all published tables do.
     Source: definition shared by BasicSR, scikit-image and MATLAB's `psnr`.
 
     Examples

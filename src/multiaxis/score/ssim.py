@@ -131,14 +131,14 @@ def ssim(
     data_range : float
         The peak: 255 for 8-bit samples, 1 for samples in [0, 1].
     kind : str
-        A name in `SSIM_KINDS`: ``"gaussian"`` (11x11, sigma 1.5, where the window fits),
+        A name in `SSIM_KINDS`: ``"gaussian"`` (11x11, sigma 1.5, places where the window fits),
         ``"volume"`` (MATLAB's: the Gaussian covers the channels too, edges repeated) or
         ``"uniform"`` (scikit-image's default 7x7). Values of two kinds cannot be compared.
 
     Returns
     -------
     float
-        At most 1, which equal arrays have; below 0 where structures are inverted.
+        1 for equal arrays, less for others, and below 0 if structures are inverted.
 
     Raises
     ------

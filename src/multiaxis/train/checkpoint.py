@@ -99,15 +99,15 @@ def _cannot_go_on(checkpoint: Path, reason: object) -> TrainingError:
     found = checkpoints(checkpoint.parent)
     older = found[: found.index(checkpoint)] if checkpoint in found else []
     damaged: list[str] = []
-    then = "the training begins anew"
+    then = "the training starts again"
     for path in reversed(older):
         if not damage(path):
-            then = f"the training goes on from {path.name}, which is whole"
+            then = f"the training resumes from {path.name}, which is whole"
             break
         damaged.append(path.name)
     also = f" and {', '.join(damaged)}, damaged as well" if damaged else ""
     return TrainingError(
-        f"cannot go on from {checkpoint} ({reason}): remove that folder{also}, and {then}"
+        f"cannot resume from {checkpoint} ({reason}): remove that folder{also}, and {then}"
     )
 
 
@@ -151,7 +151,7 @@ def save(
         rest = f"the last whole one is {last}" if last else "there is none yet"
         raise TrainingError(
             f"cannot save the checkpoint of step {position.step} in {folder} ({reason}); {rest}. "
-            "Make room, and run the same command again to go on from it"
+            "Free space, and run the same command to resume from it"
         ) from error
     accelerator.wait_for_everyone()
 

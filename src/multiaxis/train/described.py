@@ -65,8 +65,8 @@ def check_recipe(checkpoint: Path, recipe: Recipe, processes: int) -> None:
     changed = sorted(_differences(then, now, ""))
     if changed:
         raise TrainingError(
-            f"{checkpoint} is of another recipe, which differs in {'; '.join(changed[:4])}: train "
-            "into another folder with --output, or ask for the same recipe"
+            f"{checkpoint} belongs to another recipe, which differs in {'; '.join(changed[:4])}: "
+            "train into another folder with --output, or use the same recipe"
         )
 
 
@@ -87,7 +87,8 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         _check_shape(found)
     except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(
-            f"{checkpoint} states no recipe ({error}): remove it, or train into another folder"
+            f"{checkpoint} does not state a recipe ({error}): remove it, or train into "
+            "another folder"
         ) from error
     return found
 

@@ -31,7 +31,7 @@ def damage(checkpoint: Path) -> str:
     """
     seals = checkpoint / _DIGESTS
     if not seals.is_file():
-        return f"it has no {_DIGESTS}: it is not whole, or of an early version of this package"
+        return f"it has no {_DIGESTS}: it is incomplete, or from an early version of multiaxis"
     try:
         stated = _stated(seals)
         for name, digest in stated.items():
@@ -39,7 +39,7 @@ def damage(checkpoint: Path) -> str:
             if not path.is_file():
                 return f"{name} is missing"
             if _digest(path) != digest:
-                return f"{name} is not what was written"
+                return f"{name} has changed since it was written"
     except (OSError, ValueError, RecursionError) as error:
         return f"it cannot be checked: {error}"
     return ""

@@ -23,13 +23,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         If there is no such file.
     """
     if path.exists() and not path.is_file():
-        raise _no_log(path, "it is no file")
+        raise _no_log(path, "it is not a file")
     found: list[dict[str, Any]] = []
     *whole, rest = path.read_bytes().split(b"\n")
     for number, line in enumerate(whole, start=1):
         report = _parse(line)
         if report is None:
-            raise _no_log(path, f"its line {number} is no report")
+            raise _no_log(path, f"its line {number} is not a report")
         found.append(report)
     last = _parse(rest)
     return found if last is None else [*found, last]

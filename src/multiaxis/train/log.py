@@ -208,6 +208,6 @@ def _told(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         raise TrainingError(
-            f"cannot write {path} ({error.strerror}): make room, and run the same command again to "
-            "go on from the last checkpoint"
+            f"cannot write {path} ({error.strerror}): free space, and run the same command to "
+            "resume from the last checkpoint"
         ) from error

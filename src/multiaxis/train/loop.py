@@ -184,7 +184,7 @@ def _move(session: Session, turn: str, passes: list[Batch]) -> tuple[dict[str, T
 def _mean_losses(session: Session, batch: Batch, turn: str) -> dict[str, Tensor]:
     losses = session.objective.losses(session.trained, batch, turn)
     if not losses:
-        raise ConfigError(f"the objective has no losses for the turn of {turn}: accepted are some")
+        raise ConfigError(f"the objective has no losses for the turn of {turn}: give at least one")
     for name, each in losses.items():
         if each.shape != (len(batch),):
             raise ConfigError(
@@ -259,7 +259,7 @@ def _alone(session: Session) -> Generator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise TrainingError(
-            f"another training is at work in {session.folder}: wait for it, or name another folder"
+            f"another training uses {session.folder}: wait for it, or name another folder"
         ) from error
     except OSError as error:
         raise _cannot_write(session.folder, error) from error

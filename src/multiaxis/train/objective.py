@@ -66,7 +66,7 @@ class Objective:
     def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
         """Build the models by name. In a step they are called by ``forward`` alone."""
         if choice.from_input:
-            raise ConfigError("model.from_input is true: it is for restoring alone")
+            raise ConfigError("model.from_input is true: it is for restoring only")
         return {"model": build_model(choice)}
 
     def check(self, models: Models, held_out: Source | None) -> None:

@@ -35,7 +35,7 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
     for word in words:
         path, equals, text = word.partition("=")
         if not equals:
-            raise ConfigError(f"{word!r} sets nothing: accepted is FIELD=VALUE")
+            raise ConfigError(f"{word!r} is not an assignment: accepted is FIELD=VALUE")
         left[path.strip()] = text.strip()
     if "data.urls" in left:
         recipe = replace(recipe, data=recipe.data.in_shards(recipe.model.config))
@@ -63,7 +63,7 @@ def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
         if rest and is_dataclass(node.get(name)):
             return {**node, name: _set(node[name], rest, text, whole)}
         if rest:
-            raise ConfigError(f"{whole} names nothing: {name} has no fields of its own")
+            raise ConfigError(f"{whole} does not exist: {name} has no fields")
         return {**node, name: _literal(text)}  # whoever builds from it knows what may be set
     known = {field.name: field for field in fields(node)}
     if name not in known:
@@ -71,13 +71,13 @@ def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
     value = getattr(node, name)
     if rest:
         if not (is_dataclass(value) or isinstance(value, dict)):
-            raise ConfigError(f"{whole} names nothing: {name} has no fields of its own")
+            raise ConfigError(f"{whole} does not exist: {name} has no fields")
         return replace(node, **{name: _set(value, rest, text, whole)})
     if "parse" in known[name].metadata:
         return replace(node, **{name: known[name].metadata["parse"](text)})
     hint = get_type_hints(type(node))[name]
     if isinstance(value, dict) or is_dataclass(value):
-        raise ConfigError(f"{whole} has fields of its own: set one of them, {whole}.FIELD=VALUE")
+        raise ConfigError(f"{whole} is a group of fields: set one of them, {whole}.FIELD=VALUE")
     return replace(node, **{name: _convert(hint, text, whole)})
 
 
@@ -112,7 +112,7 @@ def _one(kind: Any, text: str, whole: str) -> Any:
     if kind is str:
         return text
     if kind not in readers:
-        raise ConfigError(f"{whole} has fields of its own: set one of them, {whole}.FIELD=VALUE")
+        raise ConfigError(f"{whole} is a group of fields: set one of them, {whole}.FIELD=VALUE")
     read, accepted = readers[kind]
     try:
         return read(text.lower())

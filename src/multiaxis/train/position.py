@@ -63,7 +63,7 @@ class Position:
         path = own if own.exists() else _path(checkpoint, 0)
         found = json.loads(path.read_bytes())
         if not isinstance(found, dict) or sorted(found) != sorted((*_COUNTS, "losses")):
-            raise ValueError(f"{path.name} is no position")
+            raise ValueError(f"{path.name} is not a position")
         about: dict[str, Any] = found
         if any(type(about[name]) is not int or about[name] < 0 for name in _COUNTS):
             raise ValueError(f"{path.name} has counts that are none")

@@ -193,7 +193,7 @@ class Recipe:
             raise ConfigError(f"valid_samples is {self.valid_samples}: accepted is 1 or more")
         for part, optim in {"optim": self.optim, **_named(self.optims)}.items():
             if not isinstance(optim, Optim):  # pyright: ignore[reportUnnecessaryIsInstance] (words)
-                raise ConfigError(f"{part} has fields of its own: set one, {part}.FIELD=VALUE")
+                raise ConfigError(f"{part} is a group of fields: set one, {part}.FIELD=VALUE")
             if optim.warmup >= self.run.steps and optim.warmup:
                 raise ConfigError(
                     f"{part}.warmup is {optim.warmup}: accepted is less than run.steps = "

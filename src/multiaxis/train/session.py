@@ -226,7 +226,7 @@ def open_held_out(recipe: Recipe) -> NumberedSamples | None:
         return None
     held_out = recipe.valid.open()
     if isinstance(held_out, Stream):
-        raise ConfigError("valid is in shards: accepted are folders")
+        raise ConfigError("valid is in shards: give it folders")
     samples = NumberedSamples(held_out, VALIDATION_SEED)
     _ = samples[0]  # hours before the first validation
     return samples
@@ -267,10 +267,12 @@ def check_names(
             raise unknown("model of the objective", name, models)
     for name in objective.turns:
         if not any(p.requires_grad for p in models[name].parameters()):
-            raise ConfigError(f"the model {name} has a turn, and no parameter that can be trained")
+            raise ConfigError(f"the model {name} has a turn, but no trainable parameter")
     for name in models:
         if not name.isidentifier():  # it becomes part of a file's name
-            raise ConfigError(f"a model is called {name!r}: accepted are names as of variables")
+            raise ConfigError(
+                f"a model is called {name!r}: accepted are names of letters, digits and underscores"
+            )
     for name in recipe.optims:
         if name not in objective.turns:
             raise unknown("model in optims", name, objective.turns)

@@ -118,16 +118,16 @@ def open_clip(path: Path) -> Any:
     av = load()
     try:
         if not path.is_file():
-            said = "it is no file" if path.exists() else "there is no such file"
+            said = "it is not a file" if path.exists() else "there is no such file"
             raise ImageError(f"cannot read {path}: {said}; check the path")
         container = open_input(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ImageError(
-            f"cannot read {path}: it is no clip that FFmpeg knows, or damaged ({_why(error)})"
+            f"cannot read {path}: it is damaged, or no clip that FFmpeg knows ({_why(error)})"
         ) from error
     if film(container) is None:
         container.close()
-        raise ImageError(f"cannot read {path}: it holds no video; pictures and clips are accepted")
+        raise ImageError(f"cannot read {path}: it holds no video; accepted are pictures and clips")
     return container
 
 

@@ -71,7 +71,7 @@ class Encoding:
             if not (why := plan.fails(clip)):
                 remarks += _remarks(clip, wanted, plan)
                 if crf is not None and encoder not in _CRF:
-                    remarks.append(f"--crf {crf} may be of no account: {encoder} has its own rules")
+                    remarks.append(f"--crf {crf} may have no effect: {encoder} has its own rules")
                 return replace(plan, remarks=tuple(remarks))
             tried.append(f"{kind} ({why})")
         raise ConfigError(
@@ -253,7 +253,7 @@ def _remarks(clip: Clip, wanted: str, plan: Encoding) -> list[str]:
     if given.rgb and not made.rgb:
         said.append(f"RGB is written as {plan.pixel_format}, by the matrix of BT.709")
     elif given.chroma < made.chroma and (clip.width % 2 or clip.height % 2):
-        said.append(f"odd sides do not go with {clip.pixel_format}: written as {plan.pixel_format}")
+        said.append(f"{clip.pixel_format} does not take odd sides: written as {plan.pixel_format}")
     elif replace(given, alpha=made.alpha) != made:
         said.append(f"{plan.encoder} does not take {wanted}: written as {plan.pixel_format}")
     if given.alpha and not made.alpha:
@@ -265,8 +265,8 @@ def _remarks(clip: Clip, wanted: str, plan: Encoding) -> list[str]:
         said.append(f"the clip is interlaced: both fields of a frame are restored together, {kept}")
     if clip.hdr:
         said.append(
-            f"the clip is HDR ({clip.hdr}): the models know SDR photographs only, so look at the "
-            "result with care"
+            f"the clip is HDR ({clip.hdr}): the networks know only SDR photographs, so check "
+            "the result"
         )
     said += [f"its {loss} cannot be kept" for loss in clip.losses]
     return said

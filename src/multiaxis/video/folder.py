@@ -44,9 +44,11 @@ class Segments:
 
     def unwritten(self, error: Exception) -> ImageError:
         """Say that something could not be written, and how to go on."""
-        kept = "; what was restored is kept: the same command goes on" if any(self) else ""
+        kept = (
+            "; the restored frames are kept: run the same command to continue" if any(self) else ""
+        )
         return ImageError(
-            f"cannot write {self.target}: {why(error)}; make room, or choose another folder with "
+            f"cannot write {self.target}: {why(error)}; free space, or choose another folder with "
             f"-o{kept}"
         )
 
@@ -87,7 +89,7 @@ def open_segments(source: Path, target: Path, key: list[Any]) -> Generator[Segme
         except TimeoutError as error:
             raise ImageError(
                 f"{source} is being restored into {target}, or beside it with the same settings, "
-                "by another process: wait until that has ended"
+                "by another process: wait until it ends"
             ) from error
         except OSError as error:
             raise segments.unwritten(error) from error

@@ -52,7 +52,7 @@ def join(
     except FileExistsError as error:
         raise ImageError(
             f"the output {target} exists: pass --overwrite, or choose another in the same folder "
-            "with -o, which goes on with what was restored"
+            "with -o, which continues from the restored frames"
         ) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise segments.unwritten(error) from error
@@ -60,7 +60,7 @@ def join(
         with contextlib.suppress(OSError):
             part.unlink()
     return tuple(
-        f"times of stream {index} went back {count} times, and were moved on"
+        f"times of stream {index} went back {count} times, and were corrected"
         for index, count in sorted(muxed.repaired.items())
     )
 
@@ -94,8 +94,8 @@ def _packets(paths: list[Path], header: bytes | None, plan: ClipPlan) -> Generat
             if container.streams.video[0].codec_context.extradata != header:
                 path.unlink()
                 raise ImageError(
-                    f"a segment of {plan.target} was encoded otherwise than the first, and was "
-                    "removed: run it again"
+                    f"a segment of {plan.target} was encoded differently from the first, and "
+                    "was removed: run the command again"
                 )
         yield from packets_of(path)
 
@@ -118,6 +118,6 @@ def _count(plan: ClipPlan, part: Path, muxed: Muxed, wanted: int) -> None:
     if not muxed.frames == found == wanted:
         raise ImageError(
             f"{plan.target} would hold {found} of {wanted} frames, and was not written: choose "
-            "another container with -o, such as .mkv, in the same folder; it goes on with what was "
-            "restored"
+            "another container with -o, such as .mkv, in the same folder, which continues from the "
+            "restored frames"
         )

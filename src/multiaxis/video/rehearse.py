@@ -118,7 +118,7 @@ class _Stage:
         """
         if reason := self._fails(target, ()):
             raise ImageError(
-                f"{target.suffix} does not take this film ({reason}): choose another container "
+                f"{target.suffix} cannot hold this film ({reason}): choose another container "
                 "with -o, such as .mkv, or another encoder with --codec"
             )
         kept = set(wanted)
@@ -148,10 +148,10 @@ class _Stage:
                     if not muxed.counts[index] and not is_beside(one):
                         continue  # no packet of it comes early
                     if kind_of(one) not in found:
-                        return f"stream {index} does not come back"
+                        return f"stream {index} cannot be read back"
                     found.remove(kind_of(one))
                 is_back = any(kind == "video" for kind, _ in found)
-                return "" if is_back else "the film does not come back"
+                return "" if is_back else "the film cannot be read back"
         except (load().error.FFmpegError, OSError, ValueError) as error:
             return why(error)
 
@@ -188,8 +188,8 @@ def _check_even(source: Path, target: Path, clip: Clip, window: Window) -> None:
     gaps = [float((after - before) * (clip.rate or 1)) for before, after in pairwise(times)]
     if any(abs(gap - 1) > _UNEVEN for gap in gaps):
         raise ImageError(
-            f"{target.suffix} holds frames of one rate, and those of {source} come unevenly: name "
-            f"another output, such as -o {target.with_suffix('.mkv').name}"
+            f"{target.suffix} holds frames of one rate, and those of {source} have a varying rate: "
+            f"name another output, such as -o {target.with_suffix('.mkv').name}"
         )
 
 

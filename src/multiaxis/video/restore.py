@@ -136,7 +136,8 @@ def run_plan(
             writer.abandon()
         if identity(plan.source) != before:
             raise ImageError(
-                f"{plan.source} was changed while it was restored: run it again when it is finished"
+                f"{plan.source} changed while it was restored: run the command again when it no "
+                "longer changes"
             )
         remarks = join(
             plan, segments, writer.times, overwrite=overwrite, before_naming=before_naming
@@ -201,7 +202,7 @@ def _remarks_on_gaps(clip: Clip, shown: list[int]) -> tuple[str, ...]:
     where = f"between {before:.3f} and {after:.3f} s"
     where += f" and at {places - 1} other place{'s' * (places > 2)}" if places > 1 else ""
     what = f"{lost} frame{'s' * (lost > 1)} of an even rate {'are' if lost > 1 else 'is'}"
-    return (f"{what} missing {where}: the clip stands still there, or is damaged",)
+    return (f"{what} missing {where}: the clip holds a frame there, or is damaged",)
 
 
 def _frames_between(clip: Clip, start: float, end: float | None) -> int:

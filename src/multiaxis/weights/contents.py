@@ -45,7 +45,7 @@ def _contents(path: Path, kind: Kind) -> CheckpointContents:
         case Kind.TENSORFLOW:
             arrays, is_averaged = averaged(read_tensorflow(path))
             if not is_averaged:
-                _log.warning("%s has no averaged weights: the raw ones are taken", path)
+                _log.warning("%s has no averaged weights: using the raw ones", path)
             return CheckpointContents(path, kind, arrays)
         case Kind.TORCH:
             return CheckpointContents(path, kind, read_torch(path))

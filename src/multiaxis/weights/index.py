@@ -194,7 +194,7 @@ def _checkpoint(row: dict[str, Any]) -> Checkpoint:
 
 
 def list_checkpoints(task: str | None = None) -> list[Checkpoint]:
-    """List the published checkpoints, those of one task only where it is given."""
+    """List the published checkpoints of all tasks, or of one."""
     rows = list(_checkpoints().values())
     if task is None:
         return rows

@@ -30,35 +30,35 @@ def namings() -> tuple[str, ...]:
 
 
 def load_weights(model: nn.Module, path: str | Path) -> Loaded:
-    """Load a checkpoint into a model, in place; the file's kind is found out from its content.
+    """Load a checkpoint into a model, in place. The content of the file tells its kind.
 
     Parameters
     ----------
     model : Maxim or MaxViT
         Built by `create_model`.
     path : str or Path
-        For MAXIM the authors' npz (with or without its ``opt/target/`` prefix) or a TensorFlow.js
-        model (folder or tarball). For MaxViT the authors' TensorFlow checkpoint (its averaged
-        weights) or an npz under their names, timm's ``maxvit_*_tf_*`` or torchvision's `maxvit_t`
-        (safetensors or pth). For both safetensors of ours.
+        MAXIM: the authors' npz (with or without its ``opt/target/`` prefix) or a TensorFlow.js
+        model (folder or tarball). MaxViT: the authors' TensorFlow checkpoint (its averaged weights)
+        or an npz under their names, timm's ``maxvit_*_tf_*`` or torchvision's `maxvit_t`
+        (safetensors or pth). Both: multiaxis' own safetensors.
 
     Returns
     -------
     Loaded
-        What the file was, what it lacked, what was adapted.
+        What the file was, what it lacked, and what was adapted.
 
     Raises
     ------
     ConfigError
-        If the model is of no family of ours.
+        If the model is neither a MAXIM nor a MaxViT of multiaxis.
     WeightsError
-        If the file is unreadable, or is a checkpoint of another architecture: the first few
-        mismatches are named. The model is unchanged then.
+        If the file is unreadable, or a checkpoint of another architecture. The message names the
+        first mismatches, and the model stays unchanged.
 
     Notes
     -----
-    A MaxViT of other windows gets the bias tables stretched to them, as the authors do; one of
-    another number of classes keeps its own logits. Both are logged, and told by the result.
+    For a MaxViT with other windows, the bias tables are stretched, as the authors do. A MaxViT
+    with another number of classes keeps its own head. The log and the result state both.
     """
     family_of(model, "load weights into")
     contents = read_contents(Path(path))
@@ -129,7 +129,7 @@ def convert_weights(
     loaded, family = _build(contents, config or {})
     name = family.find_variant(loaded.config) or family.name
     if model is not None and model != name:
-        raise WeightsError(f"{source} is {name}, not {model}: name the variant that it is, or none")
+        raise WeightsError(f"{source} is {name}, not {model}: name {name}, or leave the model out")
     if naming == OURS:
         tensors = loaded.state_dict()
     elif naming in family.foreign_names:

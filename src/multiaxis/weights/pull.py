@@ -92,7 +92,7 @@ def pull(
 def _packaged(path: Path) -> Path:
     if not is_intact(path):
         raise WeightsError(
-            f"{path}, which comes with multiaxis, is missing or damaged: install the package again"
+            f"{path}, which comes with multiaxis, is missing or damaged: reinstall the package"
         )
     return path
 
@@ -133,7 +133,7 @@ def _alone(target: Path, on_progress: OnProgress | None) -> Generator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         if on_progress:
-            label = f"waiting for another process that pulls {target.stem}"
+            label = f"waiting for another process that fetches {target.stem}"
             on_progress(Progress(label, 0, None, "bytes"))
         lock.acquire()
     try:
@@ -186,7 +186,7 @@ def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailable
     side = checkpoint.config.get("image_size")
     size = f" --image-size {side}" if side else ""
     return WeightsUnavailableError(
-        f"no source has the weights {checkpoint.name!r}. Tried:\n{listed}\n"
-        f"To bring them by hand, get one of\n{by_hand}\non any machine, and run\n"
+        f"no source gave the weights {checkpoint.name!r}. Tried:\n{listed}\n"
+        f"To provide them by hand, fetch one of\n{by_hand}\non any machine, and run\n"
         f"  multiaxis weights convert FILE {cached_path(checkpoint.name)}{size}"
     )

@@ -100,7 +100,7 @@ def test_a_full_spill_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_spill_folder_that_is_not_there() -> None:
-    with pytest.raises(ConfigError, match="the spill folder 'none' is not there"):
+    with pytest.raises(ConfigError, match="the spill folder 'none' does not exist"):
         streamed(small()[0], spill="none")
 
 

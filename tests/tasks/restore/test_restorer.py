@@ -136,7 +136,7 @@ def test_a_classifier_restores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "multiaxis.tasks.restore.restorer.open_model", lambda *_, **__: torch.nn.Linear(1, 1)
     )
-    with pytest.raises(WeightsError, match="those of a Linear, which restores no pictures"):
+    with pytest.raises(WeightsError, match="those of a Linear, which does not restore pictures"):
         Restorer("derain", device="cpu")
 
 
@@ -196,7 +196,7 @@ def test_what_cannot_end_well_does_not_begin(
         restore(deep, task="derain")
     with pytest.raises(ImageError, match="mode CMYK"):
         restore(Image.new("CMYK", (4, 4)), task="derain")
-    with pytest.raises(ImageError, match="exists already"):
+    with pytest.raises(ImageError, match="it exists"):
         restore(source, task="derain", output=deep)
     with pytest.raises(ImageError, match="its folder does not exist"):
         restore(source, task="derain", output=tmp_path / "none" / "out.png")
@@ -225,7 +225,7 @@ def test_the_function_takes_paths_and_images(tmp_path: Path, weights: Path) -> N
     with pytest.raises(ImageError, match="originals are never replaced"):
         restore(source, output=source, overwrite=True, **options)
     assert source.read_bytes() == before
-    with pytest.raises(ConfigError, match="output goes with a path"):
+    with pytest.raises(ConfigError, match="output needs a path"):
         restore(picture((4, 4, 3)), output=target, **options)
 
 

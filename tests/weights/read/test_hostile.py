@@ -484,12 +484,12 @@ def test_what_never_ends_is_not_opened(place: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
 def test_a_device_is_no_checkpoint(tmp_path: Path) -> None:
-    assert "no regular file" in refused(Path("/dev/zero"))
+    assert "not a regular file" in refused(Path("/dev/zero"))
     prefix = tf_bundle.write(tmp_path / "m", {"a": np.ones(1, np.float32)})
     shard = tmp_path / "m.data-00000-of-00001"
     shard.unlink()
     shard.symlink_to("/dev/zero")
-    with pytest.raises(WeightsError, match="no regular file"):
+    with pytest.raises(WeightsError, match="not a regular file"):
         read_tensorflow(prefix)
 
 

@@ -48,7 +48,7 @@ def find_config(contents: CheckpointContents, origin: str) -> MaximConfig:
         if (config.num_stages, config.features) == (len(stages), features):
             return config
     raise WeightsError(
-        f"{contents.path} is no published MAXIM: it shows {len(stages)} stages and {features} "
+        f"{contents.path} is not a published MAXIM: it has {len(stages)} stages and {features} "
         f"features; known variants are {', '.join(VARIANTS)}"
     )
 
@@ -62,7 +62,7 @@ def _config_from(contents: CheckpointContents, stated: str) -> MaximConfig:
         return MaximConfig(**known)
     except (ValueError, TypeError, AttributeError, ConfigError) as error:
         raise WeightsError(
-            f"{contents.path} states a configuration of no MAXIM ({error}): convert it again"
+            f"{contents.path} states a configuration that is no MAXIM ({error}): convert it again"
         ) from error
 
 

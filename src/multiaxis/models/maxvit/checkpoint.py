@@ -70,7 +70,7 @@ def timm_tensors(model: MaxViT) -> dict[str, Tensor]:
         If the model computes in torchvision's way.
     """
     if model.config.flavour != "authors":
-        raise ConfigError("the model is torchvision's MaxViT: timm has only the authors'")
+        raise ConfigError("the model is torchvision's MaxViT: timm has only the authors' models")
     return to_timm(model.state_dict())
 
 
@@ -109,7 +109,7 @@ def load(
         _log.info("%s: %d bias tables were stretched to the windows", contents.path, len(resized))
     if fresh:
         _log.warning(
-            "%s is for another number of classes: the model keeps its own %s",
+            "%s has another number of classes: the model keeps its own %s",
             contents.path,
             ", ".join(fresh),
         )

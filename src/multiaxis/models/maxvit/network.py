@@ -167,7 +167,7 @@ class MaxViT(nn.Module):
         known = range(len(self.pyramid_channels))
         wanted = list(known) if levels is None else list(levels)
         if not wanted or any(level not in known for level in wanted):
-            raise ConfigError(f"received the levels {wanted}: accepted are some of {list(known)}")
+            raise ConfigError(f"received the levels {wanted}: give at least one of {list(known)}")
         maps = list(self._maps(x, max(wanted)))
         return [maps[level].permute(0, 3, 1, 2) for level in wanted]
 

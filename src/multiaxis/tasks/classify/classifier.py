@@ -53,29 +53,29 @@ class Classifier:
     Parameters
     ----------
     model : str or MaxViT, optional
-        A variant, ``"maxvit_tiny"`` unless weights are given; or a model of your own, with its
-        weights.
+        A variant, or your own model with its weights. By default the model of `weights`, or
+        ``"maxvit_tiny"`` without them.
     weights : str or Path, optional
-        A published checkpoint's name (timm's name too) or a file. By default the first published
-        one of the model.
+        A published checkpoint's name (timm's name works, too) or a file. By default the first
+        published one of the model.
     preprocessing : str or Preprocessing, optional
-        As `find_preprocessing` takes. By default the published one of the checkpoint, and for
-        weights of `multiaxis.train` what they were validated with; for other files and models
-        of your own, their flavour's recipe at the model's image size.
+        A value that `find_preprocessing` takes. By default the published one of the checkpoint.
+        Weights of `multiaxis.train` use what they were validated with. Other files and your own
+        models use their flavour's recipe at the model's image size.
     labels : sequence of str, optional
-        Names of the classes. By default those that the weights state, as the ones of a training
-        on folders do, or those of ImageNet-1K for a thousand.
+        Names of the classes. By default those that the weights state, as weights of a training on
+        folders do, or ImageNet-1K's for a thousand classes.
     image_size : int, optional
-        Pixels of the sides that the model is to see, where they are others than those that the
-        weights were tuned for; no file of the authors or timm tells them.
+        Side of the square that the model sees, in pixels, if it differs from that of the weights'
+        tuning. Files of the authors and of timm do not state it.
     device : str or torch.device
-        ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
         ``float32`` or ``bfloat16``.
     offline : bool
-        Use only what the cache holds.
+        Whether to use only what the cache holds.
     on_progress : callable, optional
-        Receives `Progress` while weights are pulled.
+        Receives `Progress` while weights are fetched.
 
     Attributes
     ----------
@@ -88,9 +88,9 @@ class Classifier:
     Raises
     ------
     ConfigError
-        If a name is unknown, the device absent, or the model cannot classify pictures.
+        If a name is unknown, the device does not exist, or the model cannot classify pictures.
     WeightsError
-        If the weights cannot be had or read, or are of another model.
+        If the weights cannot be fetched or read, or belong to another model.
 
     Examples
     --------
@@ -148,7 +148,7 @@ class Classifier:
             Arrays: (height, width) or (height, width, 1 to 4 channels), uint8, uint16 or floats in
             [0, 1]. Alpha is ignored.
         top : int
-            How many, likeliest first.
+            How many classes to name, likeliest first.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class Classifier:
         ImageError
             If a picture cannot be read.
         ShapeError
-            If an array is no picture.
+            If an array is not a picture.
         """
         if top < 1:
             raise ConfigError(f"top is {top}: accepted is 1 or more")
@@ -225,8 +225,8 @@ def _read_stated(weights: str | Path, model: MaxViT, image_size: int | None) -> 
         return None
     if stated.labels is not None and len(stated.labels) != classes:
         raise WeightsError(
-            f"{weights} names {len(stated.labels)} classes and tells {classes} apart: export it "
-            "again"
+            f"{weights} names {len(stated.labels)} classes and distinguishes {classes}: export "
+            "it again"
         )
     if image_size is None:
         return stated

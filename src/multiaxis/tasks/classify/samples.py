@@ -90,14 +90,14 @@ class ClassFolders(Data):
         """
         root = Path(self.folder).expanduser()
         if not root.is_dir():
-            raise DataError(f"{root} is no folder: name one with a folder for each class")
+            raise DataError(f"{root} is not a folder: name one that has a folder for each class")
         try:
             inside = sorted(p for p in root.iterdir() if not p.name.startswith("."))
         except OSError as error:
             raise DataError(f"cannot list {root}: {error.strerror}") from error
         classes = [path for path in inside if path.is_dir()]
         if not classes:
-            raise DataError(f"{root} holds no folders: wanted is one for each class")
+            raise DataError(f"{root} holds no folders: it needs one for each class")
         found = [find_pictures(path) for path in classes]
         items = [(path, k) for k, of_class in enumerate(found) for path in of_class.paths]
         left_out = tell_others(*found)

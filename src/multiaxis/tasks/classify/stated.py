@@ -60,7 +60,7 @@ def read_stated(path: Path) -> Stated | None:
         return _stated(json.loads(text))
     except (ValueError, KeyError, TypeError, ConfigError) as error:
         raise WeightsError(
-            f"{path} does not say in words known here how to classify with it ({error}): export "
+            f"{path} states a way to classify that is unknown to this version ({error}): export "
             "it again, or update multiaxis"
         ) from error
 

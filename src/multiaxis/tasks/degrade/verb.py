@@ -57,7 +57,7 @@ class Degrade(Verb):
 
     def __post_init__(self) -> None:
         if not self.chain:
-            raise ConfigError("--with names nothing to do: name at least one degradation")
+            raise ConfigError("--with is empty: name at least one degradation")
         if self.seed < 0:
             raise ConfigError(f"--seed is {self.seed}: accepted is 0 or more")
 

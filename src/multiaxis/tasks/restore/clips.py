@@ -82,7 +82,7 @@ def check_clip(file: File, options: ClipOptions, output: Output) -> Header:
         If the clip cannot be read, its output cannot hold it, or it is to be stripped.
     """
     if output.strip:
-        raise ImageError(f"{file.path} is a clip, and those are not stripped: leave --strip out")
+        raise ImageError(f"{file.path} is a clip, and --strip works on pictures only: leave it out")
     plan = _plan(file, options)
     asked = [name for name in ("format", "quality", "depth") if getattr(output, name) is not None]
     unheeded = f"for pictures only, not clips: {', '.join(f'--{name}' for name in asked)}"
@@ -98,7 +98,7 @@ def check_clip(file: File, options: ClipOptions, output: Output) -> Header:
 def _local(target: Where | None) -> Path:
     if not isinstance(target, Path):
         raise ImageError(
-            f"{target} is an address: clips are restored from files into files; name a folder here "
+            f"{target} is an address: clips are restored between local files; name a local folder "
             "with -o"
         )
     return target
@@ -157,8 +157,8 @@ class ClipWork:
 
         frames = frames_kept(self.plan.source, self.plan.target)
         if not frames:
-            return f"too little of {self.plan.source} was restored to be kept"
+            return f"no frames of {self.plan.source} are kept: less than one segment was restored"
         return (
-            f"{frames} frames of {self.plan.source} are kept beside {self.plan.target}; the same "
-            "command goes on"
+            f"{frames} frames of {self.plan.source} are kept beside {self.plan.target}; run the "
+            "same command to continue"
         )

@@ -25,7 +25,7 @@ from multiaxis.score import (
 from multiaxis.tasks.restore.restorer import Restorer
 
 _log = logging.getLogger(__name__)
-_CONVERTED = "compared as restore sees it: in sRGB, and without colour that alpha hides"
+_CONVERTED = "compared in sRGB and without hidden colour, as restore sees it"
 
 
 def evaluate(
@@ -39,7 +39,7 @@ def evaluate(
 ) -> list[ScoreTable]:
     """Restore every picture of a folder and score it against its target.
 
-    A pair that fails is recorded, and the next is done. Inputs and targets are compared as
+    A pair that fails is recorded, and the others are scored. Inputs and targets are compared as
     `multiaxis restore` sees them: upright and in sRGB, whatever their profiles.
 
     Parameters
@@ -64,7 +64,7 @@ def evaluate(
     ConfigError
         If a protocol is unknown.
     ImageError
-        If a folder or a partner is missing, or not a single pair can be scored.
+        If a folder or a partner is missing, or no pair can be scored.
     """
     rules = [get_protocol(name) for name in protocols]
     if not rules:

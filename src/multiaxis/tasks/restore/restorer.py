@@ -56,51 +56,54 @@ class Restorer:
     ----------
     task : str
         ``denoise``, ``deblur``, ``derain``, ``dehaze-indoor``, ``dehaze-outdoor``, ``enhance`` or
-        ``retouch``; or several with commas between, such as ``"denoise,enhance"``: each works on
-        what the one before gave, as floats.
+        ``retouch``. Several tasks, separated by commas as in ``"denoise,enhance"``, run in a row:
+        each takes the result of the one before, as floats.
     weights : str or Path, optional
-        Another checkpoint: a published one's name, or a file. By default the task's own; for one
-        task only.
+        The checkpoint: a published one's name, or a file. By default the task's own. Accepted with
+        a single task only.
     device : str or torch.device
-        ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
-        ``float32``; ``bfloat16``: half the memory, faster where the hardware has it, a little less
-        exact; or ``auto``: bfloat16 where the hardware has it.
+        ``float32``, ``bfloat16`` or ``auto``. ``bfloat16`` halves the memory, is faster if the
+        hardware supports it, and is a little less exact. ``auto`` is ``bfloat16`` if the hardware
+        supports it.
     memory : str or int, optional
-        The most that the process may hold, such as ``"4GB"``; by default what is free. Pictures
-        that take more are refused beforehand, with what they take.
+        The most memory that the process may hold, such as ``"4GB"`` or a number of bytes. By
+        default the free memory. Pictures that need more are refused before the work, with an
+        estimate.
     spill : str or Path, optional
-        Folder for maps that do not fit into the memory: slower, but the same picture.
+        A folder for maps that do not fit into the memory. It is slower and gives the same picture.
     tile : int, optional
-        Side in pixels of tiles to restore one by one, for when nothing else fits. This is another
-        result than the exact one: no tile knows of the rest of the picture.
+        Side in pixels of tiles to restore one by one, if nothing else fits. The result differs from
+        the exact one: no tile knows the rest of the picture.
     ensemble : bool
-        Restore the eight flips and turns of each picture and average: eight times the work, often
-        a little nearer to the truth.
+        Whether to restore the eight flips and turns of each picture and average the results. This
+        takes eight times as long and is often a little closer to the truth.
     strength : float
-        How much of the change to keep, from 0 (the input) to 1.
+        How much of the change to keep, from 0 (the input) to 1 (all).
     offline : bool
-        Use only what the cache holds.
+        Whether to use only what the cache holds.
     on_progress : callable, optional
-        Receives `Progress` while weights are pulled.
+        Receives `Progress` while weights are fetched.
 
     Attributes
     ----------
     models : tuple of Maxim
-        One for each task, in float32; weights are taken as they are when the restorer is made.
+        One for each task, in float32. The restorer uses the weights that they have when it is
+        created; later changes have no effect.
     model : Maxim
         The first of them.
     device : torch.device
     dtype : torch.dtype
-        Of maps, and of arithmetic where the hardware has it.
+        Of maps, and of arithmetic if the hardware supports it.
     tile : int or None
 
     Raises
     ------
     ConfigError
-        If a name is unknown, or the device is not there.
+        If a name is unknown, or the device does not exist.
     WeightsError
-        If the weights cannot be had or read.
+        If the weights cannot be fetched or read.
 
     Examples
     --------
@@ -150,8 +153,8 @@ class Restorer:
         for name, model in zip(names, opened, strict=True):
             if not isinstance(model, Maxim):
                 raise WeightsError(
-                    f"the weights {name} are those of a {type(model).__name__}, which restores no "
-                    "pictures: name a checkpoint of MAXIM"
+                    f"the weights {name} are those of a {type(model).__name__}, which does not "
+                    "restore pictures: name a checkpoint of MAXIM"
                 )
         self.models = tuple(model.to(self.device) for model in opened if isinstance(model, Maxim))
         self._engines = [
@@ -164,7 +167,7 @@ class Restorer:
         return self.models[0]
 
     def restore(self, image: Restorable) -> Restorable:
-        """Restore a picture; the same kind comes back, rounded where it holds whole numbers.
+        """Restore a picture. The result has the kind and dtype of the input.
 
         Parameters
         ----------
@@ -177,9 +180,9 @@ class Restorer:
         Raises
         ------
         ShapeError
-            If the shape, the type or the range is another.
+            If the shape, the type or the range is not accepted.
         ImageError
-            If the frame does not fit into memory.
+            If the picture does not fit into memory.
         """
         if isinstance(image, Image.Image):
             restored = self.restore_picture(from_pillow(image))
@@ -210,12 +213,13 @@ class Restorer:
         Parameters
         ----------
         inputs : path, or sequence of them
-            Files, folders and shell patterns, here or at addresses.
+            Files, folders and shell patterns, local or at addresses.
         output : path, optional
             A folder, or a file for a single file. By default each output lies beside its input.
         watcher : Watcher, optional
-            Hears the plan, each result and the progress.
+            Receives the plan, each result and the progress.
         clips : ClipOptions
+            Which part of clips is restored, and how they are written.
         written : Output
             How pictures are written.
         max_megapixels : float
@@ -227,7 +231,7 @@ class Restorer:
         Returns
         -------
         Batch
-            The plan, and what became of each file. One that fails costs only itself.
+            The plan, and the result of each file. A file that fails does not stop the others.
 
         Raises
         ------

@@ -339,7 +339,7 @@ def match(inputs: Found, targets: Found) -> list[tuple[Path, Path]]:
         shown = ", ".join(map(str, alone[:3]))
         raise DataError(
             f"pictures without a partner: {len(alone)}, such as {shown}; give inputs and targets "
-            "the same names, also in upper and lower case, or take these out"
+            "the same names, in the same case, or remove these"
         )
     return [(made[name], wanted[name]) for name in made]
 

@@ -35,6 +35,6 @@ def check_weights(weights: str | Path | None, tasks: Sequence[str]) -> None:
         raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
     if weights is not None and len(tasks) > 1:
         raise ConfigError(
-            f"weights go with one task, and received were {len(tasks)}: restore in {len(tasks)} "
+            f"weights serve one task, and you named {len(tasks)}: restore in {len(tasks)} "
             "steps, or leave the weights out"
         )

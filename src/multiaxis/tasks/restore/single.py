@@ -34,7 +34,7 @@ def restore(
     max_megapixels: float = DEFAULT_MEGAPIXELS,
     **options: Any,
 ) -> Any:
-    """Restore one picture. For several, make a `Restorer` and keep it.
+    """Restore one picture. To restore several, create a `Restorer` once and use it for all.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def restore(
     task : str
         As in `Restorer`.
     output : path, optional
-        File to write, with the depth, profile and metadata of the source; for a path only.
+        The file to write, with the depth, profile and metadata of the source. Only for a `source`
+        that is a path.
     overwrite : bool
         Whether `output` may replace a file.
     max_megapixels : float
@@ -62,9 +63,7 @@ def restore(
     """
     if not isinstance(source, str | os.PathLike):
         if output is not None:
-            raise ConfigError(
-                "output goes with a path as source: save the returned picture yourself"
-            )
+            raise ConfigError("output needs a path as source: save the returned picture yourself")
         if isinstance(source, Image.Image):
             from_pillow(source)  # refuses a mode before the weights are pulled
         return Restorer(task, **options).restore(source)

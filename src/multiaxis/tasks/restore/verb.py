@@ -75,7 +75,7 @@ class Restore(ModelVerb["Restorer"]):
         """Refuse clips at addresses, and names of no format that can be written."""
         if is_clip(where.name):
             raise ImageError(
-                f"{where} is an address: clips are restored from files into files; fetch it, and "
+                f"{where} is an address: clips are restored between local files; fetch it, and "
                 "name the file"
             )
         format_of(Path(self.output_name(where.name)))

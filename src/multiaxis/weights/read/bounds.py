@@ -102,7 +102,7 @@ def open_regular(path: Path) -> BinaryIO:
     handle = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise WeightsError(f"{path} is no regular file: accepted are files, and folders of files")
+        raise WeightsError(f"{path} is not a regular file: accepted are files and folders of files")
     return os.fdopen(handle, "rb")
 
 

@@ -66,7 +66,7 @@ def read_torch(path: Path) -> dict[str, Tensor]:
         except ForbiddenError as error:
             raise WeightsError(
                 f"{path} is a pickle that asks for {error.name} when it is read, and so could run "
-                f"any code: refused; {_REMEDY}"
+                f"any code: it is refused; {_REMEDY}"
             ) from error
         state = _state_dict(found, path)
         return _unwrapped({name: tensors.make(name, value) for name, value in state.items()})

@@ -158,7 +158,7 @@ class Streamed:
         if needed > free:
             raise ImageError(
                 f"the spill folder {self.spill} has {_gigabytes(free)} free, and about "
-                f"{_gigabytes(needed)} are needed: choose another, or make room"
+                f"{_gigabytes(needed)} are needed: choose another one, or free space"
             )
 
     def _restore(self, image: Tensor, on_progress: OnFraction | None) -> Tensor:
@@ -250,8 +250,8 @@ def streamed(
     device = next(model.parameters()).device
     if folder is not None and device.type != "cpu":
         raise ConfigError(
-            f"spilling is for processors, and the model is on {device}: leave the spill "
-            "folder out, or compute on the cpu"
+            f"only processors spill, and the model is on {device}: leave the spill "
+            "folder out, or pass device='cpu'"
         )
     return Streamed(model, memory=limit, dtype=dtype, spill=folder)
 
@@ -268,7 +268,7 @@ def read_limits(
     """
     folder = None if spill is None else Path(spill)
     if folder is not None and (str(spill) == "" or not folder.is_dir()):
-        raise ConfigError(f"the spill folder {str(spill)!r} is not there: name one that exists")
+        raise ConfigError(f"the spill folder {str(spill)!r} does not exist: name one that exists")
     return None if memory is None else parse_bytes(memory), folder
 
 
