@@ -78,6 +78,7 @@ def weights_file(tiny: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(tiny / "tiny.safetensors", tmp_path))
 
 
-@pytest.fixture
-def restorer(weights: Path) -> Restorer:
-    return Restorer("derain", weights=weights, device="cpu")
+@pytest.fixture(scope="session")
+def restorer(tiny: Path) -> Restorer:
+    """The tiny model, loaded once: tests leave it as it was."""
+    return Restorer("derain", weights=tiny / "tiny.safetensors", device="cpu")

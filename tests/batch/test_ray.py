@@ -40,9 +40,8 @@ def words(pictures: Path, weights_file: Path, tmp_path: Path) -> list[object]:
     return ["restore", pictures, "--task", "derain", "--weights", weights_file, "-o", out]
 
 
-@pytest.fixture
-def whole(words: list[object], tmp_path: Path) -> dict[str, bytes]:
-    """What one process makes of them."""
+def alone(words: list[object], tmp_path: Path) -> dict[str, bytes]:
+    """Give what one process makes of them."""
     with pytest.raises(SystemExit) as caught:
         main([*map(str, words[:-1]), str(tmp_path / "whole"), "-q"])
     assert not caught.value.code
@@ -94,9 +93,8 @@ def await_outputs(folder: Path, count: int, process: subprocess.Popen[str]) -> N
         time.sleep(0.002)
 
 
-def test_a_killed_worker_costs_nothing(
-    words: list[object], whole: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_a_killed_worker_costs_nothing(words: list[object], tmp_path: Path) -> None:
+    whole = alone(words, tmp_path)
     report = tmp_path / "report.json"
     with subprocess.Popen(
         command(*words, "--report", report),
@@ -120,13 +118,14 @@ def test_a_killed_worker_costs_nothing(
 
 
 @pytest.mark.usefixtures("hears_ctrl_c")
-def test_ctrl_c_then_resume_at_an_address(
-    words: list[object], whole: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_ctrl_c_then_resume_at_an_address(pictures: Path, tmp_path: Path) -> None:
+    """By degrading, whose processes start without torch."""
     out = tmp_path / "out"
-    words[1], words[-1] = f"file://{words[1]}", f"file://{out}"
+    words: list[object] = ["degrade", "--with", "haze,rain", f"file://{pictures}", f"file://{out}"]
+    whole = alone(words, tmp_path)
     with subprocess.Popen(
         command(*words),
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),

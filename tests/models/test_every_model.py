@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,15 @@ LARGE = {  # the same code as the others', with larger numbers
     *("maxvit_small", "maxvit_base", "maxvit_large", "maxvit_xlarge"),
     *("maxim_s2", "maxim_s3", "maxim_m1", "maxim_m2", "maxim_m3"),
 }
-NAMES = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in list_models()
-]
+RECORDED = {"maxim_s1", "maxvit_pico", "maxvit_tiny_torchvision"}  # one of each code; seconds each
 
 
-@pytest.fixture(scope="module", params=NAMES)
+def named(is_slow: Callable[[str], bool]) -> list[Any]:
+    marks = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(name, marks=marks[is_slow(name)]) for name in list_models()]
+
+
+@pytest.fixture(scope="module", params=named(LARGE.__contains__))
 def model(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
     return create_model(request.param)
@@ -122,6 +126,7 @@ def test_folded(model: Any) -> None:
     assert all(p.requires_grad for p in model.parameters())
 
 
+@pytest.mark.parametrize("model", named(lambda name: name not in RECORDED), indirect=True)
 def test_recorded_for_export(model: Any) -> None:
     """What exporters work from; files are written in tests/deploy."""
     x = picture(model)

@@ -54,26 +54,26 @@ def test_an_infinite_pixel_leaves_batch_norms_as_they_were(
 
 
 @pytest.mark.parametrize("name", ["optimizer.bin", "average.safetensors", "position_0.json"])
-def test_a_damaged_part_of_a_checkpoint_is_told(name: str, recipe: Recipe, tmp_path: Path) -> None:
-    train(recipe, tmp_path)
-    (tmp_path / "step_000000008" / name).write_bytes(b"nothing")
+def test_a_damaged_part_of_a_checkpoint_is_told(name: str, finished: tuple[Recipe, Path]) -> None:
+    recipe, run = finished
+    (run / "step_000000008" / name).write_bytes(b"nothing")
     with pytest.raises(TrainingError, match="remove that folder"):
-        train(recipe, tmp_path)
+        train(recipe, run)
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"nothing")])
 def test_a_checkpoint_without_random_states_is_told(
-    damage: object, recipe: Recipe, tmp_path: Path
+    damage: object, finished: tuple[Recipe, Path]
 ) -> None:
-    train(recipe, tmp_path)
-    damage(tmp_path / "step_000000008" / "random_states_0.pkl")
+    recipe, run = finished
+    damage(run / "step_000000008" / "random_states_0.pkl")
     with pytest.raises(TrainingError, match="remove that folder"):
-        train(recipe, tmp_path)
+        train(recipe, run)
 
 
-def test_going_on_with_other_processes(recipe: Recipe, tmp_path: Path) -> None:
-    train(recipe, tmp_path)
-    last = newest(tmp_path)
+def test_going_on_with_other_processes(trained: tuple[Recipe, Path]) -> None:
+    recipe, run = trained
+    last = newest(run)
     assert last is not None
     assert json.loads((last / "recipe.json").read_text())["processes"] == 1
     check_recipe(last, recipe, 1)

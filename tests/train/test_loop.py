@@ -64,8 +64,10 @@ def test_averaged_weights_soon_forget_where_they_started() -> None:
     assert 0.99 < average.module.weight.item() < 1
 
 
-def test_a_stopped_training_goes_on_to_the_bit(recipe: Recipe, tmp_path: Path) -> None:
-    train(recipe, tmp_path / "whole")
+def test_a_stopped_training_goes_on_to_the_bit(
+    trained: tuple[Recipe, Path], tmp_path: Path
+) -> None:
+    recipe, whole = trained
 
     def stop(report: Report) -> None:
         if report.step == 4 and report.score is None:
@@ -75,8 +77,8 @@ def test_a_stopped_training_goes_on_to_the_bit(recipe: Recipe, tmp_path: Path) -
     assert (first.step, first.stopped_by) == (4, signal.SIGTERM)
     second = train(recipe, tmp_path / "parts")
     assert (second.step, second.stopped_by) == (8, None)
-    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
-    one, two = (load_file(tmp_path / f / "weights.safetensors") for f in ("whole", "parts"))
+    assert losses(tmp_path / "parts") == losses(whole)
+    one, two = (load_file(f / "weights.safetensors") for f in (whole, tmp_path / "parts"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
@@ -110,11 +112,11 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
-def test_another_recipe_is_refused(recipe: Recipe, tmp_path: Path) -> None:
-    train(recipe, tmp_path)
-    train(override(recipe, ["run.log_every=2"]), tmp_path)  # changes nothing that is computed
+def test_another_recipe_is_refused(finished: tuple[Recipe, Path]) -> None:
+    recipe, run = finished
+    train(override(recipe, ["run.log_every=2"]), run)  # changes nothing that is computed
     with pytest.raises(TrainingError, match=r"optim.lr \(0.001 then, 0.1 now\)"):
-        train(override(recipe, ["optim.lr=0.1"]), tmp_path)
+        train(override(recipe, ["optim.lr=0.1"]), run)
 
 
 def test_checkpoints_rotate_and_parts_are_cleared(recipe: Recipe, tmp_path: Path) -> None:
@@ -215,11 +217,11 @@ def test_passes_add_up_to_a_batch(recipe: Recipe, tmp_path: Path) -> None:
     assert all(math.isclose(one[k], two[k], rel_tol=1e-4) for k in one)
 
 
-def test_a_damaged_checkpoint_is_told(recipe: Recipe, tmp_path: Path) -> None:
-    train(recipe, tmp_path)
-    (tmp_path / "step_000000008" / "model.safetensors").write_bytes(b"nothing")
+def test_a_damaged_checkpoint_is_told(finished: tuple[Recipe, Path]) -> None:
+    recipe, run = finished
+    (run / "step_000000008" / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(TrainingError, match=r"cannot resume from .*step_000000008.*remove"):
-        train(recipe, tmp_path)
+        train(recipe, run)
 
 
 def test_classes_are_learnt(tmp_path: Path) -> None:

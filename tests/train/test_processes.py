@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import small_recipe
 from multiaxis.train import train
 from multiaxis.train.loop import read_log
 from multiaxis.train.override import override
-from multiaxis.train.recipe import Recipe
 
 SCRIPT = """
-import os, signal, sys
+import json, os, signal, sys
 import small_recipe
 from multiaxis.train.override import override
 from multiaxis.train import train
 
 def stop(report):  # of many processes only the first reports
-    if report.step == int(at) and report.score is None:
+    if report.step == at and report.score is None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-folder, output, at, *words = sys.argv[1:]
-train(override(small_recipe.recipe(folder), words), output, on_report=stop)
+for folder, output, at, words in json.loads(sys.argv[1]):
+    train(override(small_recipe.recipe(folder), words), output, on_report=stop)
 """
 SAME = "model.config.dropout_rate=0.0"
 
 
-def launch(script: Path, *words: str) -> None:
+def launch(script: Path, *trainings: tuple[Path, Path, int, list[str]]) -> None:
+    """Train in two processes, one training after the other: starting them takes longest."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -38,7 +42,7 @@ def launch(script: Path, *words: str) -> None:
     }
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [sys.executable, *launcher, str(script), *words],
+        [sys.executable, *launcher, str(script), json.dumps(trainings, default=str)],
         env=environment,
         capture_output=True,
         text=True,
@@ -48,28 +52,37 @@ def launch(script: Path, *words: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_two_processes_are_one_with_twice_the_batch(
-    recipe: Recipe, photographs: Path, tmp_path: Path
-) -> None:
-    alone = override(recipe, [SAME, "run.batch=4"])
-    train(alone, tmp_path / "alone")
-    script = tmp_path / "go.py"
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what two processes trained: ``two``, ``whole``, and ``parts`` with a stop."""
+    folder = tmp_path_factory.mktemp("processes")
+    pictures = small_recipe.make_pictures(folder / "pictures")
+    damaged = small_recipe.make_pictures(folder / "damaged")
+    (damaged / "1.png").write_bytes(b"nothing")
+    script = folder / "go.py"
     script.write_text(SCRIPT)
-    launch(script, str(photographs), str(tmp_path / "two"), "0", SAME)
-    one, two = read_log(tmp_path / "alone"), read_log(tmp_path / "two")
+    launch(
+        script,
+        (pictures, folder / "two", 0, [SAME]),
+        (damaged, folder / "whole", 0, []),
+        (damaged, folder / "parts", 5, []),
+    )
+    launch(script, (damaged, folder / "parts", 0, []))
+    return folder
+
+
+def test_two_processes_are_one_with_twice_the_batch(trained: Path, tmp_path: Path) -> None:
+    alone = override(small_recipe.recipe(trained / "pictures"), [SAME, "run.batch=4"])
+    train(alone, tmp_path / "alone")
+    one, two = read_log(tmp_path / "alone"), read_log(trained / "two")
     assert [row["step"] for row in one] == [row["step"] for row in two]
     assert all(math.isclose(a["loss"], b["loss"], rel_tol=1e-4) for a, b in zip(one, two))
     assert math.isclose(one[-1]["score"], two[-1]["score"], rel_tol=1e-3)
 
 
-def test_two_processes_go_on_where_they_were_stopped(photographs: Path, tmp_path: Path) -> None:
+def test_two_processes_go_on_where_they_were_stopped(trained: Path) -> None:
     """With dropout, whose random states each process has of its own, and an unreadable picture."""
-    (photographs / "1.png").write_bytes(b"nothing")
-    script = tmp_path / "go.py"
-    script.write_text(SCRIPT)
-    for output, at in (("whole", "0"), ("parts", "5"), ("parts", "0")):
-        launch(script, str(photographs), str(tmp_path / output), at)
-    one, two = read_log(tmp_path / "whole"), read_log(tmp_path / "parts")
+    one, two = read_log(trained / "whole"), read_log(trained / "parts")
     assert [row["step"] for row in one] == [row["step"] for row in two]
     assert all(math.isclose(a["loss"], b["loss"], rel_tol=1e-5) for a, b in zip(one, two))
     assert math.isclose(one[-1]["score"], two[-1]["score"], rel_tol=1e-5)

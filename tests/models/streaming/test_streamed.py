@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 
 import pytest
@@ -63,6 +64,11 @@ def test_any_configuration(change: dict[str, object]) -> None:
     assert differ(model, x) < 1e-12
 
 
+@cache
+def two_stages() -> Maxim:
+    return lively(num_stages=2)
+
+
 @settings(max_examples=12)
 @given(
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 5)),
@@ -71,7 +77,7 @@ def test_any_configuration(change: dict[str, object]) -> None:
 )
 def test_any_size_and_piece_size(sizes: tuple[int, int], piece: int, band: int) -> None:
     """Down to pieces of one window and bands of a few rows."""
-    model = lively(num_stages=2)
+    model = two_stages()
     rows, columns = model.config.size_multiple
     x = torch.rand(1, 3, sizes[0] * rows, sizes[1] * columns, dtype=torch.float64)
     with pytest.MonkeyPatch.context() as patch:
@@ -85,7 +91,7 @@ def test_float32_at_real_width() -> None:
     """Within float rounding."""
     torch.manual_seed(0)
     model = create_model("maxim_s2")
-    assert differ(model, torch.rand(1, 3, 128, 192)) < 1e-5
+    assert differ(model, torch.rand(1, 3, 64, 128)) < 1e-5
 
 
 def test_bfloat16_runs_close() -> None:
