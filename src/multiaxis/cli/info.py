@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from importlib import metadata
 from typing import Annotated, Any
 
@@ -15,14 +16,6 @@ from multiaxis.cli.options import Flag
 from multiaxis.errors import WeightsError
 
 _CORE = ("torch", "numpy", "safetensors", "pillow", "pyvips", "cyclopts")
-_EXTRAS = {
-    "heic": ("pillow-heif",),
-    "raw": ("rawpy",),
-    "video": ("av",),
-    "ray": ("ray", "fsspec"),
-    "train": ("accelerate", "tensorboard", "webdataset"),
-    "export": ("onnx", "onnxscript", "onnxruntime"),
-}
 _VARIABLES = ("MULTIAXIS_HOME", "MULTIAXIS_OFFLINE", "OMP_NUM_THREADS", "RAY_ADDRESS", "TMPDIR")
 
 
@@ -55,9 +48,7 @@ def _collect() -> dict[str, Any]:
             **{name: _version(name) for name in _CORE},
             "libvips": _libvips(),
         },
-        "extras": {
-            extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()
-        },
+        "extras": _extras(),
         "machine": {
             "system": platform.platform(),
             "processor": f"{_processor()}, {os.cpu_count()} cores",
@@ -69,6 +60,18 @@ def _collect() -> dict[str, Any]:
         "cache": _cache(),
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
+
+
+def _extras() -> dict[str, dict[str, str | None]]:
+    """Give the version of each extra's packages, as the installed package states them."""
+    extras: dict[str, dict[str, str | None]] = {}
+    for requirement in metadata.requires("multiaxis") or ():
+        name, _, condition = requirement.partition(";")
+        extra = re.search(r"extra == ['\"](\w+)", condition)
+        package = re.match(r"[\w.-]+", name)
+        if extra and package and extra[1] != "dev":
+            extras.setdefault(extra[1], {})[package[0]] = _version(package[0])
+    return extras
 
 
 def _cache() -> str:

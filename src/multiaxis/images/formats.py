@@ -64,6 +64,18 @@ _RAW = "3fr arw cr2 cr3 dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 
 RAW_SUFFIXES = tuple(f".{name}" for name in _RAW.split())
 """Camera files; many are TIFF inside and would open as their small preview."""
 
+CAMERA_RAW = Format(
+    "camera raw",
+    RAW_SUFFIXES,
+    "raw",
+    (),
+    0,
+    written_as=".tif",
+    note="read with the raw extra: developed to 16-bit sRGB with the camera's white balance; "
+    "written as TIFF",
+)
+"""Told by the suffix: its content may look like a TIFF, which is the preview."""
+
 FORMATS = (
     Format(
         "PNG",
@@ -136,16 +148,7 @@ FORMATS = (
         written_as=".png",
         note="read with the heic extra, 10 and 12 bits as 16; written as PNG",
     ),
-    Format(
-        "camera raw",
-        RAW_SUFFIXES,
-        "raw",
-        (),
-        0,
-        written_as=".tif",
-        note="read with the raw extra: developed to 16-bit sRGB with the camera's white balance; "
-        "written as TIFF",
-    ),
+    CAMERA_RAW,
 )
 
 READABLE_SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)

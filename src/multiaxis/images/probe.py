@@ -8,7 +8,7 @@ from pathlib import Path
 from multiaxis.files.address import Where, to_where
 from multiaxis.files.read import open_window
 from multiaxis.images.codecs import CodecError, raw_size
-from multiaxis.images.formats import FORMATS, RAW_SUFFIXES
+from multiaxis.images.formats import CAMERA_RAW, RAW_SUFFIXES
 from multiaxis.images.outline import read_outline
 from multiaxis.images.read import DEFAULT_MEGAPIXELS, Probe, check_megapixels, probe_header
 from multiaxis.images.several import Several, open_several
@@ -80,4 +80,4 @@ def _probe_raw(path: Path, where: Where, most: float) -> Probe | None:
         except CodecError:
             return None
     check_megapixels(where, width, height, most)
-    return Probe(width, height, bands=3, depth="uint16", alpha=False, format=FORMATS[-1].name)
+    return Probe(width, height, bands=3, depth="uint16", alpha=False, format=CAMERA_RAW.name)

@@ -18,7 +18,7 @@ from multiaxis.images.contents.tiff import without_places
 from multiaxis.images.convert import check_range
 from multiaxis.images.formats import (
     ANIMATED,
-    FORMATS,
+    CAMERA_RAW,
     RAW_SUFFIXES,
     READABLE_NAMES,
     Format,
@@ -218,7 +218,7 @@ def check_megapixels(where: Where, width: int, height: int, most: float) -> None
 def _open(path: Where, data: bytes, max_megapixels: float) -> tuple[Format, Header]:
     kind = recognise(data)
     if data and path.suffix.lower() in RAW_SUFFIXES:
-        kind = FORMATS[-1]  # its content may look like a TIFF: that is the preview
+        kind = CAMERA_RAW
     if not isinstance(kind, Format):
         found = f"a {kind} file" if kind else "not a picture of a known format"
         found = found if data else "empty (0 bytes)"

@@ -164,3 +164,7 @@ def _missing(what: str, extra: str, package: str) -> MissingExtraError:
     return MissingExtraError(
         f"{what} need the optional package {package}: pip install 'multiaxis[{extra}]'"
     )
+
+
+READERS: dict[str, Callable[[bytes], Stored]] = {"heic": open_heic, "raw": open_raw}
+"""The reader of each codec that libvips does not have, by the `codec` of `formats.FORMATS`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from multiaxis.images.codecs.extras import Stored, find_raw_size, open_heic, open_raw
+from multiaxis.images.codecs.extras import READERS, Stored, find_raw_size
 from multiaxis.images.codecs.lab import open_lab
 from multiaxis.images.codecs.libvips import (
     BLOBS,
@@ -28,7 +28,6 @@ from multiaxis.images.profile import profile_space, trim_profile
 from multiaxis.images.space import read_heif_colour, read_png_colour
 from multiaxis.images.structure import Items, chunks, gif_note, read_items
 
-_EXTRAS = {"heic": open_heic, "raw": open_raw}
 _LAB_NOTE = "its Lab colours were converted to sRGB"
 _MOST_DENSE = 1e5  # pixels per mm: what says more is damaged
 
@@ -128,8 +127,8 @@ def raw_size(path: Path) -> tuple[int, int]:
 
 def _opened(data: bytes, codec: str) -> Header:
     try:
-        if codec in _EXTRAS:
-            return _extra_header(_EXTRAS[codec](data))
+        if codec in READERS:
+            return _extra_header(READERS[codec](data))
         # Only "error" notices a cut-off TIFF without compression; "truncated" lets it pass.
         try:
             image = vips.Operation.call(

@@ -15,7 +15,7 @@ from multiaxis.axis import resize_table
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.contents import COUNTER, CheckpointContents, Loaded, check_fit, shapes_of
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig, find_variant
-from multiaxis.models.maxvit.names import AUTHORS, OURS, TIMM
+from multiaxis.models.maxvit.names import AUTHORS, OURS, TIMM, TORCHVISION
 from multiaxis.models.maxvit.names.authors import from_authors
 from multiaxis.models.maxvit.names.timm import from_timm, to_timm
 from multiaxis.models.maxvit.names.torchvision import from_torchvision
@@ -35,7 +35,11 @@ def our_tensors(contents: CheckpointContents, origin: str) -> tuple[dict[str, Te
     if origin == AUTHORS:
         # Slots of the optimiser and counters lie between the variables: they are no misfit.
         return from_authors(tensors)[0], []
-    return from_timm(tensors) if origin == TIMM else from_torchvision(tensors)
+    if origin == TIMM:
+        return from_timm(tensors)
+    if origin == TORCHVISION:
+        return from_torchvision(tensors)
+    raise ValueError(f"{origin!r} has no reader")
 
 
 def find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
