@@ -54,7 +54,10 @@ def about(urls: str, **more: object) -> ClassShards:
     return ClassShards(urls=urls, classes=3, size=16, train=False, **{"shuffle": 3, **more})
 
 
-@pytest.mark.parametrize(("processes", "workers"), [(1, 0), (2, 0), (1, 2), (3, 2)])
+@pytest.mark.parametrize(
+    ("processes", "workers"),  # each worker is a process that imports torch
+    [(1, 0), (2, 0), (1, 2), (2, 1), pytest.param(3, 2, marks=pytest.mark.slow)],
+)
 def test_together_the_processes_see_everything(shards: str, processes: int, workers: int) -> None:
     seen: list[int] = []
     for process in range(processes):

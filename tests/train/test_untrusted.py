@@ -188,7 +188,7 @@ def test_several_damaged_checkpoints_are_all_named(
     (run / LAST / "model.safetensors").unlink()
     with pytest.raises(
         TrainingError,
-        match=rf"model.safetensors is missing.*and {BEFORE}, damaged as well, and the training beg",
+        match=rf"model.safetensors is missing.*and {BEFORE}, damaged as well, and the training st",
     ):
         resume()
 
