@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from multiaxis.errors import ImageError, ShapeError
+from multiaxis.images.convert import LUMA
 from multiaxis.progress import OnFraction, part_of
 from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import Frames
@@ -89,3 +90,10 @@ def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> 
     if not restored.isfinite().all():
         raise ImageError("the restored picture is not finite: check the weights")
     return Restored(restored, remarks)
+
+
+def luma(frames: Frames) -> Frames:
+    """Weigh RGB to BT.601 luma, one channel; three equal channels give exactly that channel."""
+    wide = torch.float32 if frames.device.type == "mps" else torch.float64
+    weights = torch.tensor(LUMA, dtype=wide, device=frames.device)
+    return (frames.to(wide) @ weights)[..., None].float()

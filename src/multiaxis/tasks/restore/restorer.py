@@ -30,14 +30,13 @@ from multiaxis.images import (
     to_pillow,
     to_unit,
 )
-from multiaxis.images.convert import LUMA
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxim.streaming.streamed import read_limits
 from multiaxis.progress import OnFraction, OnProgress, part_of
 from multiaxis.tasks.restore.clips import ClipOptions
 from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import restore_eightfold
-from multiaxis.tasks.restore.frame import Frames, Restored, restore_frames
+from multiaxis.tasks.restore.frame import Frames, Restored, luma, restore_frames
 from multiaxis.tasks.restore.output import Output
 from multiaxis.tasks.restore.selection import check_weights, split_tasks
 from multiaxis.tasks.restore.tiles import check_tile
@@ -304,7 +303,7 @@ class Restorer:
             remarks |= dict.fromkeys(made.remarks)
         if self.strength < 1:
             restored = rgb + self.strength * (restored - rgb)
-        return Restored(_luma(restored) if grey else restored, tuple(remarks))
+        return Restored(luma(restored) if grey else restored, tuple(remarks))
 
     def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
         remarks = dict[str, None]()
@@ -355,13 +354,6 @@ def warn_of(remarks: Sequence[str], name: str = "") -> None:
     """Warn users of Python of remarks; what works on many files reads them instead."""
     for remark in remarks:
         warnings.warn(f"{name}: {remark}" if name else remark, RuntimeWarning, stacklevel=3)
-
-
-def _luma(frames: Frames) -> Frames:
-    """Weigh RGB to BT.601 luma, one channel; three equal channels give exactly that channel."""
-    wide = torch.float32 if frames.device.type == "mps" else torch.float64
-    weights = torch.tensor(LUMA, dtype=wide, device=frames.device)
-    return (frames.to(wide) @ weights)[..., None].float()
 
 
 def _unit_tensor(values: Tensor) -> Tensor:
