@@ -190,7 +190,7 @@ def test_the_small_model_restores_without_a_network(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--task", "deblur"], "there is no nano model for 'deblur': there is one for denoise"),
+        (["--task", "deblur"], "there is no nano model for 'deblur', only for denoise"),
         (["--task", "denoise,enhance"], "there is no nano model for 'denoise,enhance'"),
         (["--task", "denoise", "--weights", "derain"], "give one of them"),
     ],

@@ -341,7 +341,7 @@ def test_a_shard_with_two_pictures_of_a_name_is_no_sample(tmp_path: Path) -> Non
     made = list(passes(spec.open(), 0, Share(4), first=0, end=2))
     complaints = {c for sample in made for c in sample.complaints}
     assert sorted(c.partition("a.tar: ")[2][:40] for c in complaints) == [
-        "2 has several pictures (png, tif): wante",
+        "2 has several pictures (png, tif): give ",
         "3 has the class '99999999999999999999': ",
     ]
 

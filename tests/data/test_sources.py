@@ -136,7 +136,7 @@ def test_classes(classes: Path, crop: str) -> None:
 
 
 def test_bad_classes(classes: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         ClassFolders(folder=str(tmp_path / "nowhere")).open()
     with pytest.raises(DataError, match="holds no folders"):
         ClassFolders(folder=str(classes / "cat")).open()

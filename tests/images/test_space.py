@@ -88,7 +88,7 @@ SPACES = {
 SILENT = ("P3", "2020", "linear", "adobe", "sRGB", "broken")
 
 
-@pytest.mark.filterwarnings("ignore:.*(HDR|not known)")
+@pytest.mark.filterwarnings("ignore:.*(HDR|is unknown)")
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize(("depth", "bands"), [("uint8", 3), ("uint16", 4), ("uint16", 1)])
 def test_a_model_that_changes_nothing_gives_back_every_bit_and_chunk(

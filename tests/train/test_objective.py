@@ -269,7 +269,7 @@ def test_settings_of_one_model() -> None:
         override(recipe, ["optims.refiner=adam"])
     with pytest.raises(ConfigError, match=r"optims.refiner.warmup is 50: accepted is less than"):
         override(recipe, ["optims.refiner.warmup=50"])
-    with pytest.raises(ConfigError, match="optims.judge.lr names nothing"):
+    with pytest.raises(ConfigError, match="optims.judge.lr does not exist"):
         override(recipe, ["optims.judge.lr=1"])
     with pytest.raises(ConfigError, match="valid is a group of fields"):
         override(replace(recipe, valid=None), ["valid=photos"])
