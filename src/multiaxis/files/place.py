@@ -6,9 +6,10 @@ import errno
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from multiaxis.errors import ImageError
+from multiaxis.files.address import Remote
 from multiaxis.files.publish import publish, try_folder
 
 _DENIED = "permission denied, or the folder is read-only; choose a folder that can be written"
@@ -27,7 +28,7 @@ _REASONS = {
 
 
 @contextmanager
-def refusals(path: Path) -> Generator[None]:
+def refusals(path: PurePath | Remote) -> Generator[None]:
     """Turn what the system answers to writing into one sentence.
 
     Raises

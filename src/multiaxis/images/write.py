@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from multiaxis.errors import ImageError
-from multiaxis.files.publish import publish, try_folder
+from multiaxis.files import place
+from multiaxis.files.publish import publish
 from multiaxis.images.codecs import CodecError, encode, open_header
 from multiaxis.images.contents import lost
 from multiaxis.images.formats import (
@@ -26,19 +25,6 @@ from multiaxis.images.formats import (
 from multiaxis.images.picture import Picture
 
 _CLASSIC_TIFF = 4_000_000_000  # bytes; offsets of 32 bits reach 2**32, headers need some
-_DENIED = "permission denied, or the folder is read-only; choose a folder that can be written"
-_FULL = "the disk is full; free some space, or choose another folder"
-_REASONS = {
-    errno.ENOENT: "its folder does not exist; make it first",
-    errno.ENOTDIR: "its folder is a file; choose a folder",
-    errno.EISDIR: "that name is a folder; choose the name of a file",
-    errno.EACCES: _DENIED,
-    errno.EPERM: _DENIED,
-    errno.EROFS: _DENIED,
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.ENAMETOOLONG: "the name is too long for the file system; choose a shorter one",
-}
 
 
 def write_picture(
@@ -79,8 +65,7 @@ def write_picture(
     """
     path = Path(path)
     check_picture(path, picture)
-    with _refusals(path):
-        _check_place(path, overwrite=overwrite)
+    place.check_place(path, overwrite=overwrite)
     data, missing = encode_picture(path, picture, quality=quality)
     put_file(path, data, overwrite=overwrite, before_publishing=before_publishing)
     return missing
@@ -112,7 +97,7 @@ def encode_picture(
     """
     check_picture(target, picture)
     kind = format_of(target)
-    with _refusals(target):
+    with place.refusals(target):
         data = _encoded(target, picture, kind, quality)
     try:
         written = open_header(data, kind.codec).metadata
@@ -132,8 +117,8 @@ def put_file(
     before_publishing: Callable[[bytes], None] | None = None,
 ) -> None:
     """Write a whole file; as `write_picture`, of bytes."""
-    with _refusals(path):
-        _check_place(path, overwrite=overwrite)
+    place.check_place(path, overwrite=overwrite)
+    with place.refusals(path):
         if before_publishing:
             before_publishing(data)
         publish(path, data, overwrite=overwrite)
@@ -202,32 +187,7 @@ def check_picture(target: Target, picture: Picture, *, depth: str | None = None)
 
 def check_place(path: Path, *, overwrite: bool) -> None:
     """Try whether a file can be written under a name; as `check_write`, for any content."""
-    with _refusals(path):
-        _check_place(path, overwrite=overwrite)
-        try_folder(path.parent)
-
-
-@contextmanager
-def _refusals(target: Target) -> Generator[None]:
-    """Turn what the system answers into one sentence."""
-    try:
-        yield
-    except FileExistsError as error:
-        raise ImageError(_exists(target)) from error
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        number = getattr(error, "errno", None)
-        reason = _REASONS.get(number) if number else None
-        reason = reason or getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"cannot write {target}: {reason}") from error
-
-
-def _check_place(path: Path, *, overwrite: bool) -> None:
-    """Find out before the work of encoding what publishing would find out after it."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not overwrite and os.path.lexists(path):  # a dangling link is a taken name too
-        raise FileExistsError
-    path.parent.stat()
+    place.try_place(path, overwrite=overwrite)
 
 
 def _encoded(target: Target, picture: Picture, kind: Format, quality: int | None) -> bytes:
@@ -254,7 +214,3 @@ def _options(kind: Format, samples: np.ndarray[Any, Any], quality: int | None) -
         if samples.dtype == np.float32:
             options["predictor"] = "float"
     return options
-
-
-def _exists(target: Target) -> str:
-    return f"cannot write {target}: it exists; choose another name, or allow overwriting"
