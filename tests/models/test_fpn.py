@@ -98,7 +98,7 @@ def test_it_computes_what_torchvisions_does() -> None:
 
 @given(height=st.integers(1, 9), width=st.integers(1, 9))
 def test_coarser_levels_lie_where_tensorflow_puts_them(height: int, width: int) -> None:
-    """SAME of stride 2: ceil(n / 2) pixels; the first sees 0, 1, 2 of an even side, -1, 0, 1 of an odd one."""
+    """SAME: the first pixel sees 0, 1, 2 of an even side, and -1, 0, 1 of an odd one."""
     config = PyramidConfig(levels=(3, 4), channels=1, norm="none")
     neck = FeaturePyramid({3: 1}, config)
     for layer in (neck.lateral["3"], neck.smooth["3"], neck.coarser["4"]):
