@@ -1,0 +1,70 @@
+"""Detectors by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multiaxis.models.fpn import PyramidConfig
+from multiaxis.models.maxvit.config import VARIANTS, MaxViTConfig
+from multiaxis.tasks.detect.networks.config import (
+    AnchorConfig,
+    DetectorConfig,
+    MaskConfig,
+    ProposalConfig,
+    RegionConfig,
+    ResNetConfig,
+    RetinaConfig,
+)
+
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def _paper(variant: str, drop_path: float) -> DetectorConfig:
+    """Cascade Mask R-CNN of the paper's table 4 (appendix B.2), on 896 pixels."""
+    body = replace(
+        VARIANTS[variant],
+        num_classes=0,
+        image_size=896,
+        window_policy="fit",
+        drop_path=drop_path,
+    )
+    return DetectorConfig(backbone=body)
+
+
+def _small(backbone: MaxViTConfig | ResNetConfig, **colours: tuple[float, ...]) -> DetectorConfig:
+    """Build what two cores train: half of everything, and group norms for small batches."""
+    return DetectorConfig(  # pyright: ignore[reportCallIssue]
+        backbone=backbone,
+        classes=3,
+        pyramid=PyramidConfig(levels=(3, 6), channels=64),
+        anchors=AnchorConfig(scales=2, size=3.0),
+        head=RetinaConfig(convs=2),
+        norm="group",
+        **colours,  # pyright: ignore[reportArgumentType]
+    )
+
+
+_FASTER = RegionConfig(
+    proposals=ProposalConfig(convs=1, before=(500, 300), kept=(300, 200)),
+    ious=(0.5,),
+    samples=128,
+    convs=2,
+    width=64,
+    hidden=(256,),
+)
+_MASK = replace(_FASTER, masks=MaskConfig(convs=2, width=64, samples=64))
+_PICO = replace(
+    VARIANTS["maxvit_pico"], num_classes=0, bn_momentum=0.1, window_policy="pad", image_size=256
+)
+
+NETWORKS: dict[str, DetectorConfig] = {
+    "maxvit_tiny_cascade": _paper("maxvit_tiny", 0.8),
+    "maxvit_small_cascade": _paper("maxvit_small", 0.3),
+    "maxvit_base_cascade": _paper("maxvit_base", 0.3),
+    "maxvit_pico_retinanet": _small(_PICO),
+    "maxvit_pico_fasterrcnn": replace(_small(_PICO), head=_FASTER),
+    "maxvit_pico_maskrcnn": replace(_small(_PICO), head=_MASK),
+    "resnet18_retinanet": _small(ResNetConfig(), **_IMAGENET),
+    "resnet18_fasterrcnn": replace(_small(ResNetConfig(), **_IMAGENET), head=_FASTER),
+    "resnet18_maskrcnn": replace(_small(ResNetConfig(), **_IMAGENET), head=_MASK),
+}
