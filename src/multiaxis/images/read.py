@@ -62,6 +62,8 @@ class Probe:
         Bands of a TIFF file that are neither colour nor alpha.
     hdr : str
         ``"PQ"``, ``"HLG"`` or, as a rule, nothing.
+    orientation : int
+        How the stored samples are turned to be upright, as EXIF counts: 1 to 8.
     """
 
     width: int
@@ -72,6 +74,7 @@ class Probe:
     format: str
     extra: int = 0
     hdr: str = ""
+    orientation: int = 1
 
 
 def probe_header(data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGAPIXELS) -> Probe:
@@ -110,6 +113,7 @@ def probe_header(data: bytes, name: str, *, max_megapixels: float = DEFAULT_MEGA
         format=kind.name,
         extra=header.bands - bands - _has_alpha(header),
         hdr=colour.hdr if colour else "",
+        orientation=_orientation(header),
     )
 
 
