@@ -204,4 +204,4 @@ def coloured(
     enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     for place in rng.permutation(len(enhancers)):
         image = enhancers[int(place)](image).enhance(rng.uniform(1 - strength, 1 + strength))
-    return np.asarray(image)
+    return np.array(image)
