@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from multiaxis.errors import WeightsError, unknown
+from multiaxis.errors import ConfigError, WeightsError, unknown
 from multiaxis.models.families import FAMILIES
 
 if TYPE_CHECKING:
     from torch import nn
 
     from multiaxis.models.maxim.network import Maxim
+    from multiaxis.models.maxvit.backbone import Backbone
     from multiaxis.models.maxvit.network import MaxViT
 
 MaximName = Literal["maxim", "maxim_s1", "maxim_s2", "maxim_s3", "maxim_m1", "maxim_m2", "maxim_m3"]
@@ -55,15 +56,34 @@ def create_model(name: MaximName, *, weights: str | Path | None = None, **config
 
 @overload
 def create_model(
-    name: MaxViTName, *, weights: str | Path | None = None, **config: Any
+    name: MaxViTName,
+    *,
+    weights: str | Path | None = None,
+    features_only: Literal[False] = False,
+    **config: Any,
 ) -> MaxViT: ...
 
 
 @overload
-def create_model(name: str, *, weights: str | Path | None = None, **config: Any) -> Any: ...
+def create_model(
+    name: MaxViTName,
+    *,
+    weights: str | Path | None = None,
+    features_only: Literal[True],
+    out_indices: Sequence[int] | None = None,
+    **config: Any,
+) -> Backbone: ...
 
 
-def create_model(name: str, *, weights: str | Path | None = None, **config: Any) -> Any:
+@overload
+def create_model(
+    name: str, *, weights: str | Path | None = None, features_only: bool = False, **config: Any
+) -> Any: ...
+
+
+def create_model(
+    name: str, *, weights: str | Path | None = None, features_only: bool = False, **config: Any
+) -> Any:
     """Build a model, in evaluation mode on the CPU.
 
     Parameters
@@ -74,13 +94,16 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
     weights : str or Path, optional
         A published checkpoint's name, which is fetched into the cache if it is not there, or a
         file. Without it, parameters are random.
+    features_only : bool
+        Whether to build a MaxViT's `Backbone`, whose `forward` gives feature maps: those of
+        `out_indices` (all by default; 0 is the stem, 1 to 4 are the stages).
     **config
         Fields of `MaximConfig` or `MaxViTConfig` that replace the variant's. Without them, a MaxViT
         has the checkpoint's number of classes and image size.
 
     Returns
     -------
-    Maxim or MaxViT
+    Maxim, MaxViT or Backbone
 
     Raises
     ------
@@ -95,6 +118,9 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
     8
     >>> create_model("maxvit_pico", num_classes=7, image_size=96).config.windows
     ((3, 3), (3, 3))
+    >>> backbone = create_model("maxvit_pico", features_only=True, out_indices=(2, 3, 4))
+    >>> backbone.feature_info.reduction()
+    [8, 16, 32]
     """
     family = next((f for f in FAMILIES.values() if name == f.name or name in f.variants), None)
     if family is None:
@@ -104,8 +130,9 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
     for field in config:
         if field not in accepted:
             raise unknown("field of " + type(start).__name__, field, accepted)
+    wanted = _with_maps if features_only else replace
     if weights is None:
-        return family.build(replace(start, **config)).eval()
+        return family.build(wanted(replace(start, **config))).eval()
     from multiaxis.weights.contents import read_contents
     from multiaxis.weights.load import build, find_config
 
@@ -115,7 +142,19 @@ def create_model(name: str, *, weights: str | Path | None = None, **config: Any)
         start = replace(configured, **config)
     elif found is family:
         start = family.adopt(start, configured, config)
-    return build(family, start, contents, new_head=name != family.name or bool(config))
+    return build(family, wanted(start), contents, new_head=name != family.name or bool(config))
+
+
+def _with_maps(config: Any) -> Any:
+    """Ask for a backbone: of the levels that are configured, or of all."""
+    if not hasattr(config, "out_indices"):
+        raise ConfigError(
+            f"features_only is True, and a {type(config).__name__} has no feature maps: "
+            "accepted is a MaxViT"
+        )
+    if config.out_indices is not None:
+        return config
+    return replace(config, out_indices=tuple(range(len(config.depths) + 1)))
 
 
 def open_model(

@@ -19,7 +19,7 @@ from multiaxis.errors import ConfigError, ExportError, MissingExtraError
 from multiaxis.models.families import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 OPSET = 20  # the first with GELU in its tanh form as one operator
 TOLERANCE = 1e-3  # of the largest output; another runtime rounds and fuses otherwise
@@ -37,11 +37,12 @@ def export_onnx(
     """Write a folded copy of a model as an ONNX file, for pictures of one size and any batch.
 
     The file's input is ``pictures`` (batch, channels, height, width), float32; its output is
-    ``logits`` of a MaxViT or ``restored`` of a MAXIM.
+    ``logits`` of a MaxViT or ``restored`` of a MAXIM. A Backbone has an output for each map:
+    ``maps_1`` is that of level 1.
 
     Parameters
     ----------
-    model : MaxViT or Maxim
+    model : MaxViT, Backbone or Maxim
     path : str or Path
         File to write, all or nothing.
     size : (height, width)
@@ -82,7 +83,7 @@ def export_onnx(
     x = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         folded(x[:1])  # refuses a size before the long work
-        program = _export(folded, x, family_of(model).output)
+        program = _export(folded, x, _outputs(model))
     with _written(target) as temporary:
         program.save(temporary)
         return _compare(folded, temporary, x) if check else None
@@ -109,7 +110,12 @@ def _check_extra(*packages: str) -> None:
         )
 
 
-def _export(model: nn.Module, x: Tensor, output: str) -> Any:
+def _outputs(model: nn.Module) -> list[str]:
+    levels: Sequence[int] | None = getattr(cast(Any, model).config, "out_indices", None)
+    return [family_of(model).output] if levels is None else [f"maps_{level}" for level in levels]
+
+
+def _export(model: nn.Module, x: Tensor, outputs: list[str]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's, about itself
@@ -119,7 +125,7 @@ def _export(model: nn.Module, x: Tensor, output: str) -> Any:
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=["pictures"],
-                output_names=[output],
+                output_names=outputs,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
             )
@@ -138,14 +144,16 @@ def _compare(model: nn.Module, path: Path, x: Tensor) -> float:
     largest = 0.0
     for batch in (x, x[:1]):
         with torch.no_grad():
-            expected = model(batch).numpy()
-        found = session.run(None, {"pictures": batch.numpy()})[0]
-        if found.shape != expected.shape:
-            raise ExportError(
-                f"the file gives {found.shape} and the model {expected.shape}: report it"
-            )
-        scale = float(np.abs(expected).max())
-        largest = max(largest, float(np.abs(found - expected).max()) / scale)
+            output: Tensor | list[Tensor] = model(batch)
+        outputs = [output] if isinstance(output, Tensor) else output
+        given: list[Any] = session.run(None, {"pictures": batch.numpy()})
+        for found, expected in zip(given, (out.numpy() for out in outputs), strict=True):
+            if found.shape != expected.shape:
+                raise ExportError(
+                    f"the file gives {found.shape} and the model {expected.shape}: report it"
+                )
+            scale = float(np.abs(expected).max())
+            largest = max(largest, float(np.abs(found - expected).max()) / scale)
     if not largest <= TOLERANCE:
         raise ExportError(
             f"the file's outputs are off by {largest:.1e} of the largest: the file was removed; "

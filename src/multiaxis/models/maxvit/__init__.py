@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from multiaxis.models.maxvit.config import VARIANTS, MaxViTConfig
 
 if TYPE_CHECKING:
+    from multiaxis.models.maxvit.backbone import Backbone
     from multiaxis.models.maxvit.network import MaxViT
 
-__all__ = ["VARIANTS", "MaxViT", "MaxViTConfig"]
+__all__ = ["VARIANTS", "Backbone", "MaxViT", "MaxViTConfig"]
 
 
 def __getattr__(name: str) -> Any:  # configurations load without torch
-    if name != "MaxViT":
+    homes = {"Backbone": "backbone", "MaxViT": "network"}
+    if name not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from multiaxis.models.maxvit.network import MaxViT
-
-    return MaxViT
+    return getattr(importlib.import_module(f"{__name__}.{homes[name]}"), name)

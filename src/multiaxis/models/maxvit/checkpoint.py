@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -14,12 +15,13 @@ from torch import Tensor
 from multiaxis.axis import resize_table
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.contents import COUNTER, CheckpointContents, Loaded, check_fit, shapes_of
+from multiaxis.models.maxvit.backbone import Backbone
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig, find_variant
 from multiaxis.models.maxvit.names import AUTHORS, OURS, TIMM, TORCHVISION
 from multiaxis.models.maxvit.names.authors import from_authors
 from multiaxis.models.maxvit.names.timm import from_timm, to_timm
 from multiaxis.models.maxvit.names.torchvision import from_torchvision
-from multiaxis.models.maxvit.network import MaxViT
+from multiaxis.models.maxvit.network import Trunk
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ def find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
         ) from error
 
 
-def timm_tensors(model: MaxViT) -> dict[str, Tensor]:
+def timm_tensors(model: Trunk) -> dict[str, Tensor]:
     """Give a model's tensors under timm's names, which its ``maxvit_*_tf_*`` load.
 
     Raises
@@ -79,13 +81,14 @@ def timm_tensors(model: MaxViT) -> dict[str, Tensor]:
 
 
 def load(
-    model: MaxViT, contents: CheckpointContents, origin: str, *, assign: bool = False
+    model: Trunk, contents: CheckpointContents, origin: str, *, assign: bool = False
 ) -> Loaded:
     """Load a checkpoint into a model; tables are stretched, another head is left out.
 
     Parameters
     ----------
-    model : MaxViT
+    model : MaxViT or Backbone
+        A Backbone leaves out what it does not build.
     contents : CheckpointContents
     origin : str
         A key of `names.ORIGINS`.
@@ -100,6 +103,8 @@ def load(
     tensors, unexpected = our_tensors(contents, origin)
     _check_flavour(model, contents, origin, tensors)
     state = model.state_dict()
+    if isinstance(model, Backbone):
+        tensors = {name: tensor for name, tensor in tensors.items() if _is_built(name, model)}
     for name, value in state.items():
         if name.endswith(COUNTER):  # of no use here, and in no foreign file
             start = torch.zeros_like(value, device="cpu") if value.is_meta else value
@@ -120,8 +125,14 @@ def load(
     return Loaded(str(contents.kind), origin, fresh=fresh, resized=resized)
 
 
+def _is_built(name: str, model: Backbone) -> bool:
+    """Whether a parameter is of the part that a backbone has, and not behind it."""
+    stage = re.match(r"stages\.(\d+)\.", name)
+    return not name.startswith("head.") and (stage is None or int(stage[1]) < len(model.stages))
+
+
 def _check_flavour(
-    model: MaxViT, contents: CheckpointContents, origin: str, tensors: Mapping[str, Tensor]
+    model: Trunk, contents: CheckpointContents, origin: str, tensors: Mapping[str, Tensor]
 ) -> None:
     found = "authors" if "stem.conv1.bias" in tensors else "torchvision"
     if found != model.config.flavour:
@@ -195,6 +206,7 @@ def _config_from_shapes(tensors: Mapping[str, Tensor]) -> MaxViTConfig:
         se_ratio=squeezed / widths[0],
         kernel_size=stem[0].shape[2],
         flavour="authors" if "stem.conv1.bias" in tensors else "torchvision",
+        out_indices=None if "head.norm.weight" in tensors else tuple(range(len(projects) + 1)),
     )
     if config.hidden == config.widths[-1]:
         config = replace(config, head_hidden=-1)

@@ -59,6 +59,9 @@ class MaxViTConfig:
         each image (its sides over 32), tables are stretched, what still does not divide is padded.
         ``"fixed"``: refused.
     in_channels : int
+    out_indices : tuple of int, optional
+        Levels whose maps a `Backbone` gives, 0 the stem and 1 to 4 the stages; negative ones count
+        from the last. With it, nothing behind the last level is built and `num_classes` is 0.
     drop_path : float
         Rate of stochastic depth (1 - ``survival_prob``), rising over the blocks from 0 as
         ``drop_path * k / number of blocks``.
@@ -99,6 +102,7 @@ class MaxViTConfig:
     scale_ratio: str | float | None = None
     window_policy: str = "pad"
     in_channels: int = 3
+    out_indices: tuple[int, ...] | None = None
     drop_path: float = 0.0
     drop_path_anneal: bool = True
     expansion_rate: int = 4
@@ -134,6 +138,9 @@ class MaxViTConfig:
                 _require(is_whole(value, 1), field.name, value, "a whole number from 1 on")
         self._check_sizes()
         self._check_combinations()
+        if self.out_indices is not None:
+            object.__setattr__(self, "out_indices", _levels(self.out_indices, len(self.depths)))
+            object.__setattr__(self, "num_classes", 0)
 
     def _check_sizes(self) -> None:
         for name in ("image_size", "window_size", "grid_size"):
@@ -180,6 +187,11 @@ class MaxViTConfig:
         return self.widths[-1] if self.head_hidden == -1 else self.head_hidden or 0
 
     @property
+    def built_stages(self) -> int:
+        """How many stages the model has: all, or those that `out_indices` asks for."""
+        return len(self.depths) if self.out_indices is None else max(self.out_indices)
+
+    @property
     def drop_rates(self) -> list[list[float]]:
         """Rate of stochastic depth of each block of each stage."""
         total, rates = sum(self.depths), list[list[float]]()
@@ -198,6 +210,16 @@ def _whole_numbers(name: str, value: object) -> tuple[int, ...]:
     good = isinstance(value, Sequence) and len(value) > 0 and all(is_whole(v, 1) for v in value)
     _require(good, name, value, "whole numbers from 1 on")
     return tuple(value)  # pyright: ignore[reportArgumentType]
+
+
+def _levels(value: object, stages: int) -> tuple[int, ...]:
+    """Count levels from the stem on."""
+    accepted = f"different levels from {-stages - 1} to {stages}, at least one"
+    given: tuple[Any, ...] = tuple(value) if isinstance(value, Sequence) else ()
+    whole = all(is_whole(level, -stages - 1, stages) for level in given)
+    levels = tuple(level % (stages + 1) for level in given) if whole else ()
+    _require(0 < len(levels) == len(set(levels)), "out_indices", value, accepted)
+    return levels
 
 
 def _size(name: str, value: object) -> Size:

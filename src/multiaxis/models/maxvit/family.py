@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from multiaxis.models.contents import CheckpointContents, Loaded
-    from multiaxis.models.maxvit.network import MaxViT
+    from multiaxis.models.maxvit.backbone import Backbone
+    from multiaxis.models.maxvit.network import MaxViT, Trunk
 
 
 def _describe(config: MaxViTConfig) -> str:
@@ -22,13 +23,14 @@ def _describe(config: MaxViTConfig) -> str:
 
 def _least_tensors(config: MaxViTConfig) -> int:
     """Count for each block its 8 norms, the 8 dense layers of both attentions, 4 convolutions."""
-    return 20 * sum(config.depths)
+    return 20 * sum(config.depths[: config.built_stages])
 
 
-def _build(config: MaxViTConfig) -> MaxViT:
+def _build(config: MaxViTConfig) -> MaxViT | Backbone:
+    from multiaxis.models.maxvit.backbone import Backbone
     from multiaxis.models.maxvit.network import MaxViT
 
-    return MaxViT(config)
+    return MaxViT(config) if config.out_indices is None else Backbone(config)
 
 
 def _find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
@@ -38,28 +40,28 @@ def _find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
 
 
 def _load(
-    model: MaxViT, contents: CheckpointContents, origin: str, *, assign: bool = False
+    model: Trunk, contents: CheckpointContents, origin: str, *, assign: bool = False
 ) -> Loaded:
     from multiaxis.models.maxvit.checkpoint import load
 
     return load(model, contents, origin, assign=assign)
 
 
-def _timm_tensors(model: MaxViT) -> dict[str, Tensor]:
+def _timm_tensors(model: Trunk) -> dict[str, Tensor]:
     from multiaxis.models.maxvit.checkpoint import timm_tensors
 
     return timm_tensors(model)
 
 
 def _group_parameters(
-    model: MaxViT, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+    model: Trunk, *, lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
     from multiaxis.models.maxvit.groups import parameter_groups
 
     return parameter_groups(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
 
 
-def _fold(model: MaxViT) -> None:
+def _fold(model: Trunk) -> None:
     from multiaxis.models.maxvit.folding import fold_norms
 
     fold_norms(model)

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxvit.blocks import BatchNorm2d, MbConv
-from multiaxis.models.maxvit.network import MaxViT, Stem
+from multiaxis.models.maxvit.network import Stem, Trunk
 
 
-def fold_norms(model: MaxViT) -> None:
+def fold_norms(model: Trunk) -> None:
     """Fold every batch norm of a model into the layer beside it, in place."""
     for part in model.modules():
         if isinstance(part, Stem):

@@ -6,17 +6,17 @@ from typing import Any
 
 from torch import nn
 
-from multiaxis.models.maxvit.network import MaxViT
+from multiaxis.models.maxvit.network import MaxViT, Trunk
 
 
 def parameter_groups(
-    model: MaxViT, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+    model: Trunk, *, lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
     """Group the trainable parameters for a PyTorch optimiser.
 
     Parameters
     ----------
-    model : MaxViT
+    model : MaxViT or Backbone
     lr : float
         Learning rate of the head.
     weight_decay : float
@@ -24,7 +24,7 @@ def parameter_groups(
         ``bias|scale|gain|gamma|beta`` on their names).
     layer_decay : float
         Factor on the learning rate for each layer further from the head; layers are the head, each
-        block, and the stem.
+        block, and the stem. A Backbone has no head: its last block is the first layer behind one.
 
     Returns
     -------
@@ -32,7 +32,8 @@ def parameter_groups(
         With ``params``, ``lr`` and ``weight_decay``, as optimisers take them.
     """
     blocks = [block for stage in model.stages for block in stage]  # pyright: ignore[reportGeneralTypeIssues]
-    layers: list[nn.Module] = [model.head, *reversed(blocks), model.stem]
+    heads = [model.head if isinstance(model, MaxViT) else nn.ModuleList()]
+    layers: list[nn.Module] = [*heads, *reversed(blocks), model.stem]
     groups: list[dict[str, Any]] = []
     for distance, layer in enumerate(layers):
         parameters = {n: p for n, p in layer.named_parameters() if p.requires_grad}

@@ -1,4 +1,4 @@
-"""The whole network: stem, stages of blocks, head."""
+"""The network: stem and stages of blocks; with a head, a classifier."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,53 +50,27 @@ class Stem(nn.Module):
         return self.conv2(self.activation(self.norm(self.conv1(x))))
 
 
-class Head(nn.Module):
-    """Mean over the map, LayerNorm, a hidden layer with tanh where there is one, logits."""
-
-    def __init__(self, config: MaxViTConfig) -> None:
-        super().__init__()
-        width, hidden, classes = config.widths[-1], config.hidden, config.num_classes
-        self.norm = layer_norm(width, eps=config.ln_epsilon)
-        self.hidden = dense(width, hidden) if hidden and classes else None
-        bias = config.flavour != "torchvision"
-        self.logits = dense(hidden or width, classes, bias=bias) if classes else None
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Turn a map (batch, height, width, channels) into logits (batch, classes)."""
-        x = self.norm(features.mean(dim=(1, 2)))
-        if self.hidden is not None:
-            x = torch.tanh(self.hidden(x))
-        return x if self.logits is None else self.logits(x)
-
-
-class MaxViT(nn.Module):
-    """MaxViT (arXiv 2204.01697): a backbone and classifier for images of any size.
-
-    Pictures are (batch, channels, height, width), normalised as the checkpoint asks (see its
-    card); feature maps come out in the same order, (batch, channels, height, width).
+class Trunk(nn.Module):
+    """The stem and the first stages, which `MaxViT` and `Backbone` have in common.
 
     Parameters
     ----------
     config : MaxViTConfig
+    stages : int
+        How many of the configuration's stages are built.
 
     Attributes
     ----------
     config : MaxViTConfig
     pyramid_channels, pyramid_strides : tuple of int
         Of the maps that `forward_pyramid` gives: the stem's and each stage's.
-
-    Examples
-    --------
-    >>> model = MaxViT(MaxViTConfig(depths=(1, 1), widths=(32, 64), num_classes=5)).eval()
-    >>> model(torch.zeros(1, 3, 50, 31)).shape
-    torch.Size([1, 5])
     """
 
-    def __init__(self, config: MaxViTConfig) -> None:
+    def __init__(self, config: MaxViTConfig, stages: int) -> None:
         super().__init__()
         self.config = config
         self.stem = Stem(config)
-        widths = (config.stem_widths[-1], *config.widths)
+        widths = (config.stem_widths[-1], *config.widths[:stages])
         self.stages = nn.ModuleList(
             nn.ModuleList(
                 MaxViTBlock(
@@ -105,43 +79,18 @@ class MaxViT(nn.Module):
                 for k, rate in enumerate(rates)
             )
             for before, width, rates in zip(
-                widths[:-1], config.widths, config.drop_rates, strict=True
+                widths[:-1], widths[1:], config.drop_rates[:stages], strict=True
             )
         )
-        self.head = Head(config)
         self.pyramid_channels = widths
         self.pyramid_strides = tuple(2 ** (level + 1) for level in range(len(widths)))
         self._checkpoints_gradients = False
         self._frozen = 0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Classify pictures.
-
-        Parameters
-        ----------
-        x : Tensor, shape (batch, in_channels, height, width)
-            Normalised pictures of any size (with the window policy ``"fixed"``: of an allowed one).
-
-        Returns
-        -------
-        Tensor, shape (batch, num_classes)
-            Logits; with `num_classes` 0 the pooled and normalised features.
-
-        Raises
-        ------
-        ShapeError
-            If the channels or the sides are others.
-        """
-        return self.forward_head(self.forward_features(x))
-
     def forward_features(self, x: Tensor) -> Tensor:
-        """Give the last stage's map, (batch, channels, height / 32, width / 32), rounded up."""
+        """Give the last stage's map, (batch, channels, height, width)."""
         *_, last = self._maps(x, len(self.stages))
         return last.permute(0, 3, 1, 2)
-
-    def forward_head(self, features: Tensor) -> Tensor:
-        """Turn `forward_features` into logits."""
-        return self.head(features.permute(0, 2, 3, 1))
 
     def forward_pyramid(self, x: Tensor, levels: Sequence[int] | None = None) -> list[Tensor]:
         """Give feature maps of several resolutions.
@@ -171,21 +120,6 @@ class MaxViT(nn.Module):
         maps = list(self._maps(x, max(wanted)))
         return [maps[level].permute(0, 3, 1, 2) for level in wanted]
 
-    def reset_classifier(self, num_classes: int, head_hidden: int | None = -1) -> None:
-        """Replace the hidden layer and the logits by fresh ones.
-
-        Parameters
-        ----------
-        num_classes : int
-            0 takes the head off: `forward` then gives pooled and normalised features.
-        head_hidden : int or None
-            As in `MaxViTConfig`.
-        """
-        self.config = replace(self.config, num_classes=num_classes, head_hidden=head_hidden)
-        norm, fresh = self.head.norm, Head(self.config)
-        self.head = fresh.to(norm.weight.device, norm.weight.dtype).train(self.training)
-        self.head.norm = norm
-
     def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's)
         """Recompute each block in the backward pass instead of keeping its maps."""
         self._checkpoints_gradients = enable
@@ -212,7 +146,7 @@ class MaxViT(nn.Module):
             part.requires_grad_(index >= self._frozen)
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> MaxViT:  # noqa: FBT001, FBT002 (torch's signature)
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 (torch's signature)
         """Switch to training (or evaluation); frozen stages stay in evaluation."""
         super().train(mode)
         parts: list[nn.Module] = [self.stem, *self.stages]
@@ -267,6 +201,97 @@ class MaxViT(nn.Module):
                 f"and widths that are multiples of {columns}; resize, or build the model with "
                 "window_policy='pad' or 'fit'"
             )
+
+
+class Head(nn.Module):
+    """Mean over the map, LayerNorm, a hidden layer with tanh where there is one, logits."""
+
+    def __init__(self, config: MaxViTConfig) -> None:
+        super().__init__()
+        width, hidden, classes = config.widths[-1], config.hidden, config.num_classes
+        self.norm = layer_norm(width, eps=config.ln_epsilon)
+        self.hidden = dense(width, hidden) if hidden and classes else None
+        bias = config.flavour != "torchvision"
+        self.logits = dense(hidden or width, classes, bias=bias) if classes else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn a map (batch, height, width, channels) into logits (batch, classes)."""
+        x = self.norm(features.mean(dim=(1, 2)))
+        if self.hidden is not None:
+            x = torch.tanh(self.hidden(x))
+        return x if self.logits is None else self.logits(x)
+
+
+class MaxViT(Trunk):
+    """MaxViT (arXiv 2204.01697): a backbone and classifier for images of any size.
+
+    Pictures are (batch, channels, height, width), normalised as the checkpoint asks (see its
+    card); feature maps come out in the same order, (batch, channels, height, width).
+
+    Parameters
+    ----------
+    config : MaxViTConfig
+
+    Attributes
+    ----------
+    config : MaxViTConfig
+    pyramid_channels, pyramid_strides : tuple of int
+        Of the maps that `forward_pyramid` gives: the stem's and each stage's.
+
+    Examples
+    --------
+    >>> model = MaxViT(MaxViTConfig(depths=(1, 1), widths=(32, 64), num_classes=5)).eval()
+    >>> model(torch.zeros(1, 3, 50, 31)).shape
+    torch.Size([1, 5])
+    """
+
+    def __init__(self, config: MaxViTConfig) -> None:
+        if config.out_indices is not None:
+            raise ConfigError(
+                f"out_indices is {config.out_indices}, which is of a Backbone: build it with "
+                "create_model(..., features_only=True), or leave out_indices out"
+            )
+        super().__init__(config, len(config.depths))
+        self.head = Head(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify pictures.
+
+        Parameters
+        ----------
+        x : Tensor, shape (batch, in_channels, height, width)
+            Normalised pictures of any size (with the window policy ``"fixed"``: of an allowed one).
+
+        Returns
+        -------
+        Tensor, shape (batch, num_classes)
+            Logits; with `num_classes` 0 the pooled and normalised features.
+
+        Raises
+        ------
+        ShapeError
+            If the channels or the sides are others.
+        """
+        return self.forward_head(self.forward_features(x))
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Turn `forward_features` into logits."""
+        return self.head(features.permute(0, 2, 3, 1))
+
+    def reset_classifier(self, num_classes: int, head_hidden: int | None = -1) -> None:
+        """Replace the hidden layer and the logits by fresh ones.
+
+        Parameters
+        ----------
+        num_classes : int
+            0 takes the head off: `forward` then gives pooled and normalised features.
+        head_hidden : int or None
+            As in `MaxViTConfig`.
+        """
+        self.config = replace(self.config, num_classes=num_classes, head_hidden=head_hidden)
+        norm, fresh = self.head.norm, Head(self.config)
+        self.head = fresh.to(norm.weight.device, norm.weight.dtype).train(self.training)
+        self.head.norm = norm
 
 
 def _recomputing(
