@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from multiaxis.models.fpn import PyramidConfig
 from multiaxis.models.maxvit import MaxViTConfig
+from multiaxis.models.pyramid import PyramidConfig
 from multiaxis.tasks.detect.networks.config import (
     AnchorConfig,
     DetectorConfig,

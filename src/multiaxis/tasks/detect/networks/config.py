@@ -12,8 +12,8 @@ from typing import Literal
 
 from multiaxis.errors import ConfigError
 from multiaxis.models.fields import FieldChecks, is_whole
-from multiaxis.models.fpn import PyramidConfig
 from multiaxis.models.maxvit.config import MaxViTConfig
+from multiaxis.models.pyramid import PyramidConfig
 
 _require = FieldChecks("the detector's field").require
 Norm = Literal["batch", "group", "none"]

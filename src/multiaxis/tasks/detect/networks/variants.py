@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from multiaxis.models.fpn import PyramidConfig
 from multiaxis.models.maxvit.config import VARIANTS, MaxViTConfig
+from multiaxis.models.pyramid import PyramidConfig
 from multiaxis.tasks.detect.networks.config import (
     AnchorConfig,
     DetectorConfig,
