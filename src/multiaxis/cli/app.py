@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 import multiaxis
 from multiaxis.cli import console, signals
@@ -127,8 +127,21 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
                 f"{explain(error)}. Run the command with --debug and report what it shows"
             )
             return UNEXPECTED
-        text = str(error).strip()
+        text = _missing(error) if isinstance(error, MissingArgumentError) else str(error).strip()
         lists = isinstance(error, CycloptsError | WeightsUnavailableError)
         console.complain(*(text.splitlines() if lists else [text]))
         return NO_WEIGHTS if isinstance(error, WeightsUnavailableError) else BAD_INPUT
     return result if isinstance(result, int) else OK
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """Say which argument is missing, and what its help says that it accepts."""
+    from docstring_parser import parse  # cyclopts needs it itself, to show help
+
+    argument, command = error.argument, " ".join(error.command_chain or ())
+    if argument is None:
+        return str(error).strip()
+    described = parse(getattr(error.target, "__doc__", None) or "").params
+    helps = [part.description for part in described if part.arg_name == argument.field_info.name]
+    accepted = " ".join(str(helps[0]).split()) if helps else f"see multiaxis {command} --help"
+    return f"{command} needs {argument.name}: {accepted}"

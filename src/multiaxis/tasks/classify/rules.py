@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from multiaxis.errors import ConfigError, unknown
+from multiaxis.errors import unknown
+from multiaxis.models.fields import FieldChecks
 
 Triple = tuple[float, float, float]
 
 RULES = ("authors", "timm", "torchvision")
 """Ways of preprocessing, for any size."""
+
+_CHECKS = FieldChecks("preprocessing:")
 
 _STATISTICS: dict[str, tuple[Triple, Triple]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -55,18 +58,13 @@ class Preprocessing:
         for name in ("size", "mean", "std"):  # lists, where they come from JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
         styles = ("authors", "pillow", "middle")
-        _require(self.style in styles, "style", self.style, "authors, pillow or middle")
+        _CHECKS.require(self.style in styles, "style", self.style, "authors, pillow or middle")
         is_size = len(self.size) == 2 and min(self.size) > 0
-        _require(is_size, "size", self.size, "rows and columns, from 1 on")
-        _require(0 < self.crop <= 1, "crop", self.crop, "a share above 0, up to 1")
-        _require(len(self.mean) == 3, "mean", self.mean, "three numbers")
+        _CHECKS.require(is_size, "size", self.size, "rows and columns, from 1 on")
+        _CHECKS.require(0 < self.crop <= 1, "crop", self.crop, "a share above 0, up to 1")
+        _CHECKS.require(len(self.mean) == 3, "mean", self.mean, "three numbers")
         is_std = len(self.std) == 3 and min(self.std) > 0
-        _require(is_std, "std", self.std, "three numbers above 0")
-
-
-def _require(holds: bool, name: str, value: object, accepted: str) -> None:  # noqa: FBT001 (the claim)
-    if not holds:
-        raise ConfigError(f"preprocessing: {name} is {value!r}; accepted is {accepted}")
+        _CHECKS.require(is_std, "std", self.std, "three numbers above 0")
 
 
 def _rules(recipe: str, size: tuple[int, int], statistics: str) -> Preprocessing:
