@@ -401,6 +401,21 @@ def test_blocks_of_several_segments_are_joined_and_split(copy, jpeg):
     assert (b"".join(body[14:] for body in of(written, "APP13")), lost) == (record, ())
 
 
+def test_a_second_packet_or_block_is_named_and_turns_nothing(copy, jpeg, png):
+    turned = XMP_MARK + b"<x:xmpmeta xmlns:x='adobe:ns:meta/' tiff:Orientation='%d'></x:xmpmeta>"
+    made, lost = copy(with_segments(jpeg, (0xE1, turned % 1), (0xE1, turned % 6)), ".jpg")
+    assert lost == ("second XMP",)
+    assert sum(part.body.startswith(XMP_MARK) for part in segments(made)) == 1
+    packets = [b"XML:com.adobe.xmp" + bytes(5) + turned[len(XMP_MARK) :] % k for k in (1, 6)]
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    block = chunk_bytes("eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    texts = [chunk_bytes("iTXt", packet) for packet in packets]
+    made, lost = copy(with_chunks(png, *texts, block, block), ".png")
+    assert sorted(lost) == ["second EXIF", "second XMP"]
+    assert made.count(b"XML:com.adobe.xmp") == made.count(b"eXIf") == 1
+
+
 def test_exif_that_is_too_large_for_jpeg_is_named(copy, png):
     exif = b"MM\0*\0\0\0\x08" + struct.pack(">HHHII", 1, 0x10E, 2, 70_000, 26) + bytes(70_004)
     source = with_chunks(png, chunk_bytes("eXIf", exif))

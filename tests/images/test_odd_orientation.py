@@ -148,6 +148,18 @@ def test_exif_before_and_behind_the_samples_of_png(behind, tmp_path):
     assert_stays((tmp_path / "b.png").read_bytes())
 
 
+@pytest.mark.parametrize("stray", [b"\0\0\0\0", b"x", b"\0\xff\0\xff\xff"])
+def test_stray_bytes_before_the_segment_of_exif(stray, tmp_path):
+    data = jpeg(IMAGE, block(">", [orientation(">", 6)]))
+    data = data[:2] + b"\xff\xfe\0\x04hi" + stray + data[2:]
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert seen_by_libvips(data) == 6
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.pixels.shape == (3, 2, 3)
+    write_picture(tmp_path / "b.png", picture)
+    assert_stays((tmp_path / "b.png").read_bytes())
+
+
 PACKETS = {
     "attribute": b'<rdf:Description tiff:Orientation="6"/>',
     "element": b"<tiff:Orientation>6</tiff:Orientation>",

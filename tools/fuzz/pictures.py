@@ -328,6 +328,7 @@ def shown(data: bytes) -> tuple[int | None, int | None]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
+            Image.Exif().load(image.info.get("exif") or b"")  # else getexif hides that it failed
             found = image.getexif().get(0x0112, 1)
             pillow = (
                 int(found) if not isinstance(found, str | bytes) and found in range(1, 9) else 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from multiaxis.images.exif import is_exif
+
 EXIF_MARK = b"Exif\0\0"
 """What JPEG files have before an EXIF block, and others have or have not."""
 
@@ -50,6 +52,19 @@ class Found:
     unit: str = "inch"
     aspect: tuple[int, int] | None = None
     contents: list[Content] = field(default_factory=list[Content])
+
+    def offer_exif(self, block: bytes | None) -> None:
+        """Take the first block that readers take for one; another might turn the picture again."""
+        if not is_exif(self.exif):
+            self.exif = block or None
+        elif block:
+            self.lose("second EXIF")
+
+    def offer_xmp(self, packet: bytes | None) -> None:
+        """Take the first packet, for the same reason."""
+        if packet and self.xmp and packet != self.xmp:
+            self.lose("second XMP")
+        self.xmp = self.xmp or packet or None
 
     def lose(self, *names: str) -> None:
         """Note what no output can hold."""

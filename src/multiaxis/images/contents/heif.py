@@ -53,12 +53,12 @@ def _read_blocks(data: bytes, items: Items, found: Found) -> None:
         if kind == "Exif":
             body = items.body(data, item)
             start = 4 + int.from_bytes(body[:4], "big")
-            found.exif = found.exif or body[start:].removeprefix(EXIF_MARK) or None
-        elif mime == _XMP and not found.xmp:
-            found.xmp = items.body(data, item) or None
+            found.offer_exif(body[start:].removeprefix(EXIF_MARK))
+        elif mime == _XMP:
+            found.offer_xmp(items.body(data, item))
         elif kind == "tmap":
             continue  # it joins the picture and its gain map, which is named
-        elif kind not in _PIXELS and mime != _XMP:
+        elif kind not in _PIXELS:
             found.lose(f"item {plain(mime or kind)}")
 
 

@@ -16,7 +16,6 @@ from multiaxis.images.contents.xmp import (
     semantics,
     split_xmp,
 )
-from multiaxis.images.exif import is_exif
 from multiaxis.images.structure import Part, jpeg_end, read_directories, segments
 
 if TYPE_CHECKING:
@@ -131,12 +130,9 @@ def _is_known(part: Part, found: Found) -> bool:
     if part.name == "APP0" and body.startswith(b"JFIF\0"):
         _read_density(body, found)
     elif part.name == "APP1" and body.startswith(EXIF_MARK):
-        if is_exif(found.exif):  # another one might turn the picture again
-            found.lose("second EXIF")
-        else:
-            found.exif = body
-    elif part.name == "APP1" and body.startswith(XMP_MARK) and not found.xmp:
-        found.xmp = body.removeprefix(XMP_MARK)
+        found.offer_exif(body)
+    elif part.name == "APP1" and body.startswith(XMP_MARK):
+        found.offer_xmp(body.removeprefix(XMP_MARK))
     elif part.name == "APP13" and body.startswith(PHOTOSHOP):
         block = (found.iptc or PHOTOSHOP) + body.removeprefix(PHOTOSHOP)
         found.iptc = without_thumbnails(block) or None
@@ -237,8 +233,6 @@ def _picture_name(body: bytes, index: bytes) -> str:
 
 
 def _name(part: Part) -> str:
-    if part.body.startswith((EXIF_MARK, XMP_MARK)):
-        return "second EXIF or XMP"
     word = part.body[:24].partition(b"\0")[0].decode("latin-1")
     return f"{part.name} {plain(word)}".strip() if word.isprintable() else part.name
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from multiaxis.images.contents.content import EXIF_MARK, Content, Found, plain
 from multiaxis.images.contents.photoshop import as_photoshop
-from multiaxis.images.exif import is_exif
 from multiaxis.images.structure import Part, chunk_bytes, chunks
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ def read_png(data: bytes) -> Found:
         if name == "pHYs":
             _read_density(chunk.body, found)
         elif name == "eXIf":
-            # Readers pass by what is no EXIF, and take the next one.
-            found.exif = found.exif if is_exif(found.exif) else chunk.body or None
+            found.offer_exif(chunk.body)
         elif name in _TEXTS:
             reader.take(chunk, found, late=late)
         else:
@@ -149,7 +147,7 @@ class _Texts:
         word = keyword.decode("latin-1")
         raw = _RAW.fullmatch(word)
         if word == _XMP and (body := self._text(chunk.name, rest)):
-            found.xmp = found.xmp or body
+            found.offer_xmp(body)
             return
         if raw and (block := _raw_profile(self._text(chunk.name, rest) or b"")):
             self._take_profile(raw[1].lower(), block, chunk, found)
@@ -172,7 +170,7 @@ class _Texts:
     def finish(self, found: Found) -> None:
         """Chunks of their own count for more than texts that say the same."""
         found.exif = found.exif or self.profiles.get("exif")
-        found.xmp = found.xmp or self.profiles.get("xmp")
+        found.offer_xmp(self.profiles.get("xmp"))
 
     def _text(self, kind: str, rest: bytes) -> bytes | None:
         packed = kind == "zTXt"

@@ -25,6 +25,7 @@ _NAMES = {
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 # In samples, 0xFF is followed by 0 or stands before a restart marker.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_ANY_MARKER = re.compile(rb"\xff[^\x00\xff]")
 
 
 def segments(data: bytes, start: int = 0) -> Iterator[Part]:
@@ -40,16 +41,15 @@ def segments(data: bytes, start: int = 0) -> Iterator[Part]:
     Notes
     -----
     Source: ITU-T T.81, annex B. The content of ``"SOS"`` is its header; its samples lie between
-    that and `Part.end`. What follows the end of the picture is not looked at.
+    that and `Part.end`. What follows the end of the picture is not looked at. Stray bytes between
+    segments are skipped up to the next marker, as decoders do.
     """
     at = start + 2 if data.startswith(b"\xff\xd8", start) else len(data)
     while at + 2 <= len(data):
-        if data[at] != 0xFF:
+        at = _after(_ANY_MARKER, data, at)
+        if at == len(data):
             return
         marker = data[at + 1]
-        if marker == 0xFF:  # filling
-            at += 1
-            continue
         name = _NAMES.get(marker, f"{marker:02X}")
         if marker in _ALONE or marker == _END:
             yield Part(data, name, at, at + 2, at + 2, at + 2)
@@ -57,11 +57,11 @@ def segments(data: bytes, start: int = 0) -> Iterator[Part]:
                 return
             at += 2
             continue
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        length = max(2, int.from_bytes(data[at + 2 : at + 4], "big"))  # as decoders do with less
         inner_end = at + 2 + length
-        if length < 2 or inner_end > len(data):
+        if inner_end > len(data):
             return
-        after = _after_samples(data, inner_end) if marker == _SCAN else inner_end
+        after = _after(_MARKER, data, inner_end) if marker == _SCAN else inner_end
         yield Part(data, name, at, after, at + 4, inner_end)
         at = after
 
@@ -77,6 +77,6 @@ def jpeg_end(data: bytes, start: int = 0) -> int:
     return next((part.end for part in segments(data, start) if part.name == "EOI"), len(data))
 
 
-def _after_samples(data: bytes, at: int) -> int:
-    found = _MARKER.search(data, at)
+def _after(marker: re.Pattern[bytes], data: bytes, at: int) -> int:
+    found = marker.search(data, at)
     return found.start() if found else len(data)
