@@ -56,11 +56,11 @@ def pretrained() -> Callable[[str], Path]:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a tiny model that changes pictures a little, as the authors' file and ours."""
     folder = tmp_path_factory.mktemp("tiny")
-    model = small_maxim.model()
+    model = small_maxim.model(config=small_maxim.LEAST)
     with torch.no_grad():
         model.stages[-1].heads["0"].weight.mul_(1e-3)
     small_maxim.write_npz(folder / "tiny.npz", model)
-    config = json.dumps(asdict(small_maxim.CONFIG))
+    config = json.dumps(asdict(small_maxim.LEAST))
     write_safetensors(folder / "tiny.safetensors", model.state_dict(), {"config": config})
     return folder
 
@@ -68,7 +68,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def weights(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """File of a tiny model that changes pictures a little."""
-    small_maxim.use_small_variant(monkeypatch)
+    small_maxim.use_small_variant(monkeypatch, small_maxim.LEAST)
     return Path(shutil.copy(tiny / "tiny.npz", tmp_path))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,18 @@ CONFIG = MaximConfig(
     grid_size_hr=(2, 2),
     block_size_lr=(2, 2),
 )
+# A fifth of its layers: for tests of all that happens around a model.
+LEAST = replace(CONFIG, num_stages=1, depth=2, num_supervision_scales=2, num_bottleneck_blocks=1)
 
 
-def use_small_variant(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_small_variant(monkeypatch: pytest.MonkeyPatch, config: MaximConfig = CONFIG) -> None:
     """Make `maxim_s2` small, so that whole pulls take no time."""
-    monkeypatch.setitem(VARIANTS, "maxim_s2", CONFIG)
+    monkeypatch.setitem(VARIANTS, "maxim_s2", config)
 
 
-def model(seed: int = 0) -> Maxim:
+def model(seed: int = 0, config: MaximConfig = CONFIG) -> Maxim:
     torch.manual_seed(seed)
-    return Maxim(CONFIG).eval()
+    return Maxim(config).eval()
 
 
 def to_authors(of: Maxim) -> dict[str, torch.Tensor]:

@@ -23,13 +23,15 @@ Initialiser = Callable[[Tensor, int], None]
 
 def normal(weight: Tensor, fan_in: int) -> None:  # noqa: ARG001 (one signature for both)
     """Fill with N(0, 0.02), as the authors start their gated MLPs."""
-    nn.init.normal_(weight, std=0.02)
+    if not weight.is_meta:  # drawing there costs seconds of imports, for nothing
+        nn.init.normal_(weight, std=0.02)
 
 
 def lecun_normal(weight: Tensor, fan_in: int) -> None:
     """Fill with a normal of variance 1 / fan-in, cut at two sigma: Flax' default."""
     std = math.sqrt(1 / fan_in) / _TRUNCATED_STD
-    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+    if not weight.is_meta:
+        nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
 
 
 def layer_norm(channels: int, *, eps: float = LAYER_NORM_EPS) -> nn.LayerNorm:
