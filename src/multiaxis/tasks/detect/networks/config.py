@@ -7,8 +7,9 @@ Defaults are those of the authors' detectors: TensorFlow model garden, ``configs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from multiaxis.errors import ConfigError
 from multiaxis.models.fields import FieldChecks, is_whole
@@ -17,7 +18,8 @@ from multiaxis.models.pyramid import PyramidConfig
 
 _require = FieldChecks("the detector's field").require
 Norm = Literal["batch", "group", "none"]
-_NORMS: tuple[Norm, ...] = ("batch", "group", "none")
+_MOST = 1 << 16  # of anything that is counted
+_MOST_LAYERS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +57,9 @@ class AnchorConfig:
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ratios", tuple(self.ratios))
+        _check(self, "anchors")
         _require(self.size > 0, "anchors.size", self.size, "a number above 0")
-        _require(is_whole(self.scales, 1, 16), "anchors.scales", self.scales, "1 to 16")
+        _require(1 <= self.scales <= 16, "anchors.scales", self.scales, "1 to 16")
         good = 0 < len(self.ratios) <= 16 and all(ratio > 0 for ratio in self.ratios)
         _require(good, "anchors.ratios", self.ratios, "1 to 16 numbers above 0")
 
@@ -87,9 +89,8 @@ class BoxLossConfig:
     mean: Literal["positives", "samples"] = "positives"
 
     def __post_init__(self) -> None:
+        _check(self, "loss")
         _require(self.delta > 0, "loss.delta", self.delta, "a number above 0")
-        choices = ("positives", "samples")
-        _require(self.mean in choices, "loss.mean", self.mean, " or ".join(choices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +124,10 @@ class ProposalConfig:
     loss: BoxLossConfig = field(default_factory=lambda: BoxLossConfig(delta=1 / 9))
 
     def __post_init__(self) -> None:
+        _check(self, "proposals")
         for name in ("before", "kept"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
             pair = getattr(self, name)
-            good = len(pair) == 2 and all(map(is_whole, pair))
-            _require(good, f"proposals.{name}", pair, "two whole numbers from 1 on")
+            _require(min(pair) > 0, f"proposals.{name}", pair, "two whole numbers from 1 on")
         _check_thresholds("proposals", self.unmatched, self.matched)
 
 
@@ -149,6 +149,11 @@ class MaskConfig:
     width: int = 256
     size: int = 14
     samples: int = 128
+
+    def __post_init__(self) -> None:
+        _check(self, "masks")
+        for name in ("width", "size", "samples"):
+            _require(getattr(self, name) > 0, f"masks.{name}", 0, "a whole number from 1 on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,10 +181,6 @@ class RegionConfig:
         One box for all classes, instead of one for each. Several heads need it.
     convs, width, hidden, size : int, int, tuple of int, int
         Of a head: convolutions, their channels, dense layers, side of the pooled map.
-    finest : int
-        Finest level that regions are pooled from.
-    coarsest : int
-        Coarsest one.
     loss : BoxLossConfig
     masks : MaskConfig or None
         None finds boxes only.
@@ -201,24 +202,16 @@ class RegionConfig:
     masks: MaskConfig | None = None
 
     def __post_init__(self) -> None:
-        for name in ("ious", "hidden"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        _check(self, "head")
         good = 0 < len(self.ious) <= 8 and all(0 < iou <= 1 for iou in self.ious)
-        _require(good, "head.ious", self.ious, "1 to 8 numbers from 0 to 1")
+        _require(good, "head.ious", self.ious, "1 to 8 numbers above 0, to 1")
         _check_thresholds("head", self.background, self.ious[0])
-        _require(len(self.hidden) > 0, "head.hidden", self.hidden, "at least one width")
+        hidden = 0 < len(self.hidden) <= 8 and min(self.hidden) > 0
+        _require(hidden, "head.hidden", self.hidden, "1 to 8 widths")
+        for name in ("width", "size", "samples"):
+            _require(getattr(self, name) > 0, f"head.{name}", 0, "a whole number from 1 on")
         one = self.class_agnostic or len(self.ious) == 1
         _require(one, "head.class_agnostic", self.class_agnostic, "True for several heads")
-        for name, choices in (
-            ("scores", ("logits", "probabilities")),
-            ("losses", ("mean", "sum")),
-        ):
-            _require(
-                getattr(self, name) in choices,
-                f"head.{name}",
-                getattr(self, name),
-                " or ".join(choices),
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +240,7 @@ class RetinaConfig:
     loss: BoxLossConfig = field(default_factory=lambda: BoxLossConfig(delta=0.1, weight=50.0))
 
     def __post_init__(self) -> None:
+        _check(self, "head")
         _check_thresholds("head", self.unmatched, self.matched)
 
 
@@ -289,18 +283,53 @@ class DetectorConfig:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
     def __post_init__(self) -> None:
-        _require(is_whole(self.classes), "classes", self.classes, "a whole number from 1 on")
-        _require(self.norm in _NORMS, "norm", self.norm, ", ".join(_NORMS))
-        for name in ("mean", "std"):
-            value = tuple(getattr(self, name))
-            object.__setattr__(self, name, value)
-            _require(len(value) == 3, name, value, "three numbers")
+        _check(self, "")
+        _require(self.classes > 0, "classes", self.classes, "a whole number from 1 on")
         _require(min(self.std) > 0, "std", self.std, "three numbers above 0")
 
     @property
     def finds_masks(self) -> bool:
         """Whether results have masks."""
         return isinstance(self.head, RegionConfig) and self.head.masks is not None
+
+
+def _check(config: object, owner: str) -> None:
+    """Refuse fields of another type; lists, where they come from JSON, become tuples."""
+    hints = get_type_hints(type(config))
+    for name in (entry.name for entry in fields(config)):  # pyright: ignore[reportArgumentType] (they are dataclasses)
+        value: Any = getattr(config, name)
+        hint = hints[name]
+        if get_origin(hint) is tuple:
+            given: tuple[Any, ...] = tuple(value) if isinstance(value, list | tuple) else ()
+            kind, *others = get_args(hint)
+            count = len(given) if others == [...] else 1 + len(others)
+            good = len(given) == count > 0 and all(_fits(each, kind) for each in given)
+            object.__setattr__(config, name, given)
+            accepted = f"{'some' if others == [...] else count} values of {kind.__name__}"
+        else:
+            good, accepted = _fits(value, hint), _words(hint)
+        _require(good, f"{owner}.{name}".lstrip("."), value, accepted)
+    convs: int = getattr(config, "convs", 0)
+    _require(convs <= _MOST_LAYERS, f"{owner}.convs", convs, f"{_MOST_LAYERS} at most")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if hint is int:
+        return is_whole(value, 0, _MOST)
+    if hint is float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
+    return isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, get_args(hint)))
+    if hint is int:
+        return f"a whole number from 0 to {_MOST}"
+    return {float: "a number", bool: "True or False"}.get(hint, str(hint))
 
 
 def _check_thresholds(owner: str, low: float, high: float) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
 from multiaxis.models.fpn import PyramidBackbone
+from multiaxis.models.maxvit.backbone import Backbone
 from multiaxis.models.maxvit.config import MaxViTConfig
-from multiaxis.models.maxvit.network import MaxViT
 from multiaxis.tasks.detect.networks.config import DetectorConfig
 from multiaxis.tasks.detect.networks.parts import resnet18
 
@@ -41,6 +42,9 @@ class ResNetMaps(nn.Module):
 
 def build_maps(config: DetectorConfig) -> PyramidBackbone:
     """Build a detector's backbone and its pyramid."""
-    body = config.backbone
-    backbone = MaxViT(body) if isinstance(body, MaxViTConfig) else ResNetMaps()
-    return PyramidBackbone(backbone, config.pyramid)
+    body, (first, last) = config.backbone, config.pyramid.levels
+    if not isinstance(body, MaxViTConfig):
+        return PyramidBackbone(ResNetMaps(), config.pyramid)
+    # Level n has the stride 2 ** n; the stem's map is level 1.
+    wanted = tuple(n for n in range(len(body.depths) + 1) if first <= n + 1 <= last)
+    return PyramidBackbone(Backbone(replace(body, out_indices=wanted)), config.pyramid)

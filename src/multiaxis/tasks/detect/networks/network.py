@@ -40,9 +40,6 @@ class DetectionNetwork(nn.Module):
     (4, None)
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         self.config = config
@@ -50,8 +47,6 @@ class DetectionNetwork(nn.Module):
         make = RetinaHead if isinstance(config.head, RetinaConfig) else Regions
         strides = tuple(self.maps.strides.values())
         self.head = make(config, config.head, strides)  # pyright: ignore[reportArgumentType] (each its own)
-        self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
 
     def forward(
         self, pictures: Sequence[Tensor], targets: Sequence[Target] | None = None
@@ -117,9 +112,11 @@ class DetectionNetwork(nn.Module):
         self, pictures: Sequence[Tensor]
     ) -> Iterator[tuple[list[int], tuple[int, int], list[Tensor]]]:
         """Give the maps of pictures of equal size: their numbers, their size, each level's."""
+        config = self.config
         for numbers in by_size(pictures):
             batch = torch.stack([pictures[n] for n in numbers])
-            maps = self.maps.pyramid((batch - self.mean) / self.std)
+            mean, std = (batch.new_tensor(c)[:, None, None] for c in (config.mean, config.std))
+            maps = self.maps.pyramid((batch - mean) / std)
             size = (batch.shape[2], batch.shape[3])
             yield numbers, size, [maps[level] for level in sorted(maps)]
 
