@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
-from multiaxis.axis.layers import dense
+from multiaxis.axis.layers import attend, dense
 from multiaxis.axis.padding import crop, pad_to_multiple, real_pixels
 from multiaxis.axis.partition import block, grid, unblock, ungrid
 from multiaxis.axis.relative import RelativeBias, Window
@@ -95,9 +94,7 @@ class WindowAttention(nn.Module):
             # Windows count as heads, so that one mask serves the whole batch.
             q, k, v = (part.flatten(1, 2) for part in (q, k, v))
             mask = _mask_keys(keys, mask, self.heads, q.dtype)
-        # Softmax in float32 whatever the dtype, as the authors' do.
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.head_dim**-0.5)
-        mixed = mixed.reshape(batch, count, self.heads, tokens, self.head_dim)
+        mixed = attend(q, k, v, mask).reshape(batch, count, self.heads, tokens, self.head_dim)
         return mixed.transpose(2, 3).flatten(3)
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 LAYER_NORM_EPS = (
     1e-6  # Flax' default, MAXIM's; PyTorch's 1e-5 costs 51.6 dB on a restored photograph
 )
 _TRUNCATED_STD = 0.87962566103423978  # standard deviation of a normal cut at two sigma
 
-_GELU_LINEAR = torch.tensor(2 * math.sqrt(2 / math.pi), dtype=torch.float32, device="cpu")
-_GELU_CUBIC = 0.044715 * 2 * math.sqrt(2 / math.pi)
+_GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
+_GELU_CUBIC = 0.044715 * _GELU_LINEAR
 
 Initialiser = Callable[[Tensor, int], None]
 """Fills a weight in place, given its fan-in."""
@@ -39,10 +42,39 @@ def layer_norm(channels: int, *, eps: float = LAYER_NORM_EPS) -> nn.LayerNorm:
     return nn.LayerNorm(channels, eps=eps)
 
 
+def is_transformed() -> bool:
+    """Whether a function transform of ``torch.func`` is at work, such as vmap."""
+    # torch has no public way to ask.
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+
+
 def is_recorded() -> bool:
-    """Whether a compiler or an exporter is watching: no shortcuts then, and nothing may be kept."""
-    is_tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    return torch.compiler.is_compiling() or is_tracing
+    """Whether tensors are more than numbers now: no shortcuts then, and nothing may be kept.
+
+    So they are for compilers, exporters, function transforms, fake tensors and counters of
+    operations.
+    """
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        or is_in_torch_dispatch_mode()
+        or is_transformed()
+    )
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Let queries gather the values of keys, by softmax of scaled products.
+
+    Parameters
+    ----------
+    q, k, v : Tensor, shape (..., heads, tokens, head_dim)
+    mask : Tensor, shape that extends to (..., heads, tokens of q, tokens of k), or None
+        Added to the logits. Softmax is in float32 whatever the dtype, as the authors' is.
+    """
+    # Fused kernels have no rule for vmap, and lose the mask's gradient there without a word.
+    is_plain = torch.compiler.is_compiling() or not is_transformed()
+    with nullcontext() if is_plain else sdpa_kernel(SDPBackend.MATH):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -55,7 +87,7 @@ def gelu(x: Tensor) -> Tensor:
     fast = x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_grad_enabled()
     if not fast or is_recorded():
         return F.gelu(x, approximate="tanh")
-    gate = torch.addcmul(_GELU_LINEAR, x, x, value=_GELU_CUBIC)
+    gate = torch.addcmul(x.new_full((), _GELU_LINEAR), x, x, value=_GELU_CUBIC)
     return gate.mul_(x).sigmoid_().mul_(x)
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multiaxis.axis.layers import is_recorded, normal
@@ -18,25 +16,22 @@ Window = tuple[int, ...]
 """Tokens along each spatial axis of a window."""
 
 
-@functools.lru_cache(maxsize=256)
-def _index(window: Window) -> NDArray[np.intp]:
+def _index(window: Window, device: torch.device) -> Tensor:
     """Where (query, key) looks into the flattened table; key minus query on each axis."""
-    places = np.stack(np.unravel_index(np.arange(math.prod(window)), window), axis=-1)
-    # An array, not a tensor: a tensor that an exporter fakes must not be kept.
-    offsets = places[None, :] - places[:, None] + np.array(window) - 1  # (query, key, axis)
-    return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(offsets, -1, 0)), table_sizes(window)))
-
-
-def _index_tensor(window: Window) -> Tensor:
-    if not torch.compiler.is_compiling():
-        return torch.from_numpy(_index(window))
-    # A compiler reads tensor operations, and makes a constant of them.
-    index = torch.zeros((), dtype=torch.int64)
+    # Arithmetic throughout: compilers and exporters make a constant of it.
+    index = torch.zeros((), dtype=torch.int64, device=device)
     for axis, (size, table) in enumerate(zip(window, table_sizes(window), strict=True)):
-        place = torch.arange(size).reshape([-1 if k == axis else 1 for k in range(len(window))])
+        place = torch.arange(size, device=device)
+        place = place.reshape([-1 if k == axis else 1 for k in range(len(window))])
         place = place.expand(window).reshape(-1)
         index = index * table + place[None, :] - place[:, None] + size - 1
     return index
+
+
+@functools.lru_cache(maxsize=16)
+def _kept_index(window: Window, device: torch.device) -> Tensor:
+    with torch.inference_mode(mode=False):  # so that training may use it too
+        return _index(window, device)
 
 
 def table_sizes(window: Sequence[int]) -> Window:
@@ -66,7 +61,8 @@ def resize_table(table: Tensor, window: Sequence[int]) -> Tensor:
     for axis, size in enumerate(table_sizes(window), start=1):
         if table.shape[axis] != size:
             matrix = _interpolation(table.shape[axis], size).to(table.device)
-            stretched = table.float().movedim(axis, -1) @ matrix.T
+            # A sum, not a matrix product, which autocast would round.
+            stretched = (table.float().movedim(axis, -1)[..., None, :] * matrix).sum(-1)
             table = stretched.movedim(-1, axis).to(table.dtype)
     return table
 
@@ -80,9 +76,9 @@ def _interpolation(old: int, new: int) -> Tensor:
 class RelativeBias(nn.Module):
     """A learnt table of biases, laid out for all pairs of tokens in a window.
 
-    ``bias[head, query, key] = table[head, key - query + size - 1]``, on each axis. Without
-    gradients the layout is kept until the table changes. Source: MaxViT, section 3.3; authors'
-    ``relative_bias``.
+    ``bias[head, query, key] = table[head, key - query + size - 1]``, on each axis. On a processor
+    and without gradients, the layout is kept until the table's numbers change.
+    Source: MaxViT, section 3.3; authors' ``relative_bias``.
 
     Parameters
     ----------
@@ -101,7 +97,7 @@ class RelativeBias(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.empty(heads, *table_sizes(window)))
         normal(self.table.data, 0)
-        self._kept: tuple[object, Tensor, Tensor] | None = None  # (stamp, table, layout)
+        self._kept: _Kept | None = None
 
     def forward(self, window: Sequence[int]) -> Tensor:
         """Lay the table out for a window: (heads, tokens, tokens) as (head, query, key)."""
@@ -112,24 +108,38 @@ class RelativeBias(nn.Module):
                 f"{self.table.ndim - 1}"
             )
         wants_gradient = torch.is_grad_enabled() and self.table.requires_grad
-        if wants_gradient or is_recorded():
+        if wants_gradient or is_recorded() or not self._is_plain():
             return self._layout(window)
-        stamp = self._stamp(window)
-        if self._kept is None or self._kept[0] != stamp or self._changed_unseen(self._kept[1]):
-            self._kept = stamp, self.table.detach().clone(), self._layout(window)
-        return self._kept[2]
+        kept = self._kept  # one reading: other threads may keep theirs
+        if kept is None or not kept.serves(self.table, window):
+            inference = torch.is_inference_mode_enabled()
+            copy = self.table.detach().clone()
+            kept = self._kept = _Kept(copy, window, inference, self._layout(window))
+        return kept.layout
 
     def _layout(self, window: Window) -> Tensor:
-        index = _index_tensor(window).to(self.table.device)
+        device = self.table.device
+        index = _index(window, device) if is_recorded() else _kept_index(window, device)
         return resize_table(self.table, window).flatten(1)[:, index]
 
-    def _stamp(self, window: Window) -> object:
-        table = self.table
-        # Counts writes in place, except those through `.data`.
-        version = None if table.is_inference() else table._version  # pyright: ignore[reportPrivateUsage]
-        inference = torch.is_inference_mode_enabled()
-        return window, table.data_ptr(), version, table.dtype, table.device, inference
+    def _is_plain(self) -> bool:
+        """Whether the table's numbers can be compared at once: not on a GPU, nor if distributed."""
+        return type(self.table) is nn.Parameter and self.table.device.type == "cpu"
 
-    def _changed_unseen(self, kept: Tensor) -> bool:
-        """Whether `.data` was written; not asked on a GPU, which would have to be waited for."""
-        return self.table.device.type == "cpu" and not torch.equal(self.table, kept)
+
+@dataclass(frozen=True)
+class _Kept:
+    """A layout with the table that it was made of."""
+
+    table: Tensor
+    window: Window
+    inference: bool  # gradients cannot be computed through what inference mode made
+    layout: Tensor
+
+    def serves(self, table: Tensor, window: Window) -> bool:
+        return (
+            self.window == window
+            and self.inference == torch.is_inference_mode_enabled()
+            and self.table.dtype == table.dtype
+            and torch.equal(self.table, table)
+        )

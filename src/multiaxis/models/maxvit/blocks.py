@@ -1,4 +1,8 @@
-"""The blocks of MaxViT. Maps are (batch, height, width, channels) throughout."""
+"""The blocks of MaxViT. Blocks take and give maps of (batch, height, width, channels).
+
+Convolutions, batch norms and pools take (batch, channels, height, width), as torch's own do: tools
+replace them by others of that order. The memory stays channels-last, so that nothing is copied.
+"""
 
 from __future__ import annotations
 
@@ -49,29 +53,30 @@ class Conv2d(nn.Conv2d):
             nn.init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Convolve (batch, height, width, in_channels)."""
-        x = input.permute(0, 3, 1, 2)  # torch's channels_last: nothing is copied
+        """Convolve (batch, in_channels, height, width)."""
         if self.symmetric:
-            return super().forward(x).permute(0, 2, 3, 1)
+            return super().forward(input)
         # An even side is padded once more at its end than at its start. torch pads both ends alike,
         # so such a side gets two more zeros, and the output that they add in front is dropped.
-        drop = [1 - n % 2 for n in x.shape[2:]]
+        drop = [1 - n % 2 for n in input.shape[2:]]
         padding = [self.kernel_size[0] // 2 + d for d in drop]
-        y = F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
-        return y[:, :, drop[0] :, drop[1] :].permute(0, 2, 3, 1)
+        y = F.conv2d(input, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        return y[:, :, drop[0] :, drop[1] :]
 
 
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation of a channels-last map."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise (batch, height, width, channels)."""
-        return super().forward(input.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+def channels_first(x: Tensor) -> Tensor:
+    """View a map (batch, height, width, channels) as (batch, channels, height, width)."""
+    return x.permute(0, 3, 1, 2)
 
 
-def batch_norm(channels: int, config: MaxViTConfig) -> BatchNorm2d:
+def channels_last(x: Tensor) -> Tensor:
+    """Undo `channels_first`."""
+    return x.permute(0, 2, 3, 1)
+
+
+def batch_norm(channels: int, config: MaxViTConfig) -> nn.BatchNorm2d:
     """Build a batch norm with the authors' constants."""
-    return BatchNorm2d(channels, eps=config.bn_epsilon, momentum=config.bn_momentum)
+    return nn.BatchNorm2d(channels, eps=config.bn_epsilon, momentum=config.bn_momentum)
 
 
 class DropPath(nn.Module):
@@ -110,15 +115,12 @@ class Pool(nn.Module):
         self.kind = "torchvision" if config.flavour == "torchvision" else config.pool_type
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool (batch, height, width, channels) to ceil(side / 2)."""
-        x = x.permute(0, 3, 1, 2)
+        """Pool (batch, channels, height, width) to ceil(side / 2)."""
         if self.kind == "torchvision":
-            y = F.avg_pool2d(x, 3, 2, padding=1)
-        elif self.kind == "max":
-            y = F.max_pool2d(x, 2, 2, ceil_mode=True)
-        else:
-            y = F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
-        return y.permute(0, 2, 3, 1)
+            return F.avg_pool2d(x, 3, 2, padding=1)
+        if self.kind == "max":
+            return F.max_pool2d(x, 2, 2, ceil_mode=True)
+        return F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
 
 
 class SqueezeExcite(nn.Module):
@@ -191,16 +193,17 @@ class MbConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (batch, height, width, in_channels) to ceil(side / stride)."""
-        y = self.pre_norm(x)
+        y = self.pre_norm(channels_first(x))
         if self.pool_inputs is not None:
             y = self.pool_inputs(y)
         if self.expand is not None and self.expand_norm is not None:
-            y = y[:, :: self.expand_stride, :: self.expand_stride]
-            y = self.activation(self.expand_norm(self.expand(y)))
+            y = y[:, :, :: self.expand_stride, :: self.expand_stride]
+            y = channels_first(self.expand(channels_last(y)))
+            y = self.activation(self.expand_norm(y))
         y = self.activation(self.depthwise_norm(self.depthwise(y)))
-        y = self.project(self.squeeze_excite(y))
+        y = self.project(self.squeeze_excite(channels_last(y)))
         if self.pool_shortcut is not None:
-            x = self.pool_shortcut(x)
+            x = channels_last(self.pool_shortcut(channels_first(x)))
         if self.project_shortcut is not None:
             x = self.project_shortcut(x)
         return x + self.drop_path(y)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.errors import ConfigError
-from multiaxis.models.maxvit.blocks import BatchNorm2d, MbConv
+from multiaxis.models.maxvit.blocks import MbConv
 from multiaxis.models.maxvit.network import Stem, Trunk
 
 
@@ -32,7 +32,9 @@ def _fold_mbconv(block: MbConv) -> None:
 
 def _after(layer: nn.Conv2d | nn.Linear, norm: nn.Module) -> nn.Identity:
     """Fold the norm behind a layer into it."""
-    scale, shift = _affine(cast(BatchNorm2d, norm))
+    if isinstance(norm, nn.Identity):  # folded before
+        return norm
+    scale, shift = _affine(norm)
     weight = layer.weight.double()
     bias = 0 if layer.bias is None else layer.bias.double()
     _put(layer, weight * scale.view(-1, *[1] * (weight.ndim - 1)), bias * scale + shift)
@@ -41,19 +43,29 @@ def _after(layer: nn.Conv2d | nn.Linear, norm: nn.Module) -> nn.Identity:
 
 def _before(norm: nn.Module, layer: nn.Linear) -> nn.Identity:
     """Fold the norm in front of a dense layer into it."""
-    scale, shift = _affine(cast(BatchNorm2d, norm))
+    if isinstance(norm, nn.Identity):
+        return norm
+    scale, shift = _affine(norm)
     weight = layer.weight.double()
     _put(layer, weight * scale, layer.bias.double() + weight @ shift)
     return nn.Identity()
 
 
-def _affine(norm: BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Give the scale and shift that a batch norm is in inference, in float64."""
-    mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None:
-        raise ConfigError("a batch norm without running statistics cannot be folded")
-    scale = norm.weight.double() * torch.rsqrt(variance.double() + norm.eps)
-    return scale, norm.bias.double() - mean.double() * scale
+def _affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Give the scale and shift that a batch norm is in inference, in float64.
+
+    Any norm with these numbers will do: synchronised and frozen ones have them too.
+    """
+    mean, variance, weight, bias = (
+        getattr(norm, name, None) for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    if mean is None or variance is None or weight is None or bias is None:
+        raise ConfigError(
+            f"cannot fold a {type(norm).__name__}: accepted are batch norms with running "
+            "statistics, scale and shift"
+        )
+    scale = weight.double() * torch.rsqrt(variance.double() + cast(float, norm.eps))
+    return scale, bias.double() - mean.double() * scale
 
 
 def _put(layer: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Self, cast
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,13 @@ from torch.utils.checkpoint import checkpoint
 from multiaxis.axis.layers import dense, layer_norm
 from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.models.maxvit.blocks import (
-    BatchNorm2d,
     Conv2d,
     MaxViTBlock,
     Windows,
     activation,
     batch_norm,
+    channels_first,
+    channels_last,
 )
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig
 
@@ -47,7 +48,8 @@ class Stem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (batch, height, width, in_channels) to ceil(side / 2)."""
-        return self.conv2(self.activation(self.norm(self.conv1(x))))
+        y = self.activation(self.norm(self.conv1(channels_first(x))))
+        return channels_last(self.conv2(y))
 
 
 class Trunk(nn.Module):
@@ -165,15 +167,17 @@ class Trunk(nn.Module):
             yield x
 
     def _run(self, block: MaxViTBlock, x: Tensor, windows: Windows | None) -> Tensor:
-        if not (self._checkpoints_gradients and self.training and torch.is_grad_enabled()):
+        if not (self._checkpoints_gradients and torch.is_grad_enabled()):
             return block(x, windows)
+        if torch.compiler.is_compiling():  # compilers write each buffer once by themselves
+            return checkpoint(block, x, windows, use_reentrant=False)
         contexts = partial(_recomputing, block)
         return checkpoint(block, x, windows, use_reentrant=False, context_fn=contexts)
 
     def _windows(self, x: Tensor) -> Windows | None:
         """Check a batch; return the windows that replace the configured ones."""
         channels = self.config.in_channels
-        if x.ndim != 4 or x.shape[1] != channels or 0 in x.shape or not x.is_floating_point():
+        if x.ndim != 4 or x.shape[1] != channels or 0 in x.shape[2:] or not x.is_floating_point():
             raise ShapeError(
                 f"received {x.dtype} of shape {tuple(x.shape)}: accepted are floats of shape "
                 f"(batch, {channels}, height, width); use x[None] for a single picture"
@@ -298,19 +302,16 @@ def _recomputing(
     block: nn.Module,
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """Give the contexts of a block's forward pass and of its recomputation."""
-    return nullcontext(), _without_statistics(block)
+    return nullcontext(), _buffers_kept(block)
 
 
 @contextmanager
-def _without_statistics(block: nn.Module) -> Generator[None]:
-    """Let batch norms see a batch without counting it a second time."""
-    norms = [m for m in block.modules() if isinstance(m, BatchNorm2d) and m.training]
-    kept = [(norm, norm.momentum, cast(Tensor, norm.num_batches_tracked).clone()) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
+def _buffers_kept(block: nn.Module) -> Generator[None]:
+    """Let norms see a batch without counting it a second time."""
+    kept = [(buffer, buffer.clone()) for buffer in block.buffers()]
     try:
         yield
     finally:
-        for norm, momentum, counter in kept:
-            norm.momentum = momentum
-            cast(Tensor, norm.num_batches_tracked).copy_(counter)
+        with torch.no_grad():
+            for buffer, before in kept:
+                buffer.copy_(before)
