@@ -84,7 +84,10 @@ def create_model(
 def create_model(
     name: str, *, weights: str | Path | None = None, features_only: bool = False, **config: Any
 ) -> Any:
-    """Build a model, in evaluation mode on the CPU.
+    """Build a model on the CPU, in training mode as timm and torchvision do.
+
+    Call ``.eval()`` before inference: in training mode, batch norms take each batch's own
+    statistics. `Classifier` and `Restorer` evaluate by themselves.
 
     Parameters
     ----------
@@ -132,7 +135,7 @@ def create_model(
             raise unknown("field of " + type(start).__name__, field, accepted)
     wanted = _with_maps if features_only else replace
     if weights is None:
-        return family.build(wanted(replace(start, **config))).eval()
+        return family.build(wanted(replace(start, **config)))
     from multiaxis.weights.contents import read_contents
     from multiaxis.weights.load import build, find_config
 
@@ -142,7 +145,8 @@ def create_model(
         start = replace(configured, **config)
     elif found is family:
         start = family.adopt(start, configured, config)
-    return build(family, wanted(start), contents, new_head=name != family.name or bool(config))
+    new_head = name != family.name or bool(config)
+    return build(family, wanted(start), contents, new_head=new_head).train()
 
 
 def _with_maps(config: Any) -> Any:

@@ -55,7 +55,7 @@ def save(model: torch.nn.Module, path: Path) -> Path:
 def test_timm_and_torchvision(name: str, suffix: str, tmp_path: Path) -> None:
     theirs = foreign(name)
     file = save(theirs, tmp_path / f"model{suffix}")
-    ours = create_model(TINY[name])
+    ours = create_model(TINY[name]).eval()
     report = load_weights(ours, file)
     assert report.origin.startswith("torchvision" if name == "maxvit_t" else "timm")
     assert (report.fresh, report.resized) == ([], [])
@@ -67,7 +67,7 @@ def test_timms_tables_of_384_are_kept_and_224_ones_stretched(tmp_path: Path) -> 
     theirs = foreign("maxvit_tiny_tf_384", num_classes=5)
     file = save(theirs, tmp_path / "model.safetensors")
     x = torch.randn(1, 3, 384, 384)
-    ours = create_model("maxvit_tiny", weights=file)
+    ours = create_model("maxvit_tiny", weights=file).eval()
     assert (ours.config.windows[0], ours.config.num_classes) == ((12, 12), 5)
     assert difference(theirs, ours, x) <= 2e-5
     at_512 = create_model("maxvit_tiny", weights=file, image_size=512)

@@ -101,6 +101,8 @@ class Backbone(Trunk):
         if config.out_indices is None:
             config = replace(config, out_indices=tuple(range(len(config.depths) + 1)))
         super().__init__(config, config.built_stages)
+        if config.start != "normal":  # layers are built with that one
+            self.init_weights()
         self.out_indices = config.out_indices or ()
         self.feature_info = FeatureInfo(
             tuple(

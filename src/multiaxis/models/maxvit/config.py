@@ -19,6 +19,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "relative_bias": ("per_head", "shared", None),
     "downsample_loc": ("depth_conv", "expand_conv", "inputs"),
     "pool_type": ("avg", "max"),
+    "start": ("normal", "scaled"),
 }
 _PER_STAGE = ("depths", "widths")
 _WIDEST_WINDOW = 256  # pixels: attention among 65,536 places
@@ -83,7 +84,12 @@ class MaxViTConfig:
         ``avg`` or ``max``, of the shortcut that goes with it.
     ln_epsilon, bn_epsilon : float
     bn_momentum : float
-        PyTorch's meaning: share of the new batch (authors: 0.99 of the old).
+        PyTorch's meaning: share of the new batch (authors: 0.99 of the old, for runs of hundreds
+        of thousands of steps). Trainings of fewer than a few thousand steps want 0.1.
+    start : str
+        What random parameters start from. ``"normal"``: N(0, 0.02) everywhere, as the authors.
+        ``"scaled"``: by each layer's width (convolutions as He et al., attention and MLPs as Glorot
+        and Bengio), which learns faster on small data. See `SMALL_DATA`.
     flavour : str
         ``torchvision`` computes what torchvision's `maxvit_t` does: symmetric padding, pooling over
         3 x 3 with counted zeros, the exact GELU, a projection in every first shortcut, no bias in
@@ -115,6 +121,7 @@ class MaxViTConfig:
     ln_epsilon: float = 1e-5
     bn_epsilon: float = 1e-3
     bn_momentum: float = 0.01
+    start: str = "normal"
     flavour: str = "authors"
 
     def __post_init__(self) -> None:
@@ -269,6 +276,10 @@ VARIANTS: dict[str, MaxViTConfig] = {
     ),
     "maxvit_tiny_torchvision": replace(_TINY, flavour="torchvision"),
 }
+
+
+SMALL_DATA: dict[str, Any] = {"start": "scaled", "bn_momentum": 0.1}
+"""Fields for a training on small data, of a few hundred or thousand steps: ``**SMALL_DATA``."""
 
 
 def adopt(start: MaxViTConfig, found: MaxViTConfig, config: Mapping[str, Any]) -> MaxViTConfig:

@@ -25,6 +25,7 @@ from multiaxis.models.maxvit.blocks import (
     channels_last,
 )
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig
+from multiaxis.models.maxvit.start import start_weights
 
 
 class Stem(nn.Module):
@@ -88,6 +89,13 @@ class Trunk(nn.Module):
         self.pyramid_strides = tuple(2 ** (level + 1) for level in range(len(widths)))
         self._checkpoints_gradients = False
         self._frozen = 0
+
+    def init_weights(self) -> None:
+        """Fill every parameter and statistic anew, as `config.start` says.
+
+        For models that were built on the meta device and got memory by ``to_empty``, too.
+        """
+        start_weights(self, self.config.start)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Give the last stage's map, (batch, channels, height, width)."""
@@ -257,6 +265,8 @@ class MaxViT(Trunk):
             )
         super().__init__(config, len(config.depths))
         self.head = Head(config)
+        if config.start != "normal":  # layers are built with that one
+            self.init_weights()
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify pictures.
