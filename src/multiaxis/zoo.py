@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from multiaxis.errors import ConfigError, WeightsError, unknown
-from multiaxis.models.families import FAMILIES
+from multiaxis.errors import ConfigError, unknown
+from multiaxis.models.families import FAMILIES, AnyFamily
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from multiaxis.models.maxim.fields import MaximFields
     from multiaxis.models.maxim.network import Maxim
     from multiaxis.models.maxvit.backbone import Backbone
+    from multiaxis.models.maxvit.fields import MaxViTFields
     from multiaxis.models.maxvit.network import MaxViT
 
 MaximName = Literal["maxim", "maxim_s1", "maxim_s2", "maxim_s3", "maxim_m1", "maxim_m2", "maxim_m3"]
@@ -30,6 +32,7 @@ MaxViTName = Literal[
     "maxvit_xlarge",
     "maxvit_tiny_torchvision",
 ]
+ModelName = MaximName | MaxViTName
 
 
 def variants() -> dict[str, Any]:
@@ -51,7 +54,9 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 @overload
-def create_model(name: MaximName, *, weights: str | Path | None = None, **config: Any) -> Maxim: ...
+def create_model(
+    name: MaximName, *, weights: str | Path | None = None, **config: Unpack[MaximFields]
+) -> Maxim: ...
 
 
 @overload
@@ -60,7 +65,7 @@ def create_model(
     *,
     weights: str | Path | None = None,
     features_only: Literal[False] = False,
-    **config: Any,
+    **config: Unpack[MaxViTFields],
 ) -> MaxViT: ...
 
 
@@ -70,19 +75,28 @@ def create_model(
     *,
     weights: str | Path | None = None,
     features_only: Literal[True],
-    out_indices: Sequence[int] | None = None,
-    **config: Any,
+    **config: Unpack[MaxViTFields],
 ) -> Backbone: ...
 
 
 @overload
 def create_model(
-    name: str, *, weights: str | Path | None = None, features_only: bool = False, **config: Any
-) -> Any: ...
+    name: None = None, *, weights: str | Path, features_only: Literal[False] = False, **config: Any
+) -> Maxim | MaxViT: ...
+
+
+@overload
+def create_model(
+    name: None = None, *, weights: str | Path, features_only: Literal[True], **config: Any
+) -> Backbone: ...
 
 
 def create_model(
-    name: str, *, weights: str | Path | None = None, features_only: bool = False, **config: Any
+    name: ModelName | None = None,
+    *,
+    weights: str | Path | None = None,
+    features_only: bool = False,
+    **config: Any,
 ) -> Any:
     """Build a model on the CPU, in training mode as timm and torchvision do.
 
@@ -91,18 +105,18 @@ def create_model(
 
     Parameters
     ----------
-    name : str
-        A variant of `list_models`; or ``"maxim"`` or ``"maxvit"`` for the checkpoint's own
-        configuration, which without weights is the authors' default.
+    name : str, optional
+        A variant of `list_models`. ``"maxim"``, ``"maxvit"`` or no name stand for the checkpoint's
+        own configuration; without weights, the first two are the authors' default.
     weights : str or Path, optional
-        A published checkpoint's name, which is fetched into the cache if it is not there, or a
-        file. Without it, parameters are random.
+        A published checkpoint's name, ours or timm's, which is fetched into the cache if it is not
+        there; or a file. Without it, parameters are random.
     features_only : bool
         Whether to build a MaxViT's `Backbone`, whose `forward` gives feature maps: those of
         `out_indices` (all by default; 0 is the stem, 1 to 4 are the stages).
     **config
         Fields of `MaximConfig` or `MaxViTConfig` that replace the variant's. Without them, a MaxViT
-        has the checkpoint's number of classes and image size.
+        has what the checkpoint states, or its number of classes and image size.
 
     Returns
     -------
@@ -125,28 +139,64 @@ def create_model(
     >>> backbone.feature_info.reduction()
     [8, 16, 32]
     """
-    family = next((f for f in FAMILIES.values() if name == f.name or name in f.variants), None)
-    if family is None:
-        raise unknown("model", name, [*variants(), *FAMILIES])
-    start = family.variants.get(name, family.default)
-    accepted = [field.name for field in fields(start)]
-    for field in config:
-        if field not in accepted:
-            raise unknown("field of " + type(start).__name__, field, accepted)
+    return create_named(name, weights, config, features_only=features_only)
+
+
+def create_named(
+    name: str | None,
+    weights: str | Path | None,
+    config: Mapping[str, Any],
+    *,
+    features_only: bool = False,
+) -> Any:
+    """Build a model by a name that only the run knows; as `create_model`."""
+    named = None if name is None else _family_of(name)
+    if named is not None:
+        _check_fields(named, config)
     wanted = _with_maps if features_only else replace
     if weights is None:
-        return family.build(wanted(replace(start, **config)))
+        if named is None:
+            raise ConfigError("received neither a model's name nor weights: give one of them")
+        start = named.variants.get(name or "", named.default)
+        return named.build(wanted(replace(start, **config)))
+    from multiaxis.models.build import build, find_config
     from multiaxis.weights.contents import read_contents
-    from multiaxis.weights.load import build, find_config
+    from multiaxis.weights.find import find_file
 
-    contents = read_contents(_file_of(weights, fits=None if name == family.name else name))
-    found, configured = find_config(contents)
-    if name == family.name and found is family:
+    is_variant = named is not None and name in named.variants
+    contents = read_contents(find_file(weights, fits=name if is_variant else None))
+    found, configured = find_config(contents, config)
+    family = named or found
+    _check_fields(family, config)
+    if found is not family:  # which building the default refuses in words
+        start = replace(family.variants.get(name or "", family.default), **config)
+    elif is_variant:
+        start = family.adopt(family.variants[name or ""], configured, config)
+    else:
         start = replace(configured, **config)
-    elif found is family:
-        start = family.adopt(start, configured, config)
-    new_head = name != family.name or bool(config)
+    new_head = is_variant or bool(config.keys() & {"num_classes", "head_hidden"})
     return build(family, wanted(start), contents, new_head=new_head).train()
+
+
+def _family_of(name: str) -> AnyFamily:
+    for family in FAMILIES.values():
+        if name == family.name or name in family.variants:
+            return family
+    from multiaxis.weights.index import find_checkpoint, is_known
+
+    if is_known(name):
+        model = find_checkpoint(name).model
+        raise ConfigError(
+            f"{name!r} names weights, not a model: use create_model({model!r}, weights={name!r})"
+        )
+    raise unknown("model", name, [*variants(), *FAMILIES])
+
+
+def _check_fields(family: AnyFamily, config: Mapping[str, Any]) -> None:
+    accepted = [field.name for field in fields(family.default)]
+    for field in config:
+        if field not in accepted:
+            raise unknown("field of " + type(family.default).__name__, field, accepted)
 
 
 def _with_maps(config: Any) -> Any:
@@ -183,25 +233,7 @@ def open_model(
     WeightsError
         If the weights cannot be fetched, or belong to no known model.
     """
+    from multiaxis.weights.find import find_file
     from multiaxis.weights.load import load_model
 
-    return load_model(_file_of(weights, **pulling), **(config or {}))
-
-
-def _file_of(weights: str | Path, *, fits: str | None = None, **pulling: Any) -> Path:
-    """Return the file of a checkpoint given by name or path."""
-    from multiaxis.weights.index import find_checkpoint, list_checkpoints
-    from multiaxis.weights.pull import pull
-
-    path = Path(weights)
-    names = {row.name for row in list_checkpoints()}  # first: a folder may be called "derain"
-    looks_like_a_file = len(path.parts) > 1 or path.suffix or path.exists()
-    if isinstance(weights, Path) or (weights not in names and looks_like_a_file):
-        return path
-    checkpoint = find_checkpoint(weights)
-    if fits is not None and checkpoint.model != fits:
-        raise WeightsError(
-            f"the weights {weights!r} are those of {checkpoint.model}, not of {fits}: "
-            f"use create_model({checkpoint.model!r}, weights={weights!r})"
-        )
-    return pull(checkpoint, **pulling)
+    return load_model(find_file(weights, **pulling), **(config or {}))

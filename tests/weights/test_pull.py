@@ -25,9 +25,9 @@ import small_maxim
 from multiaxis import create_model
 from multiaxis.cli.info import _cache
 from multiaxis.errors import WeightsError, WeightsUnavailableError
+from multiaxis.files.folder import own_folder
 from multiaxis.progress import Progress
 from multiaxis.weights.cache import cached_path, home
-from multiaxis.weights.folder import own_folder
 from multiaxis.weights.index import (
     Checkpoint,
     HubSource,
@@ -280,7 +280,7 @@ def test_what_killed_pulls_left_is_removed_and_what_is_in_use_stays(
     code = f"""
         import os
         from pathlib import Path
-        from multiaxis.weights.folder import own_folder
+        from multiaxis.files.folder import own_folder
         with own_folder(Path({str(cache)!r}), "pull-") as folder:
             (folder / "half").write_bytes(bytes(1000))
             os.kill(os.getpid(), 9)
@@ -412,7 +412,7 @@ def test_a_full_disk_is_no_fault_of_the_source(
     def full(*_: object) -> None:
         raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr("multiaxis.weights.store.safetensors.torch.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(WeightsError, match="cannot write .*No space left") as caught:
         pull(checkpoint(UrlSource(f"{address}/c.npz", None), NOWHERE))
     assert not isinstance(caught.value, WeightsUnavailableError)

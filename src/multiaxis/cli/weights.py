@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
+from typing import Literal
 
 from multiaxis.cli import console
 from multiaxis.cli.options import Flag
@@ -16,8 +17,8 @@ def list_weights(pattern: str = "*", /) -> None:
     Parameters
     ----------
     pattern
-        A shell pattern that a checkpoint's name, task or model must match, such as derain or
-        "maxvit_base*".
+        A shell pattern that a checkpoint's name, task, model or timm's name must match, such as
+        derain or "maxvit_base*".
     """
     from multiaxis.weights.cache import cached_path, home
     from multiaxis.weights.index import list_checkpoints
@@ -26,7 +27,9 @@ def list_weights(pattern: str = "*", /) -> None:
     kept = [
         row
         for row in rows
-        if any(fnmatch.fnmatch(text, pattern) for text in (row.name, row.task, row.model))
+        if any(
+            fnmatch.fnmatch(t, pattern) for t in (row.name, row.task, row.model, row.alias or "")
+        )
     ]
     if not kept:
         raise unknown("checkpoint", pattern, [row.name for row in rows])
@@ -88,12 +91,12 @@ def verify() -> int:
 
 
 def convert(
-    file: Path,
+    file: str,
     output: Path,
     /,
     *,
     model: str | None = None,
-    naming: str = "multiaxis",
+    naming: Literal["multiaxis", "timm"] = "multiaxis",
     image_size: int | None = None,
     overwrite: Flag = False,
 ) -> None:
@@ -102,9 +105,9 @@ def convert(
     Parameters
     ----------
     file
-        The checkpoint. MAXIM: the authors' npz, or a TensorFlow.js model (a folder or a packed
-        .tgz). MaxViT: the authors' TensorFlow checkpoint, timm's "tf" models, or torchvision's
-        maxvit_t. Both: multiaxis' own safetensors.
+        The checkpoint: a name that "multiaxis weights list" shows, or a file. MAXIM: the authors'
+        npz, or a TensorFlow.js model (a folder or a packed .tgz). MaxViT: the authors' TensorFlow
+        checkpoint, timm's "tf" models, or torchvision's maxvit_t. Both: multiaxis' own safetensors.
     output
         The .safetensors file to write.
     model

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import fnmatch
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multiaxis.errors import WeightsError
+from multiaxis.errors import ConfigError, WeightsError, unknown
+from multiaxis.models.family import Origin
 
 COUNTER = "num_batches_tracked"
 """What the only whole numbers among a model's tensors are called, PyTorch's own of batch norms."""
+
+Config = TypeVar("Config")
 
 _LISTED = 8  # names in an error before the rest is only counted
 
@@ -27,6 +32,7 @@ class CheckpointContents:
     Attributes
     ----------
     path : Path
+        For messages.
     kind : str
         The container, such as ``"safetensors"``.
     arrays : mapping of str to Tensor or ndarray
@@ -34,6 +40,12 @@ class CheckpointContents:
         Of safetensors.
     nodes : sequence of mapping
         Of TensorFlow.js: the operations of the graph, which name what the arrays do not.
+    origin : Origin or None
+        None where the names are nobody's that is known.
+    taken_from : str
+        What stood before the names in the container, such as ``"model_ema"``.
+    left_out : sequence of str
+        What lies beside the model in its state dict.
     """
 
     path: Path
@@ -41,6 +53,9 @@ class CheckpointContents:
     arrays: Mapping[str, Tensor | NDArray[np.generic]]
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     nodes: Sequence[Mapping[str, Any]] = ()
+    origin: Origin | None = None
+    taken_from: str = ""
+    left_out: Sequence[str] = ()
 
     def tensors(self) -> dict[str, Tensor]:
         """Give the arrays as tensors; floats in float32, whatever they were saved in."""
@@ -70,6 +85,12 @@ class Loaded:
         keeps its own.
     resized : list of str
         MaxViT: bias tables that were stretched to the model's windows.
+    taken_from : str
+        What stood before the names, such as ``"model_ema"`` or ``"state_dict.model"``.
+    left_out : list of str
+        Tensors that lay beside the model in its state dict.
+    skipped : list of str
+        Parameters and buffers that the model was asked to keep.
     """
 
     kind: str
@@ -77,6 +98,65 @@ class Loaded:
     missing_heads: list[int] = field(default_factory=list[int])
     fresh: list[str] = field(default_factory=list[str])
     resized: list[str] = field(default_factory=list[str])
+    taken_from: str = ""
+    left_out: list[str] = field(default_factory=list[str])
+    skipped: list[str] = field(default_factory=list[str])
+
+
+def stated_config(contents: CheckpointContents, kind: type[Config]) -> Config | None:
+    """Read the configuration that a file of ours states; None where it states none.
+
+    Raises
+    ------
+    WeightsError
+        If what is stated is no configuration of that kind.
+    """
+    stated = contents.metadata.get("config")
+    if stated is None:
+        return None
+    try:
+        given: dict[str, Any] = json.loads(stated)
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    except (ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise WeightsError(
+            f"{contents.path} states a configuration that is no {kind.__name__} of this version "
+            f"({error}): update multiaxis, or convert the file again"
+        ) from error
+
+
+def keep_own(
+    tensors: dict[str, Tensor], state: Mapping[str, Tensor], skip: Sequence[str]
+) -> list[str]:
+    """Put a model's own tensors in the place of those that it is asked to keep, and name them.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+        A checkpoint's, under our names; changed in place.
+    state : mapping of str to Tensor
+        The model's.
+    skip : sequence of str
+        Names of parts or parameters, or shell patterns of parameters.
+
+    Raises
+    ------
+    ConfigError
+        If one names nothing.
+    """
+    parts = [skip] if isinstance(skip, str) else skip
+    for part in parts:
+        if not any(_is_of(name, part) for name in (*state, *tensors)):
+            known = {".".join(n.split(".")[:k]) for n in state for k in (1, 2)}
+            raise unknown("part of the model", part, sorted(known))
+    for name in [name for name in tensors if any(_is_of(name, part) for part in parts)]:
+        del tensors[name]
+    kept = [name for name in state if any(_is_of(name, part) for part in parts)]
+    tensors.update({name: state[name] for name in kept})
+    return kept
+
+
+def _is_of(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.") or fnmatch.fnmatchcase(name, part)
 
 
 def check_fit(

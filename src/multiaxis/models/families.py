@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.family import Family
+from multiaxis.models.family import Family, Origin
 from multiaxis.models.maxim.family import MAXIM
 from multiaxis.models.maxvit.family import MAXVIT
 
@@ -84,6 +83,15 @@ def parameter_groups(
     return group(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
 
 
+def marks() -> dict[Origin, str]:
+    """Give the mark of each origin of each family: a pattern of names that only that one has."""
+    return {
+        Origin(family.name, origin): mark
+        for family in FAMILIES.values()
+        for origin, mark in family.origins.items()
+    }
+
+
 def recognise(contents: CheckpointContents) -> tuple[AnyFamily, str]:
     """Find out which family a checkpoint is of, and whose names it has.
 
@@ -98,11 +106,8 @@ def recognise(contents: CheckpointContents) -> tuple[AnyFamily, str]:
     WeightsError
         If the names are nobody's that is known.
     """
-    for family in FAMILIES.values():
-        for origin, mark in family.origins.items():
-            pattern = re.compile(mark)
-            if any(pattern.search(name) for name in contents.arrays):
-                return family, origin
+    if contents.origin is not None:
+        return FAMILIES[contents.origin.family], contents.origin.name
     shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
     accepted = ", ".join(origin for family in FAMILIES.values() for origin in family.origins)
     raise WeightsError(

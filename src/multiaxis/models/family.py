@@ -15,6 +15,22 @@ Config = TypeVar("Config")
 Model = TypeVar("Model", bound="nn.Module")
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Whose names a checkpoint has.
+
+    Attributes
+    ----------
+    family : str
+        A key of `FAMILIES`.
+    name : str
+        A key of its `origins`.
+    """
+
+    family: str
+    name: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family(Generic[Config, Model]):
     """A family of models.
@@ -38,19 +54,22 @@ class Family(Generic[Config, Model]):
     build : callable
         Makes a model with random parameters.
     origins : mapping of str to str
-        Whose names a checkpoint may have; a pattern of a name that only those have.
+        Whose names a checkpoint may have; a pattern of names that only those have, which begins
+        where their names begin.
     find_config : callable
-        Gives the configuration of a checkpoint of an origin.
+        ``find_config(contents, origin, given)`` gives the configuration of a checkpoint of an
+        origin, and warns of what it does not show unless the user gives it.
     adopt : callable
         Takes a variant, a checkpoint's configuration and the fields that a user sets; gives the
         configuration of the model that the checkpoint is to be loaded into.
     load : callable
-        ``load(model, contents, origin, *, assign)`` loads a checkpoint into a model, or leaves the
-        model as it was.
+        ``load(model, contents, origin, *, skip, assign)`` loads a checkpoint into a model but for
+        the parts that `skip` names, or leaves the model as it was.
     find_variant : callable
         Names the variant that a configuration is of, or gives None.
-    foreign_names : mapping of str to callable
-        Namings under which a model's tensors can be written, beside ours.
+    foreign_forms : mapping of str to callable
+        Namings under which a model can be written, beside ours. Each gives its tensors, and the
+        configuration that they are of.
     group_parameters : callable
         ``group_parameters(model, *, lr, weight_decay, layer_decay)``, for an optimiser.
     fold : callable
@@ -69,11 +88,11 @@ class Family(Generic[Config, Model]):
     least_tensors: Callable[[Config], int]
     build: Callable[[Config], Model]
     origins: Mapping[str, str]
-    find_config: Callable[[CheckpointContents, str], Config]
+    find_config: Callable[[CheckpointContents, str, Mapping[str, Any]], Config]
     adopt: Callable[[Config, Config, Mapping[str, Any]], Config]
     load: Callable[..., Loaded]
     find_variant: Callable[[Config], str | None]
-    foreign_names: Mapping[str, Callable[[Model], dict[str, Tensor]]]
+    foreign_forms: Mapping[str, Callable[[Model], tuple[dict[str, Tensor], Config]]]
     group_parameters: Callable[..., list[dict[str, Any]]]
     fold: Callable[[Model], None]
     output: str

@@ -8,14 +8,14 @@ from torch import nn
 
 from multiaxis.errors import ConfigError
 from multiaxis.train.recipe import ModelChoice
-from multiaxis.zoo import create_model, open_model
+from multiaxis.zoo import create_named, open_model
 
 
 def build_model(choice: ModelChoice) -> nn.Module:
     """Build the model of a recipe, with its weights if it names any."""
     if choice.weights is not None and not choice.config:
         return open_model(choice.weights)
-    return create_model(choice.name, weights=choice.weights, **choice.config)
+    return create_named(choice.name, choice.weights, choice.config)
 
 
 def prepare_blocks(models: Collection[nn.Module], *, recompute: bool, compile_: bool) -> None:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from torch import Tensor
+
+from multiaxis.errors import WeightsError
+from multiaxis.files.bounds import readable
 from multiaxis.models.contents import CheckpointContents
+from multiaxis.models.families import marks
+from multiaxis.models.wrapping import unwrap
 from multiaxis.weights.read import (
     FLAX_PARAMETERS,
     Kind,
     averaged,
     detect,
+    flattened,
     read_npz,
     read_tensorflow,
     read_tfjs,
     read_torch,
 )
-from multiaxis.weights.read.bounds import readable
 from multiaxis.weights.store import read_metadata_of, read_safetensors
 
 _log = logging.getLogger(__name__)
+
+Weights = str | Path | Mapping[str, Any]
+"""A published checkpoint's name, a file, or a state dict, alone or in other dicts."""
 
 
 def read_contents(path: Path) -> CheckpointContents:
@@ -32,7 +44,31 @@ def read_contents(path: Path) -> CheckpointContents:
     """
     kind = detect(path)
     with readable(path):
-        return _contents(path, kind)
+        return unwrap(_contents(path, kind), marks())
+
+
+def read_state_dict(tensors: Mapping[str, Any]) -> CheckpointContents:
+    """Take a state dict as a container: tensors by name, alone or in dicts in each other.
+
+    Raises
+    ------
+    WeightsError
+        If there are no tensors in it, or several models and nothing that prefers one.
+    """
+    path = Path("the state dict")
+    with readable(path):
+        arrays = flattened(tensors, lambda value: isinstance(value, Tensor | np.ndarray))
+        if not arrays:
+            keys = ", ".join(map(repr, list(tensors)[:8])) or "nothing"
+            raise WeightsError(
+                f"the state dict has no tensors but {keys}: give model.state_dict(), or a dict "
+                "with one in it"
+            )
+        values: dict[str, Any] = {
+            name: value.detach() if isinstance(value, Tensor) else value
+            for name, value in arrays.items()
+        }
+        return unwrap(CheckpointContents(path, "state dict", values), marks())
 
 
 def _contents(path: Path, kind: Kind) -> CheckpointContents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -220,15 +221,40 @@ def check_task(task: object) -> None:
 
 
 def find_checkpoint(name: str) -> Checkpoint:
-    """Look a checkpoint up.
+    """Look a checkpoint up, by our name or by timm's in any of its forms.
 
     Raises
     ------
     ConfigError
         If it is unknown; the nearest names are given.
+
+    Examples
+    --------
+    >>> find_checkpoint("hf-hub:timm/maxvit_tiny_tf_224.in1k").name
+    'maxvit_tiny_224_in1k'
     """
     rows = _checkpoints()
-    names = {row.alias: row.name for row in rows.values() if row.alias} | {row: row for row in rows}
-    if name not in names:
-        raise unknown("checkpoint", name, names)
-    return rows[names[name]]
+    ours = _names().get(_bare(name))
+    if ours is None:
+        raise unknown("checkpoint", name, _names())
+    return rows[ours]
+
+
+def is_known(name: str) -> bool:
+    """Tell whether a name is that of a checkpoint, ours or timm's."""
+    return _bare(name) in _names()
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"^(hf[-_]hub:)?timm/", "", name)
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    """Map every name to ours. timm's without a tag is that of its first, as in timm."""
+    names: dict[str, str] = {}
+    for row in _checkpoints().values():
+        if row.alias:
+            names[row.alias] = row.name
+            names.setdefault(row.alias.partition(".")[0], row.name)
+    return names | {name: name for name in _checkpoints()}

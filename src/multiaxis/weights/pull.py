@@ -12,11 +12,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from multiaxis.errors import WeightsError, WeightsUnavailableError
+from multiaxis.files.folder import clear_left, own_folder
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.weights.cache import HOME_VARIABLE, cached_path
-from multiaxis.weights.folder import clear_left, own_folder
+from multiaxis.weights.convert import convert_file
 from multiaxis.weights.index import Checkpoint, HubSource, NpmSource, Source, UrlSource
-from multiaxis.weights.load import convert_weights
 from multiaxis.weights.sources import SourceError, download, download_from_hub, npm_pack
 from multiaxis.weights.store import (
     StoreError,
@@ -150,7 +150,7 @@ def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None)
             converted = folder / target.name
             try:
                 raw = _ask(source, folder, on_progress)
-                convert_weights(
+                convert_file(
                     raw,
                     converted,
                     model=checkpoint.model,
@@ -160,8 +160,8 @@ def _fetch(checkpoint: Checkpoint, target: Path, on_progress: OnProgress | None)
                 if checkpoint.digest is not None and not matches_index(converted, checkpoint):
                     raise SourceError("the file holds other parameters than the published ones")
                 converted.replace(target)  # named when compared: whoever is killed before left none
-            except StoreError:
-                raise
+            except StoreError as error:
+                raise StoreError(f"{error}, or set {HOME_VARIABLE} to another folder") from error
             except (SourceError, WeightsError) as error:
                 tried.append(f"{source} ({time.monotonic() - start:.1f} s): {error}")
             else:

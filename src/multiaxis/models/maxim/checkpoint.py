@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.contents import CheckpointContents, Loaded, check_fit, shapes_of
+from multiaxis.errors import WeightsError
+from multiaxis.models.contents import (
+    CheckpointContents,
+    Loaded,
+    check_fit,
+    keep_own,
+    shapes_of,
+    stated_config,
+)
 from multiaxis.models.maxim.config import VARIANTS, MaximConfig
 from multiaxis.models.maxim.names import OURS, TFJS
 from multiaxis.models.maxim.names.authors import from_authors
@@ -18,7 +23,7 @@ from multiaxis.models.maxim.names.tfjs import authors_arrays
 from multiaxis.models.maxim.network import Maxim
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +38,9 @@ def find_config(contents: CheckpointContents, origin: str) -> MaximConfig:
     WeightsError
         If what is stated is no configuration, or no variant is like that.
     """
-    stated = contents.metadata.get("config")
+    stated = stated_config(contents, MaximConfig)
     if stated is not None:
-        return _config_from(contents, stated)
+        return stated
     arrays = contents.arrays if origin == OURS else _authors_arrays(contents, origin)
     if origin == OURS:
         stages = {name.split(".")[1] for name in arrays if name.startswith("stages.")}
@@ -53,21 +58,13 @@ def find_config(contents: CheckpointContents, origin: str) -> MaximConfig:
     )
 
 
-def _config_from(contents: CheckpointContents, stated: str) -> MaximConfig:
-    try:
-        fields: dict[str, Any] = json.loads(stated)
-        known: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
-        }
-        return MaximConfig(**known)
-    except (ValueError, TypeError, AttributeError, ConfigError) as error:
-        raise WeightsError(
-            f"{contents.path} states a configuration that is no MAXIM ({error}): convert it again"
-        ) from error
-
-
 def load(
-    model: Maxim, contents: CheckpointContents, origin: str, *, assign: bool = False
+    model: Maxim,
+    contents: CheckpointContents,
+    origin: str,
+    *,
+    skip: Sequence[str] = (),
+    assign: bool = False,
 ) -> Loaded:
     """Load a checkpoint into a model, which loses the coarse heads that the file lacks.
 
@@ -77,22 +74,33 @@ def load(
     contents : CheckpointContents
     origin : str
         A key of `names.ORIGINS`.
+    skip : sequence of str
+        What the model keeps of its own; as `keep_own` takes it.
     assign : bool
         Whether the model takes the tensors as they are instead of copying them.
 
     Raises
     ------
+    ConfigError
+        If `skip` names nothing.
     WeightsError
         If names or shapes differ; the model is unchanged then.
     """
     config, shapes = model.config, shapes_of(model)
-    fitted = _fit(contents, origin, shapes, config)
+    tensors, unexpected = _our_tensors(contents, origin, shapes, config)
+    skipped = keep_own(tensors, model.state_dict(), skip)
+    last = f"stages.{config.num_stages - 1}.heads."
+    heads = [
+        scale
+        for scale in range(1, config.num_supervision_scales)
+        if not _has(tensors, f"{last}{scale}.", shapes)
+    ]
     what = f"a MAXIM of {config.num_stages} stages and {config.features} features"
-    optional = [f"stages.{config.num_stages - 1}.heads.{scale}." for scale in fitted.heads]
-    needed = {n: shape for n, shape in shapes.items() if not n.startswith(tuple(optional))}
-    check_fit(what, contents.path, fitted.tensors, needed, fitted.unexpected)
-    model.remove_heads(fitted.heads)
-    model.load_state_dict(fitted.tensors, assign=assign)
+    optional = tuple(f"{last}{scale}." for scale in heads)
+    needed = {name: shape for name, shape in shapes.items() if not name.startswith(optional)}
+    check_fit(what, contents.path, tensors, needed, unexpected)
+    model.remove_heads(heads)
+    model.load_state_dict(tensors, assign=assign)
     if model.missing_heads:
         _log.info(
             "%s lacks the output heads of the scales %s of the last stage; the restored picture "
@@ -100,36 +108,22 @@ def load(
             contents.path,
             model.missing_heads,
         )
-    return Loaded(str(contents.kind), origin, missing_heads=model.missing_heads)
+    kind = str(contents.kind)
+    return Loaded(kind, origin, missing_heads=model.missing_heads, skipped=skipped)
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """Tensors under our names, the coarse heads that lack, the foreign names left over."""
-
-    tensors: dict[str, Tensor]
-    heads: list[int]
-    unexpected: list[str]
-
-
-def _fit(
+def _our_tensors(
     contents: CheckpointContents,
     origin: str,
     shapes: Mapping[str, tuple[int, ...]],
     config: MaximConfig,
-) -> _Fitted:
-    unexpected: list[str] = []
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Bring a checkpoint under our names; returns also the foreign names that are left over."""
     if origin == OURS:
-        tensors = contents.tensors()
-    else:
-        found, _, unexpected = from_authors(_authors_arrays(contents, origin), shapes, config)
-        tensors = {n: t.float() if t.is_floating_point() else t for n, t in found.items()}
-    heads = [
-        scale
-        for scale in range(1, config.num_supervision_scales)
-        if not _has(tensors, f"stages.{config.num_stages - 1}.heads.{scale}.", shapes)
-    ]
-    return _Fitted(tensors, heads, unexpected)
+        return contents.tensors(), []
+    found, _, unexpected = from_authors(_authors_arrays(contents, origin), shapes, config)
+    tensors = {n: t.float() if t.is_floating_point() else t for n, t in found.items()}
+    return tensors, unexpected
 
 
 def _authors_arrays(contents: CheckpointContents, origin: str) -> Mapping[str, Any]:

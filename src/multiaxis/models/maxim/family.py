@@ -31,9 +31,12 @@ def _build(config: MaximConfig) -> Maxim:
     return Maxim(config)
 
 
-def _find_config(contents: CheckpointContents, origin: str) -> MaximConfig:
+def _find_config(
+    contents: CheckpointContents, origin: str, given: Mapping[str, Any]
+) -> MaximConfig:
     from multiaxis.models.maxim.checkpoint import find_config
 
+    del given  # it shows all that it needs
     return find_config(contents, origin)
 
 
@@ -43,12 +46,10 @@ def _adopt(start: MaximConfig, found: MaximConfig, given: Mapping[str, Any]) -> 
     return replace(start, **given)
 
 
-def _load(
-    model: Maxim, contents: CheckpointContents, origin: str, *, assign: bool = False
-) -> Loaded:
+def _load(model: Maxim, contents: CheckpointContents, origin: str, **options: Any) -> Loaded:
     from multiaxis.models.maxim.checkpoint import load
 
-    return load(model, contents, origin, assign=assign)
+    return load(model, contents, origin, **options)
 
 
 def _find_variant(config: MaximConfig) -> str | None:
@@ -86,7 +87,7 @@ MAXIM = Family(
     adopt=_adopt,
     load=_load,
     find_variant=_find_variant,
-    foreign_names={},
+    foreign_forms={},
     group_parameters=_group_parameters,
     fold=_fold,
     output="restored",

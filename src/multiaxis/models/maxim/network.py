@@ -21,6 +21,7 @@ from multiaxis.models.maxim.blocks import (
     SupervisedAttention,
 )
 from multiaxis.models.maxim.config import MaximConfig
+from multiaxis.models.saved import Saved
 
 
 @dataclass
@@ -226,7 +227,7 @@ class Stage(nn.Module):
         return outputs, Handover(earlier, [attended[scale] for scale in range(self.scales)])
 
 
-class Maxim(nn.Module):
+class Maxim(Saved):
     """MAXIM, from a configuration under the authors' field names.
 
     Parameters
@@ -237,6 +238,8 @@ class Maxim(nn.Module):
     -----
     Source: MAXIM (arXiv 2201.02973), section 3; authors' ``maxim/models/maxim.py``.
     """
+
+    config: MaximConfig
 
     def __init__(self, config: MaximConfig) -> None:
         super().__init__()
@@ -335,6 +338,12 @@ class Maxim(nn.Module):
                 raise ConfigError("the head of scale 0 makes the restored picture: it must stay")
             if str(scale) in heads:
                 del heads[str(scale)]
+
+    def as_built(self) -> Maxim:
+        """Build a model of the same parts: without the heads that were removed."""
+        model = Maxim(self.config)
+        model.remove_heads(self.missing_heads)
+        return model
 
     def _last_heads(self) -> nn.ModuleDict:
         heads = self.stages[-1].heads

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from multiaxis.axis import resize_table
 from multiaxis.errors import ConfigError, WeightsError
-from multiaxis.models.contents import COUNTER, CheckpointContents, Loaded, check_fit, shapes_of
+from multiaxis.models.contents import (
+    COUNTER,
+    CheckpointContents,
+    Loaded,
+    check_fit,
+    keep_own,
+    shapes_of,
+    stated_config,
+)
 from multiaxis.models.maxvit.backbone import Backbone
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig, find_variant
 from multiaxis.models.maxvit.names import AUTHORS, OURS, TIMM, TORCHVISION
 from multiaxis.models.maxvit.names.authors import from_authors
 from multiaxis.models.maxvit.names.timm import from_timm, to_timm
 from multiaxis.models.maxvit.names.torchvision import from_torchvision
-from multiaxis.models.maxvit.network import Trunk
+from multiaxis.models.maxvit.network import MaxViT, Trunk
 
 _log = logging.getLogger(__name__)
 
 _TABLE = ".attention.bias.table"
 _HEAD = ("head.hidden.", "head.logits.")
+_FIRST_SHORTCUT = "stages.0.0.mbconv.project_shortcut"
+_WINDOWS = {"image_size", "window_size", "grid_size", "scale_ratio"}
+_SIZELESS = (OURS, AUTHORS, TIMM)  # torchvision has one size
 
 
 def our_tensors(contents: CheckpointContents, origin: str) -> tuple[dict[str, Tensor], list[str]]:
@@ -44,31 +54,58 @@ def our_tensors(contents: CheckpointContents, origin: str) -> tuple[dict[str, Te
     raise ValueError(f"{origin!r} has no reader")
 
 
-def find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
+def find_config(
+    contents: CheckpointContents, origin: str, given: Mapping[str, Any]
+) -> MaxViTConfig:
     """Find the whole configuration from a checkpoint's shapes; windows from the bias tables.
 
-    A checkpoint of ours states its configuration. Foreign ones do not tell the image size that they
-    were tuned for: the authors' hold the tables of 7 x 7 windows at any.
+    A checkpoint of ours states its configuration. Others do not tell the image size that they were
+    tuned for if they hold the tables of 7 x 7 windows, as the authors' do at any size. Their users
+    are warned, unless they set it.
+
+    Parameters
+    ----------
+    contents : CheckpointContents
+    origin : str
+        A key of `names.ORIGINS`.
+    given : mapping of str to value
+        Fields that the user sets.
 
     Raises
     ------
     WeightsError
         If the shapes are of no MaxViT.
     """
-    stated = contents.metadata.get("config")
+    stated = stated_config(contents, MaxViTConfig)
+    if stated is not None:
+        return stated
     try:
-        if origin == OURS and stated:
-            return _config_from(json.loads(stated))
-        return _config_from_shapes(our_tensors(contents, origin)[0])
-    except (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError) as error:
+        config = _config_from_shapes(our_tensors(contents, origin)[0])
+    except (IndexError, ValueError, TypeError, ZeroDivisionError) as error:
         raise WeightsError(
             f"{contents.path} looks like {origin}, and is none that can be built ({error}): fetch "
             "it again, or create the model and load into it with load_weights"
         ) from error
+    is_open = config.windows == ((7, 7), (7, 7)) and origin in _SIZELESS
+    if is_open and not given.keys() & _WINDOWS:
+        _log.warning(
+            "%s does not state its configuration: windows of 7 x 7, as for pictures of 224 "
+            "pixels, and the default window policy are assumed; pass image_size if they were "
+            "others (model.save keeps all of it)",
+            contents.path,
+        )
+    return config
 
 
-def timm_tensors(model: Trunk) -> dict[str, Tensor]:
-    """Give a model's tensors under timm's names, which its ``maxvit_*_tf_*`` load.
+def timm_form(model: Trunk) -> tuple[dict[str, Tensor], MaxViTConfig]:
+    """Give a model as timm's ``maxvit_*_tf_*`` of its image size load it.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+        Under timm's names, with tables for the windows that the model has.
+    config : MaxViTConfig
+        The model's, with tables stored like that.
 
     Raises
     ------
@@ -77,11 +114,22 @@ def timm_tensors(model: Trunk) -> dict[str, Tensor]:
     """
     if model.config.flavour != "authors":
         raise ConfigError("the model is torchvision's MaxViT: timm has only the authors' models")
-    return to_timm(model.state_dict())
+    config = replace(model.config, scale_ratio=1)
+    tensors = model.state_dict()
+    for name in [name for name in tensors if name.endswith(_TABLE)]:
+        window = config.windows[f".grid{_TABLE}" in name]
+        if tensors[name].shape[1:] != tuple(2 * side - 1 for side in window):
+            tensors[name] = resize_table(tensors[name], window)
+    return to_timm(tensors), config
 
 
 def load(
-    model: Trunk, contents: CheckpointContents, origin: str, *, assign: bool = False
+    model: Trunk,
+    contents: CheckpointContents,
+    origin: str,
+    *,
+    skip: Sequence[str] = (),
+    assign: bool = False,
 ) -> Loaded:
     """Load a checkpoint into a model; tables are stretched, another head is left out.
 
@@ -92,27 +140,37 @@ def load(
     contents : CheckpointContents
     origin : str
         A key of `names.ORIGINS`.
+    skip : sequence of str
+        What the model keeps of its own; as `keep_own` takes it.
     assign : bool
         Whether the model takes the tensors as they are instead of copying them.
 
     Raises
     ------
+    ConfigError
+        If `skip` names nothing.
     WeightsError
         If names or shapes differ otherwise; the model is unchanged then.
     """
     tensors, unexpected = our_tensors(contents, origin)
-    _check_flavour(model, contents, origin, tensors)
+    tensors, unexpected = our_tensors(contents, origin)
     state = model.state_dict()
     if isinstance(model, Backbone):
         tensors = {name: tensor for name, tensor in tensors.items() if _is_built(name, model)}
+    found = set(tensors)
     for name, value in state.items():
         if name.endswith(COUNTER):  # of no use here, and in no foreign file
             start = torch.zeros_like(value, device="cpu") if value.is_meta else value
             tensors.setdefault(name, start)
+    skipped = keep_own(tensors, state, skip)
     resized = _resize_tables(tensors, state)
     fresh = _leave_head(tensors, state)
     what = find_variant(model.config) or f"a MaxViT of {model.config.depths} blocks"
-    check_fit(what, contents.path, tensors, shapes_of(model), unexpected)
+    try:
+        check_fit(what, contents.path, tensors, shapes_of(model), unexpected)
+    except WeightsError:
+        _check_flavour(model, contents, origin, found)
+        raise
     model.load_state_dict(tensors, assign=assign)
     if resized:
         _log.info("%s: %d bias tables were stretched to the windows", contents.path, len(resized))
@@ -122,7 +180,7 @@ def load(
             contents.path,
             ", ".join(fresh),
         )
-    return Loaded(str(contents.kind), origin, fresh=fresh, resized=resized)
+    return Loaded(str(contents.kind), origin, fresh=fresh, resized=resized, skipped=skipped)
 
 
 def _is_built(name: str, model: Backbone) -> bool:
@@ -132,15 +190,23 @@ def _is_built(name: str, model: Backbone) -> bool:
 
 
 def _check_flavour(
-    model: Trunk, contents: CheckpointContents, origin: str, tensors: Mapping[str, Tensor]
+    model: Trunk, contents: CheckpointContents, origin: str, found: Collection[str]
 ) -> None:
-    found = "authors" if "stem.conv1.bias" in tensors else "torchvision"
-    if found != model.config.flavour:
-        flavour = "'maxvit_tiny_torchvision'" if found == "torchvision" else "another variant"
+    """Say of a checkpoint that does not fit if it is whole, and of the other flavour."""
+    other = "authors" if model.config.flavour == "torchvision" else "torchvision"
+    with torch.device("meta"):
+        build = Backbone if isinstance(model, Backbone) else MaxViT
+        names = build(replace(model.config, flavour=other)).state_dict()
+    if _backbone(found) == _backbone(names):
+        flavour = "'maxvit_tiny_torchvision'" if other == "torchvision" else "another variant"
         raise WeightsError(
-            f"{contents.path} ({origin}) computes in the way of the {found}, the model in that of "
+            f"{contents.path} ({origin}) computes in the way of the {other}, the model in that of "
             f"{model.config.flavour}, which gives other results: use create_model({flavour})"
         )
+
+
+def _backbone(names: Iterable[str]) -> set[str]:
+    return {n for n in names if not n.startswith("head.") and not n.endswith(COUNTER)}
 
 
 def _resize_tables(tensors: dict[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
@@ -160,7 +226,9 @@ def _leave_head(tensors: dict[str, Tensor], state: Mapping[str, Tensor]) -> list
     kept: list[str] = []
     for part in _HEAD:
         names = sorted(name for name in both if name.startswith(part))
-        if any(_differs(tensors.get(name), state.get(name)) for name in names):
+        in_both = all(any(n in some for n in names) for some in (tensors, state))
+        weights = [some.get(f"{part}weight") for some in (tensors, state)]
+        if not in_both or _differ(*weights):
             kept += [name for name in names if name in state]
             for name in names:
                 tensors.pop(name, None)
@@ -169,19 +237,19 @@ def _leave_head(tensors: dict[str, Tensor], state: Mapping[str, Tensor]) -> list
     return kept
 
 
-def _differs(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is None or other is None or one.shape != other.shape
+def _differ(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is not None and other is not None and one.shape != other.shape
 
 
-def _config_from(stated: Mapping[str, Any]) -> MaxViTConfig:
-    known = {field.name for field in fields(MaxViTConfig)}
-    given: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in stated.items() if k in known
-    }
-    return MaxViTConfig(**given)
+class _Tensors(dict[str, Tensor]):
+    """Tensors of which one that lacks is named."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise ValueError(f"it lacks {name}")
 
 
-def _config_from_shapes(tensors: Mapping[str, Tensor]) -> MaxViTConfig:
+def _config_from_shapes(found: Mapping[str, Tensor]) -> MaxViTConfig:
+    tensors = _Tensors(found)
     blocks = {tuple(map(int, n.split(".")[1:3])) for n in tensors if n.startswith("stages.")}
     stages = range(max(stage for stage, _ in blocks) + 1)
     projects = [tensors[f"stages.{s}.0.mbconv.project.weight"] for s in stages]
@@ -192,6 +260,7 @@ def _config_from_shapes(tensors: Mapping[str, Tensor]) -> MaxViTConfig:
     squeezed = tensors["stages.0.0.mbconv.squeeze_excite.squeeze.weight"].shape[0]
     logits = tensors.get("head.logits.weight")
     hidden = tensors.get("head.hidden.weight")
+    headed = any(name.startswith("head.") for name in tensors)
     config = MaxViTConfig(
         stem_widths=tuple(weight.shape[0] for weight in stem),
         depths=tuple(sum(stage == s for stage, _ in blocks) for s in stages),
@@ -205,8 +274,8 @@ def _config_from_shapes(tensors: Mapping[str, Tensor]) -> MaxViTConfig:
         expansion_rate=projects[0].shape[1] // widths[0],
         se_ratio=squeezed / widths[0],
         kernel_size=stem[0].shape[2],
-        flavour="authors" if "stem.conv1.bias" in tensors else "torchvision",
-        out_indices=None if "head.norm.weight" in tensors else tuple(range(len(projects) + 1)),
+        flavour=_flavour(tensors, widths[0]),
+        out_indices=None if headed else tuple(range(len(projects) + 1)),
     )
     if config.hidden == config.widths[-1]:
         config = replace(config, head_hidden=-1)
@@ -218,6 +287,14 @@ def _config_from_shapes(tensors: Mapping[str, Tensor]) -> MaxViTConfig:
     return replace(
         config, window_size=None, grid_size=None, image_size=STRIDE * side, scale_ratio=ratio
     )
+
+
+def _flavour(tensors: Mapping[str, Tensor], width: int) -> Literal["authors", "torchvision"]:
+    """Tell the flavour by all that only the authors' has: one missing tensor decides nothing."""
+    biases = ("stem.conv1.bias", "head.logits.bias")
+    same_width = tensors["stem.conv2.weight"].shape[0] == width
+    bare_shortcut = same_width and f"{_FIRST_SHORTCUT}.weight" not in tensors
+    return "authors" if bare_shortcut or any(b in tensors for b in biases) else "torchvision"
 
 
 def _window(table: Tensor) -> tuple[int, int]:

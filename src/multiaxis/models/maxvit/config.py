@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from multiaxis.models.fields import FieldChecks, Size, is_whole
 
@@ -106,7 +106,7 @@ class MaxViTConfig:
     window_size: int | Size | None = None
     grid_size: int | Size | None = None
     scale_ratio: str | float | None = None
-    window_policy: str = "pad"
+    window_policy: Literal["pad", "fit", "fixed"] = "pad"
     in_channels: int = 3
     out_indices: tuple[int, ...] | None = None
     drop_path: float = 0.0
@@ -114,15 +114,15 @@ class MaxViTConfig:
     expansion_rate: int = 4
     se_ratio: float = 0.25
     kernel_size: int = 3
-    activation: str = "gelu"
-    relative_bias: str | None = "per_head"
-    downsample_loc: str = "depth_conv"
-    pool_type: str = "avg"
+    activation: Literal["gelu", "relu", "silu"] = "gelu"
+    relative_bias: Literal["per_head", "shared"] | None = "per_head"
+    downsample_loc: Literal["depth_conv", "expand_conv", "inputs"] = "depth_conv"
+    pool_type: Literal["avg", "max"] = "avg"
     ln_epsilon: float = 1e-5
     bn_epsilon: float = 1e-3
     bn_momentum: float = 0.01
-    start: str = "normal"
-    flavour: str = "authors"
+    start: Literal["normal", "scaled"] = "normal"
+    flavour: Literal["authors", "torchvision"] = "authors"
 
     def __post_init__(self) -> None:
         for name in ("stem_widths", *_PER_STAGE):
@@ -295,6 +295,9 @@ def adopt(start: MaxViTConfig, found: MaxViTConfig, config: Mapping[str, Any]) -
     config : mapping of str to value
         Fields that the user sets.
     """
+    if find_variant(found) == find_variant(start):
+        # With what shapes do not show, where the file states it.
+        start = replace(found, out_indices=start.out_indices)
     given = {"num_classes": found.num_classes, **config}
     if given.keys() & {"window_size", "grid_size", "scale_ratio"}:
         return replace(start, **given)

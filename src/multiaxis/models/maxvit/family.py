@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from multiaxis.models.family import Family
@@ -33,24 +34,24 @@ def _build(config: MaxViTConfig) -> MaxViT | Backbone:
     return MaxViT(config) if config.out_indices is None else Backbone(config)
 
 
-def _find_config(contents: CheckpointContents, origin: str) -> MaxViTConfig:
+def _find_config(
+    contents: CheckpointContents, origin: str, given: Mapping[str, Any]
+) -> MaxViTConfig:
     from multiaxis.models.maxvit.checkpoint import find_config
 
-    return find_config(contents, origin)
+    return find_config(contents, origin, given)
 
 
-def _load(
-    model: Trunk, contents: CheckpointContents, origin: str, *, assign: bool = False
-) -> Loaded:
+def _load(model: Trunk, contents: CheckpointContents, origin: str, **options: Any) -> Loaded:
     from multiaxis.models.maxvit.checkpoint import load
 
-    return load(model, contents, origin, assign=assign)
+    return load(model, contents, origin, **options)
 
 
-def _timm_tensors(model: Trunk) -> dict[str, Tensor]:
-    from multiaxis.models.maxvit.checkpoint import timm_tensors
+def _timm_form(model: Trunk) -> tuple[dict[str, Tensor], MaxViTConfig]:
+    from multiaxis.models.maxvit.checkpoint import timm_form
 
-    return timm_tensors(model)
+    return timm_form(model)
 
 
 def _group_parameters(
@@ -80,7 +81,7 @@ MAXVIT = Family(
     adopt=adopt,
     load=_load,
     find_variant=find_variant,
-    foreign_names={"timm": _timm_tensors},
+    foreign_forms={"timm": _timm_form},
     group_parameters=_group_parameters,
     fold=_fold,
     output="logits",

@@ -26,6 +26,7 @@ from multiaxis.models.maxvit.blocks import (
 )
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig
 from multiaxis.models.maxvit.start import start_weights
+from multiaxis.models.saved import LABELS, Saved
 
 
 class Stem(nn.Module):
@@ -53,7 +54,7 @@ class Stem(nn.Module):
         return channels_last(self.conv2(y))
 
 
-class Trunk(nn.Module):
+class Trunk(Saved):
     """The stem and the first stages, which `MaxViT` and `Backbone` have in common.
 
     Parameters
@@ -68,6 +69,8 @@ class Trunk(nn.Module):
     pyramid_channels, pyramid_strides : tuple of int
         Of the maps that `forward_pyramid` gives: the stem's and each stage's.
     """
+
+    config: MaxViTConfig
 
     def __init__(self, config: MaxViTConfig, stages: int) -> None:
         super().__init__()
@@ -303,6 +306,7 @@ class MaxViT(Trunk):
             As in `MaxViTConfig`.
         """
         self.config = replace(self.config, num_classes=num_classes, head_hidden=head_hidden)
+        self.about.pop(LABELS, None)
         norm, fresh = self.head.norm, Head(self.config)
         self.head = fresh.to(norm.weight.device, norm.weight.dtype).train(self.training)
         self.head.norm = norm

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from multiaxis.errors import WeightsError
-from multiaxis.weights.read.bounds import open_regular, readable
+from multiaxis.files.bounds import open_regular, readable
 from multiaxis.weights.read.table import MAGIC
 from multiaxis.weights.read.tensorflow import is_shard
 from multiaxis.weights.read.zips import Archive

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.weights.read.bounds import check_array, quoted, readable
+from multiaxis.files.bounds import check_array, quoted, readable
 from multiaxis.weights.read.zips import Archive
 
 FLAX_PARAMETERS = "opt/target/"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from multiaxis.weights.read.bounds import quoted
+from multiaxis.files.bounds import quoted
 
 _LONGEST_NAME = 200  # characters of a module and what is in it
 _MARK = object()

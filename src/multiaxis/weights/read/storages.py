@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from multiaxis.weights.read.bounds import check_array, quoted, unpacked_limit
+from multiaxis.files.bounds import check_array, quoted, unpacked_limit
 from multiaxis.weights.read.pickles import Call, Name, Reference
 
 # By the name of the storage class; all that ever held parameters.

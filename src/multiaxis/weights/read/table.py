@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from multiaxis.weights.read.bounds import check_count, unpacked_limit
+from multiaxis.files.bounds import check_count, unpacked_limit
 from multiaxis.weights.read.crc32c import crc32c, mask
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")

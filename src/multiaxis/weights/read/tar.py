@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from multiaxis.weights.read.bounds import check_count, map_regular, quoted, unpacked_limit
+from multiaxis.files.bounds import check_count, map_regular, quoted, unpacked_limit
 
 _BLOCK = 512
 _FILES = (b"0", b"\0", b"7")

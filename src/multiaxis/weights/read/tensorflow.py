@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import WeightsError
-from multiaxis.weights.read.bounds import (
+from multiaxis.files.bounds import (
     check_array,
     open_regular,
     quoted,

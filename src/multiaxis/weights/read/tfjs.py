@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multiaxis.weights.read.bounds import (
+from multiaxis.files.bounds import (
     check_array,
     check_count,
     map_regular,

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import zipfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from multiaxis.errors import WeightsError
-from multiaxis.weights.read.bounds import check_count, map_regular, quoted, readable
+from multiaxis.files.bounds import (
+    MOST_ARRAYS,
+    MOST_NAME,
+    check_count,
+    map_regular,
+    quoted,
+    readable,
+)
 from multiaxis.weights.read.pickles import Call, ForbiddenError, Name, Reference, read_pickle
 from multiaxis.weights.read.storages import Tensors, dtype_of, is_tensor
 from multiaxis.weights.read.zips import Archive
 
-_log = logging.getLogger(__name__)
+NEST = "/"
+"""Between the keys of dicts in each other, in the name of a tensor in them."""
 
-# Where training scripts keep parameters: averages first, for they are what was evaluated.
-_NESTS = (
-    "state_dict_ema",
-    "model_ema",
-    "ema_state_dict",
-    "state_dict",
-    "model_state_dict",
-    "model",
-)
-_DEEPEST = 8  # nests in each other
-_WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and AveragedModel, of torch.compile
+_DEEPEST = 8  # dicts in each other
+_SHARE = 10  # entries of all dicts, for one that may be a tensor
 _REMEDY = (
     "if you trust the file, save its tensors where it can be loaded, with "
     "torch.save(model.state_dict(), ...) or safetensors.torch.save_file"
@@ -38,29 +39,53 @@ _PROTOCOL = 1001
 _COUNT = 8  # bytes before each storage that state its elements
 
 
-def read_torch(path: Path) -> dict[str, Tensor]:
-    """Read the parameters in a file that `torch.save` wrote, in the zip format or the older one.
-
-    Parameters
-    ----------
-    path : Path
-        A state dict, or a training checkpoint with one in it: averaged parameters
-        (``state_dict_ema``, ``model_ema``, ``ema_state_dict``) are preferred to raw ones
-        (``state_dict``, ``model_state_dict``, ``model``). The prefixes that parallel training
-        and compilation put before names are taken off.
-
-    Returns
-    -------
-    dict of str to Tensor
-        On the CPU; mapped from the file.
+class TorchArrays(Mapping[str, Tensor]):
+    """The tensors of a file by name; each is made when it is asked for, on the CPU.
 
     Raises
     ------
     WeightsError
-        If it is damaged, holds no state dict, or would run code when it is read.
+        If a tensor that is asked for does not fit its storage.
     """
-    what = "a whole PyTorch file of tensors"
-    with readable(path, what, f"fetch it again, or {_REMEDY}"):
+
+    def __init__(self, path: Path, values: Mapping[str, object], tensors: Tensors) -> None:
+        self._path, self._values, self._tensors = path, values, tensors
+        self._made: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._made:
+            value = self._values[name]
+            with _readable(self._path):
+                self._made[name] = self._tensors.make(name, value)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def read_torch(path: Path) -> TorchArrays:
+    """Read the tensors in a file that `torch.save` wrote, in the zip format or the older one.
+
+    Parameters
+    ----------
+    path : Path
+        A state dict, or dicts in each other with some in them, such as a training's checkpoint.
+
+    Returns
+    -------
+    mapping of str to Tensor
+        Mapped from the file. A tensor in a nested dict has the keys above it before its name, as
+        in ``model_ema/stem.weight``.
+
+    Raises
+    ------
+    WeightsError
+        If it is damaged, holds no named tensor, or would run code when it is read.
+    """
+    with _readable(path):
         try:
             found, tensors = _open_zip(path) if zipfile.is_zipfile(path) else _open_old(path)
         except ForbiddenError as error:
@@ -68,8 +93,14 @@ def read_torch(path: Path) -> dict[str, Tensor]:
                 f"{path} is a pickle that asks for {error.name} when it is read, and so could run "
                 f"any code: it is refused; {_REMEDY}"
             ) from error
-        state = _state_dict(found, path)
-        return _unwrapped({name: tensors.make(name, value) for name, value in state.items()})
+        values = flattened(found, is_tensor)
+        if not values:
+            raise _no_state_dict(path, found)
+        return TorchArrays(path, values, tensors)
+
+
+def _readable(path: Path) -> AbstractContextManager[None]:
+    return readable(path, "a whole PyTorch file of tensors", f"fetch it again, or {_REMEDY}")
 
 
 def _open_zip(path: Path) -> tuple[Any, Tensors]:
@@ -117,31 +148,50 @@ def _open_old(path: Path) -> tuple[Any, Tensors]:
     return found, Tensors(places.__getitem__, len(data))
 
 
-def _state_dict(found: object, path: Path) -> dict[str, object]:
-    nests: list[str] = []
-    while isinstance(found, dict) and len(nests) < _DEEPEST:
-        nest = next((key for key in _NESTS if isinstance(found.get(key), dict)), None)
-        if nest is None:
-            break
-        nests.append(nest)
-        found = found[nest]
-    if nests:
-        _log.info("%s: the parameters under %s are taken", path, ".".join(nests))
-    entries: dict[object, object] = found if isinstance(found, dict) else {}
-    check_count(len(entries))
-    state = {
-        str(name): value
-        for name, value in entries.items()
-        if isinstance(name, str | int) and is_tensor(value)
-    }
-    if not state:
-        keys = ", ".join(quoted(key) for key in list(entries)[:8])
-        what = f"a {_kind(found)} of {keys}" if keys else f"a {_kind(found)}"
-        raise WeightsError(
-            f"{path} holds no state dict but {what}: accepted are named tensors, alone or under "
-            f"{', '.join(_NESTS)}"
-        )
-    return state
+def flattened(found: object, wanted: Callable[[object], bool]) -> dict[str, object]:
+    """Name the wanted values of dicts in each other by the keys that lead to them.
+
+    Parameters
+    ----------
+    found : object
+        A dict, or anything else, which holds none.
+    wanted : callable
+        Tells the wanted values.
+
+    Raises
+    ------
+    ValueError
+        If there are more entries than any checkpoint has.
+    """
+    values: dict[str, object] = {}
+    nests: deque[tuple[str, int, object]] = deque([("", 0, found)])
+    count = 0
+    while nests:
+        above, depth, nest = nests.popleft()
+        if not isinstance(nest, Mapping) or depth > _DEEPEST:
+            continue
+        if depth and len(nest) > MOST_ARRAYS:
+            continue  # a record of something, and no model
+        count += len(nest)
+        check_count(count // _SHARE if depth else count)
+        for name, value in nest.items():
+            if not isinstance(name, str | int) or len(str(name)) > MOST_NAME:
+                continue
+            if wanted(value):
+                values.setdefault(f"{above}{name}", value)
+            else:
+                nests.append((f"{above}{name}{NEST}", depth + 1, value))
+    check_count(len(values))
+    return values
+
+
+def _no_state_dict(path: Path, found: object) -> WeightsError:
+    keys = ", ".join(quoted(key) for key in list(found)[:8]) if isinstance(found, dict) else ""
+    what = f"a {_kind(found)} of {keys}" if keys else f"a {_kind(found)}"
+    return WeightsError(
+        f"{path} holds no state dict but {what}: accepted are named tensors, alone or in dicts "
+        f"such as 'state_dict', 'model' and 'model_ema'; {_REMEDY}"
+    )
 
 
 def _kind(found: object) -> str:
@@ -150,13 +200,3 @@ def _kind(found: object) -> str:
     if isinstance(found, Call) and isinstance(found.function, Name):
         return found.function.path
     return type(found).__name__
-
-
-def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    while True:
-        # AveragedModel counts beside the module that it wraps.
-        wrapped = {name: tensor for name, tensor in tensors.items() if name != "n_averaged"}
-        wrapper = next((w for w in _WRAPPERS if all(n.startswith(w) for n in wrapped)), None)
-        if wrapper is None or not wrapped:
-            return tensors
-        tensors = {name.removeprefix(wrapper): tensor for name, tensor in wrapped.items()}

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from multiaxis.weights.read.bounds import (
+from multiaxis.files.bounds import (
     check_count,
     map_regular,
     open_regular,

@@ -5,10 +5,12 @@ AUTHORS = "the authors' MaxViT"
 TIMM = "timm's MaxViT"
 TORCHVISION = "torchvision's MaxViT"
 
+_LEAF = r"[\w.]*\.(weight|bias)$"  # no moments of an optimiser, which have longer names
+
 ORIGINS = {
-    OURS: r"stages\.\d+\.\d+\.mbconv\.",
-    AUTHORS: r"(^|/)block_\d\d_\d\d/mbconv/",
-    TIMM: r"stages\.\d+\.blocks\.\d+\.(attn_block|attn_grid)\.",
-    TORCHVISION: r"blocks\.\d+\.layers\.\d+\.layers\.MBconv\.",
+    OURS: rf"stages\.\d+\.\d+\.mbconv\.{_LEAF}",
+    AUTHORS: r"(?:.*/)?block_\d\d_\d\d/mbconv/",  # its names may begin with anything
+    TIMM: rf"stages[._]\d+\.blocks\.\d+\.attn_(block|grid)\.{_LEAF}",
+    TORCHVISION: rf"blocks\.\d+\.layers\.\d+\.layers\.MBconv\.{_LEAF}",
 }
-"""A pattern of a name that only that origin has."""
+"""A pattern of names that only that origin has, from where its names begin."""

@@ -41,7 +41,7 @@ _IN_BLOCK = {
     )
 }
 _TABLE = "relative_position_bias_table"
-_BLOCK = re.compile(r"stages\.(\d+)\.blocks\.(\d+)\.(.+)\.(\w+)$")
+_BLOCK = re.compile(r"stages[._](\d+)\.blocks\.(\d+)\.(.+)\.(\w+)$")
 _OUR_BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.(.+)\.(\w+)$")
 _CONVS = ("project_shortcut", "expand", "squeeze", "excite", "project")  # 1x1 there, dense here
 

@@ -1,0 +1,61 @@
+"""The file of weights that are given by name or by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from multiaxis.errors import WeightsError
+from multiaxis.weights.index import Checkpoint, find_checkpoint, is_known
+
+
+def find_published(weights: str | Path) -> Checkpoint | None:
+    """Give the published checkpoint that weights name; None where they are a path.
+
+    A name comes first: a folder may be called "derain", and timm's names look like files.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a known name nor looks like a path.
+    """
+    if isinstance(weights, Path):
+        return None
+    if is_known(weights):
+        return find_checkpoint(weights)
+    path = Path(weights)
+    if len(path.parts) > 1 or path.suffix or path.exists():
+        return None
+    return find_checkpoint(weights)
+
+
+def find_file(weights: str | Path, *, fits: str | None = None, **pulling: Any) -> Path:
+    """Give the file of weights, which is fetched into the cache if they are published.
+
+    Parameters
+    ----------
+    weights : str or Path
+        A published checkpoint's name, ours or timm's, or a file. A `Path` is never a name.
+    fits : str, optional
+        The variant that a published checkpoint must be of.
+    **pulling
+        `offline` and `on_progress` of `multiaxis.weights.pull`.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    WeightsError
+        If the weights cannot be fetched, or are another variant's.
+    """
+    checkpoint = find_published(weights)
+    if checkpoint is None:
+        return Path(weights)
+    if fits is not None and checkpoint.model != fits:
+        raise WeightsError(
+            f"the weights {weights!r} are those of {checkpoint.model}, not of {fits}: "
+            f"use create_model({checkpoint.model!r}, weights={weights!r})"
+        )
+    from multiaxis.weights.pull import pull
+
+    return pull(checkpoint, **pulling)
