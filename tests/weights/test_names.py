@@ -91,7 +91,7 @@ def test_commands_take_timms_names(tmp_path: Path, capsys: pytest.CaptureFixture
     app(["weights", "convert", ALIAS, target], result_action="return_value")
     app(["weights", "pull", ALIAS], result_action="return_value")
     app(["weights", "list", ALIAS], result_action="return_value")
-    assert capsys.readouterr().out.count("maxvit_tiny_224_in1k") == 2
+    assert capsys.readouterr().out.count("\nmaxvit_tiny_224_in1k") == 2
 
 
 def test_wrong_names_are_helped() -> None:
