@@ -160,11 +160,11 @@ def create_named(
         start = named.variants.get(name or "", named.default)
         return named.build(wanted(replace(start, **config)))
     from multiaxis.models.build import build, find_config
-    from multiaxis.weights.contents import read_contents
+    from multiaxis.weights.contents import read_model
     from multiaxis.weights.find import find_file
 
     is_variant = named is not None and name in named.variants
-    contents = read_contents(find_file(weights, fits=name if is_variant else None))
+    contents = read_model(find_file(weights, fits=name if is_variant else None))
     found, configured = find_config(contents, config)
     family = named or found
     _check_fields(family, config)

@@ -36,7 +36,7 @@ from multiaxis.errors import MultiaxisError
 from multiaxis.models.maxim.config import VARIANTS, MaximConfig
 from multiaxis.models.maxim.names.authors import authors_name
 from multiaxis.models.maxvit.config import MaxViTConfig
-from multiaxis.weights.contents import read_contents
+from multiaxis.weights.contents import read_model
 from multiaxis.weights.load import load_model
 from multiaxis.zoo import create_model
 
@@ -321,7 +321,7 @@ def case(number: int, folder: Path) -> tuple[str, str]:
     path = TWISTS[kind](rng, inner)
     outcome = REFUSED
     try:
-        read_contents(path)
+        read_model(path)
         outcome = READ
         load_model(path)
     except MultiaxisError as error:

@@ -71,7 +71,12 @@ def unwrap(contents: CheckpointContents, marks: Mapping[Origin, str]) -> Checkpo
     if [name.removeprefix(taken) for name in names] != list(arrays):
         arrays = {name.removeprefix(taken): arrays[plain[name]] for name in names}
     return replace(
-        contents, arrays=arrays, origin=found[taken], taken_from=_shown(taken), left_out=left
+        contents,
+        arrays=arrays,
+        metadata={} if taken else contents.metadata,  # what a file states is of the whole
+        origin=found[taken],
+        taken_from=_shown(taken),
+        left_out=left,
     )
 
 

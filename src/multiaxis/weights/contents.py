@@ -44,7 +44,20 @@ def read_contents(path: Path) -> CheckpointContents:
     """
     kind = detect(path)
     with readable(path):
-        return unwrap(_contents(path, kind), marks())
+        return _contents(path, kind)
+
+
+def read_model(path: Path) -> CheckpointContents:
+    """Read the one model of a checkpoint, whatever it is wrapped in and lies beside.
+
+    Raises
+    ------
+    WeightsError
+        As `read_contents`; or if it holds several models, and nothing prefers one.
+    """
+    contents = read_contents(path)
+    with readable(path):
+        return unwrap(contents, marks())
 
 
 def read_state_dict(tensors: Mapping[str, Any]) -> CheckpointContents:

@@ -11,7 +11,7 @@ from typing import Any
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.build import build_found
 from multiaxis.models.families import FAMILIES
-from multiaxis.weights.contents import read_contents
+from multiaxis.weights.contents import read_model
 from multiaxis.weights.store import write_safetensors
 
 OURS = "multiaxis"
@@ -34,7 +34,7 @@ def convert_file(
     """Convert a file; as `multiaxis.weights.load.convert_weights`."""
     if naming not in namings():
         raise ConfigError(f"the naming is {naming!r}: accepted are {', '.join(namings())}")
-    contents = read_contents(source)
+    contents = read_model(source)
     loaded, family = build_found(contents, config or {})
     name = family.find_variant(loaded.config) or family.name
     if model is not None and model != name:

@@ -12,7 +12,7 @@ from multiaxis.files.bounds import readable
 from multiaxis.models.build import build_found, load_contents
 from multiaxis.models.contents import Loaded
 from multiaxis.models.families import family_of
-from multiaxis.weights.contents import Weights, read_contents, read_state_dict
+from multiaxis.weights.contents import Weights, read_model, read_state_dict
 from multiaxis.weights.convert import convert_file
 from multiaxis.weights.find import find_file
 
@@ -67,7 +67,7 @@ def load_weights(model: nn.Module, weights: Weights, *, skip: Sequence[str] = ()
     if isinstance(weights, Mapping):
         contents = read_state_dict(weights)
     else:
-        contents = read_contents(find_file(weights))
+        contents = read_model(find_file(weights))
     with readable(contents.path):
         return load_contents(model, contents, skip=skip)
 
@@ -87,7 +87,7 @@ def load_model(weights: str | Path, **config: Any) -> nn.Module:
     WeightsError
         If the file is unreadable, or of no model that can be built.
     """
-    return build_found(read_contents(find_file(weights)), config)[0]
+    return build_found(read_model(find_file(weights)), config)[0]
 
 
 def convert_weights(

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 
 from multiaxis.errors import ConfigError, WeightsError, unknown
+from multiaxis.files.bounds import readable
 from multiaxis.models.contents import CheckpointContents, check_fit, shapes_of
 from multiaxis.models.maxvit.backbone import Backbone
 from multiaxis.models.maxvit.config import MaxViTConfig
@@ -29,7 +30,6 @@ from multiaxis.tasks.detect.networks.config import (
 from multiaxis.tasks.detect.networks.network import DetectionNetwork
 from multiaxis.tasks.detect.networks.variants import NETWORKS
 from multiaxis.weights.contents import read_contents
-from multiaxis.weights.read.bounds import readable
 from multiaxis.weights.store import write_safetensors
 from multiaxis.zoo import create_model
 
