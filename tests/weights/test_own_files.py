@@ -101,6 +101,7 @@ def test_a_bare_state_dict_is_opened_with_a_word(
     assert "does not state its configuration: windows of 7 x 7" in caplog.text
     caplog.clear()
     found = create_model("maxvit", weights=tmp_path / "a.pth", image_size=96, window_policy="fit")
+    found.eval()
     assert found.config.windows == saved.config.windows
     x = torch.rand(1, 3, 96, 96)
     torch.testing.assert_close(found(x), saved(x))
@@ -149,6 +150,6 @@ def test_timms_form_has_tables_of_the_windows(tmp_path: Path) -> None:
     x = torch.rand(1, 3, 128, 128)
     with torch.no_grad():
         torch.testing.assert_close(theirs(x), saved(x), rtol=1e-5, atol=2e-5)
-        back = create_model(weights=tmp_path / "timm.safetensors")
+        back = create_model(weights=tmp_path / "timm.safetensors").eval()
         assert back.config.windows == config.windows
         torch.testing.assert_close(back(x), saved(x), rtol=1e-5, atol=2e-5)
