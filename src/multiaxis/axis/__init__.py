@@ -1,7 +1,8 @@
 """Block and grid mixing and attention for any number of spatial axes; channels come last."""
 
 from multiaxis.axis.attention import BlockAttention, GridAttention, WindowAttention
-from multiaxis.axis.causal import CausalAttention, CausalState
+from multiaxis.axis.causal import CausalAttention
+from multiaxis.axis.causal_state import CausalState
 from multiaxis.axis.cross import CrossGating, GatingWeights
 from multiaxis.axis.gating import GatedMlp, MultiAxisGatedMlp, TokenMixing
 from multiaxis.axis.partition import block, grid, unblock, ungrid

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
+from multiaxis.axis.causal_state import CausalState, check_unspent, recall, remember, write
 from multiaxis.axis.layers import dense, normal
-from multiaxis.axis.padding import pad_to_multiple
+from multiaxis.axis.padding import pack, pad_to_multiple, unpack
 from multiaxis.errors import ConfigError, ShapeError
 
-
-@dataclass(frozen=True)
-class CausalState:
-    """What `CausalAttention.step` remembers of the past.
-
-    Attributes
-    ----------
-    keys, values : Tensor, shape (batch, heads, remembered, head_dim)
-        Of the last tokens, ``(reach - 1) * stride`` at most, however long the sequence grows.
-    """
-
-    keys: Tensor
-    values: Tensor
+QUERIES = 64
+"""Tokens that share keys: fewer copy more, more make more products for nothing."""
+TOKENS = 4096
+"""Tokens that attend in one call: bounds the memory."""
 
 
 class CausalAttention(nn.Module):
@@ -38,8 +30,8 @@ class CausalAttention(nn.Module):
     token lies ``a * P + b`` back with b < P, a steps of the grid and b in the block. Choose
     ``P * G`` at least as long as the sequence, and the whole past is reached.
 
-    Cost: at most ``2 * reach`` products for each token, linear in the sequence for fixed sizes;
-    ``P = G = sqrt(length)`` is the cheapest pair that reaches everything.
+    Cost: fewer than ``reach + 64`` products for each token, linear in the sequence for fixed
+    sizes. ``P = G = sqrt(length)`` is the cheapest pair that reaches everything.
 
     Parameters
     ----------
@@ -53,11 +45,13 @@ class CausalAttention(nn.Module):
         Tokens from one to the next of these.
     relative_bias : bool
         Whether a learnt bias is added to logits, for each head and distance.
+    dropout : float
+        Rate of the dropout on attention weights while training, from 0 to below 1.
 
     Raises
     ------
     ConfigError
-        If `head_dim` does not divide `channels`, or a size is below 1.
+        If `head_dim` does not divide `channels`, a size is below 1, or `dropout` is no such rate.
 
     Notes
     -----
@@ -81,6 +75,7 @@ class CausalAttention(nn.Module):
         *,
         stride: int = 1,
         relative_bias: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if head_dim < 1 or channels % head_dim:
@@ -90,8 +85,12 @@ class CausalAttention(nn.Module):
             )
         if reach < 1 or stride < 1:
             raise ConfigError(f"received the reach {reach} and the stride {stride}: both from 1 on")
+        if not 0 <= dropout < 1:
+            raise ConfigError(
+                f"received the dropout {dropout}: accepted are rates from 0 to below 1"
+            )
         self.heads, self.head_dim = channels // head_dim, head_dim
-        self.reach, self.stride = reach, stride
+        self.reach, self.stride, self.dropout = reach, stride, dropout
         self.qkv = dense(channels, 3 * channels)
         self.bias = nn.Parameter(torch.empty(self.heads, reach)) if relative_bias else None
         if self.bias is not None:
@@ -100,103 +99,224 @@ class CausalAttention(nn.Module):
 
     def extra_repr(self) -> str:
         """Tell the sizes."""
-        return f"reach={self.reach}, stride={self.stride}, heads={self.heads}"
+        sizes = f"reach={self.reach}, stride={self.stride}, heads={self.heads}"
+        return f"{sizes}, dropout={self.dropout}" if self.dropout else sizes
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Attend along a whole sequence (batch, length, channels) of any length."""
-        self._check(x)
-        batch, length, _ = x.shape
-        # Tokens of one residue modulo the stride form a sequence of their own. Padding comes last,
-        # so that no token sees it.
-        padded = pad_to_multiple(self.qkv(x), (self.stride,))
-        classes = padded.unflatten(1, (-1, self.stride)).transpose(1, 2).flatten(0, 1)
-        mixed = self._banded(classes).unflatten(0, (batch, self.stride))
-        return self.out(mixed.transpose(1, 2).flatten(1, 2)[:, :length])
+    def forward(self, x: Tensor, key_padding_mask: Tensor | None = None) -> Tensor:
+        """Attend along whole sequences.
 
-    def step(self, x: Tensor, state: CausalState | None = None) -> tuple[Tensor, CausalState]:
-        """Attend from the next tokens of a sequence.
+        Parameters
+        ----------
+        x : Tensor, shape (batch, length, channels)
+            Sequences of any length.
+        key_padding_mask : Tensor of bool, shape (batch, length), optional
+            True where a token is padding, as `torch.nn.MultiheadAttention` has it. Padding on the
+            left, on the right or between takes no place in its sequence: each sequence's result
+            is that of its real tokens alone.
+
+        Returns
+        -------
+        Tensor, shape (batch, length, channels)
+            Zero at padding.
+
+        Raises
+        ------
+        ShapeError
+            If a tensor has another shape, or the mask another dtype.
+        """
+        self._check(x, key_padding_mask)
+        return self._continue(x, None, key_padding_mask)[0]
+
+    def step(
+        self,
+        x: Tensor,
+        state: CausalState | None = None,
+        key_padding_mask: Tensor | None = None,
+    ) -> tuple[Tensor, CausalState]:
+        """Attend from the next tokens of sequences: a whole prompt, a piece of it, or one token.
 
         Parameters
         ----------
         x : Tensor, shape (batch, tokens, channels)
-            One token or several.
+            Several tokens cost what they cost in `forward`. One token without a mask is written
+            into the state's memory; nothing else is copied.
         state : CausalState, optional
-            What the step before returned; None at the start of the sequence.
+            What the step before returned; None at the start of the sequences.
+        key_padding_mask : Tensor of bool, shape (batch, tokens), optional
+            As in `forward`. A sequence goes on after its last real token, so prompts of different
+            lengths share a batch, and a sequence without a real token waits.
 
         Returns
         -------
         y : Tensor, shape (batch, tokens, channels)
-            What `forward` gives for these tokens at the end of the whole sequence.
+            What `forward` gives for these tokens at the end of the whole sequences.
         state : CausalState
+            For the next step; the one that was given may be spent.
+
+        Raises
+        ------
+        ShapeError
+            As in `forward`, or if the state is that of another layer or batch.
+        ConfigError
+            If a step has already gone on from the state, in place.
         """
-        self._check(x)
-        q, keys, values = self._heads(self.qkv(x)).unbind(2)  # (batch, tokens, heads, head_dim)
-        q, keys, values = (part.transpose(1, 2) for part in (q, keys, values))
+        self._check(x, key_padding_mask)
         if state is not None:
-            keys = torch.cat([state.keys, keys], dim=2)
-            values = torch.cat([state.values, values], dim=2)
-        total, tokens = keys.shape[2], x.shape[1]
-        steps = torch.arange(self.reach, device=x.device)
-        places = torch.arange(total - tokens, total, device=x.device)[:, None] - steps * self.stride
-        seen = places.clamp(min=0)
-        logits = (q[:, :, :, None] * keys[:, :, seen]).sum(-1) * self.head_dim**-0.5
-        if self.bias is not None:
-            logits = logits + self.bias[:, None]
-        logits = logits.masked_fill(places < 0, -math.inf)
-        precise = torch.promote_types(q.dtype, torch.float32)
-        weights = logits.softmax(-1, dtype=precise).to(q.dtype)
-        mixed = (weights[..., None] * values[:, :, seen]).sum(3)
-        kept = max(total - (self.reach - 1) * self.stride, 0)
-        return (
-            self.out(mixed.transpose(1, 2).flatten(2)),
-            CausalState(keys[:, :, kept:], values[:, :, kept:]),
+            self._check_state(state, x.shape[0])
+            if x.shape[1] == 1 and key_padding_mask is None:
+                return self._continue_by_one(x, state)
+        y, kv = self._continue(x, state, key_padding_mask)
+        added = x.shape[1] if key_padding_mask is None else (~key_padding_mask).sum(1)
+        lengths = (
+            torch.zeros_like(x[:, 0, 0], dtype=torch.int64) if state is None else state.lengths
         )
+        return y, remember(kv, lengths + added, self.reach, self.stride)
 
-    def _heads(self, qkv: Tensor) -> Tensor:
-        return qkv.unflatten(-1, (3, self.heads, self.head_dim))
+    def _continue_by_one(self, x: Tensor, state: CausalState) -> tuple[Tensor, CausalState]:
+        q, kv = self._project(x)
+        state, seen, steps = write(state, kv[:, 0])
+        is_missing = steps * self.stride >= state.lengths[:, None]
+        mask = _hide(self._bias(steps[None], x), is_missing[:, None])
+        return self.out(self._attend(q, seen, mask)), state
 
-    def _banded(self, qkv: Tensor) -> Tensor:
-        """Let each token of (sequences, length, 3 * channels) see the last `reach` tokens.
+    def _continue(
+        self, x: Tensor, state: CausalState | None, padding: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Give the outputs; and keys and values from those of the state on, padding first."""
+        q, kv = self._project(x if padding is None else pack(x, padding))
+        hidden = None if padding is None else padding.sort(dim=1, descending=True)[0]
+        if state is not None:
+            past, missing = recall(state)
+            kv = torch.cat([past.to(kv.dtype), kv], dim=1)
+            new = hidden if hidden is not None else missing.new_zeros(x.shape[:2])
+            hidden = torch.cat([missing, new], dim=1)
+            if padding is not None:  # stands between the past and the new tokens
+                kv, hidden = pack(kv, hidden), hidden.sort(dim=1, descending=True)[0]
+        y = self.out(self._strided(q, kv, hidden))
+        return (y if padding is None else unpack(y, padding)), kv
 
-        Sequences are cut into windows of `reach` tokens: what a token sees lies in its own window
-        and the one before.
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        channels = x.shape[2]
+        q, kv = self.qkv(x).split([channels, 2 * channels], dim=2)
+        return q, kv
+
+    def _strided(self, q: Tensor, kv: Tensor, hidden: Tensor | None) -> Tensor:
+        """Attend; tokens of one residue modulo the stride form a sequence of their own."""
+        if self.stride == 1:
+            return self._banded(q, kv, hidden)
+        batch, length, _ = q.shape
+        # Padding comes last here, so that no token sees it.
+        parts = [self._residues(part) for part in (q, kv)]
+        keys = None if hidden is None else self._residues(hidden[..., None])[..., 0]
+        mixed = self._banded(parts[0], parts[1], keys).unflatten(0, (batch, self.stride))
+        return mixed.transpose(1, 2).flatten(1, 2)[:, :length]
+
+    def _residues(self, x: Tensor) -> Tensor:
+        padded = pad_to_multiple(x, (self.stride,))
+        return padded.unflatten(1, (-1, self.stride)).transpose(1, 2).flatten(0, 1)
+
+    def _banded(self, q: Tensor, kv: Tensor, hidden: Tensor | None) -> Tensor:
+        """Let each token see the last `reach` ones, a few queries at a time.
+
+        Parameters
+        ----------
+        q : Tensor, shape (sequences, tokens, channels)
+        kv : Tensor, shape (sequences, past + tokens, 2 * channels)
+        hidden : Tensor of bool, shape (sequences, past + tokens), optional
+            Keys that only padding itself may see.
         """
-        length = qkv.shape[1]
-        reach = min(self.reach, length)
-        windows = pad_to_multiple(qkv, (reach,)).unflatten(1, (-1, reach))
-        q, k, v = self._heads(windows).movedim(3, 0).transpose(3, 4)  # (n, w, heads, reach, d)
-        own = self._mask(reach, 0, q)
-        first = self._attend(q[:, :1], k[:, :1], v[:, :1], own)
-        if q.shape[1] == 1:
-            return first[:, :length]
-        pairs = [torch.cat([x[:, :-1], x[:, 1:]], dim=3) for x in (k, v)]
-        both = torch.cat([self._mask(reach, reach, q), own], dim=2)
-        rest = self._attend(q[:, 1:], pairs[0], pairs[1], both)
-        return torch.cat([first, rest], dim=1)[:, :length]
+        past = kv.shape[1] - q.shape[1]
+        before, width = min(self.reach, kv.shape[1]) - 1, min(QUERIES, q.shape[1])
+        place = torch.arange(before + width, device=q.device)
+        bias = self._bias(place[before:, None] - place, q)
+        pieces = list(_pieces(q.shape, past, before, width))
+        sizes = [windows * size for windows, size in pieces]
+        keys, stop = kv[:, :past], past
+        mixed: list[Tensor] = []
+        # Split, not sliced: the gradient of each slice would be as large as the whole.
+        parts = zip(pieces, q.split(sizes, 1), kv[:, past:].split(sizes, 1), strict=True)
+        for (windows, size), queries, new in parts:
+            keys = torch.cat([keys[:, max(keys.shape[1] - before, 0) :], new], dim=1)
+            stop += windows * size
+            seen = keys.shape[1] - (windows - 1) * size  # by a window
+            mask = bias[..., :size, before + size - seen : before + size]
+            if hidden is not None:
+                unseen = hidden[:, stop - keys.shape[1] : stop].unfold(1, seen, size).flatten(0, 1)
+                mask = _hide(mask, unseen[:, None] & ~unseen[:, -size:, None])
+            part = self._attend(
+                queries.unflatten(1, (windows, size)).flatten(0, 1),
+                keys.unfold(1, seen, size).transpose(2, 3).flatten(0, 1),
+                mask.contiguous(),  # kernels of some devices want it aligned
+            )
+            mixed.append(part.unflatten(0, (-1, windows)).flatten(1, 2))
+        return torch.cat(mixed, dim=1)
 
-    def _mask(self, reach: int, back: int, like: Tensor) -> Tensor:
-        """Bias of a window's queries on the keys that lie `back` further back; -inf if unseen."""
-        tokens = torch.arange(reach, device=like.device)
-        distance = tokens[:, None] - tokens + back
-        is_seen = (distance >= 0) & (distance < self.reach)
-        shape = (self.heads, reach, reach)
+    def _bias(self, steps: Tensor, like: Tensor) -> Tensor:
+        """Lay out what is added to logits: (1, heads or 1, *steps.shape), -inf where unseen.
+
+        `steps` (queries, keys) counts the strides from the query back to the key.
+        """
         if self.bias is None:
-            bias = torch.zeros(shape, dtype=like.dtype, device=like.device)
+            bias = torch.zeros(1, *steps.shape, device=like.device)
         else:
-            bias = self.bias.to(like.dtype)[:, distance.clamp(0, self.reach - 1)]
-        return bias.masked_fill(~is_seen, -math.inf)
+            bias = self.bias[:, steps.clamp(0, self.reach - 1)]
+        unseen = (steps < 0) | (steps >= self.reach)
+        return bias.masked_fill(unseen, -math.inf).to(like.dtype)[None]
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        """Attend inside windows (n, w, heads, tokens, d); gives (n, w * tokens, channels)."""
-        parts = (part.flatten(0, 1) for part in (q, k, v))
-        mixed = F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=self.head_dim**-0.5)
-        mixed = mixed.transpose(1, 2).flatten(2)  # (n * w, tokens, channels)
-        return mixed.unflatten(0, q.shape[:2]).flatten(1, 2)
+    def _attend(self, q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
+        """Attend from (n, queries, channels) to (n, keys, 2 * channels), by heads."""
+        heads = (self.heads, self.head_dim)
+        k, v = kv.to(q.dtype).unflatten(2, (2, *heads)).unbind(2)
+        q, k, v = (part.transpose(1, 2) for part in (q.unflatten(2, heads), k, v))
+        rate = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=rate, scale=self.head_dim**-0.5
+        )
+        return mixed.transpose(1, 2).flatten(2)
 
-    def _check(self, x: Tensor) -> None:
+    def _check(self, x: Tensor, key_padding_mask: Tensor | None) -> None:
         channels = self.heads * self.head_dim
         if x.ndim != 3 or x.shape[2] != channels or 0 in x.shape:
             raise ShapeError(
                 f"received a tensor of shape {tuple(x.shape)}: accepted is (batch, length, "
                 f"{channels}), not empty"
             )
+        mask = key_padding_mask
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != x.shape[:2]):
+            raise ShapeError(
+                f"received a key_padding_mask of {mask.dtype} and shape {tuple(mask.shape)}: "
+                f"accepted is torch.bool of shape {tuple(x.shape[:2])}, True at padding; from an "
+                "attention_mask of ones and zeros, take attention_mask == 0"
+            )
+
+    def _check_state(self, state: CausalState, batch: int) -> None:
+        check_unspent(state)
+        wanted = (batch, self.reach, self.stride, 2 * self.heads * self.head_dim)
+        if state.ring.shape != wanted:
+            raise ShapeError(
+                f"received a state whose ring has the shape {tuple(state.ring.shape)}: this layer "
+                f"and batch go on from {wanted}; keep one state for each layer, and select() its "
+                "sequences where the batch changes"
+            )
+
+
+def _pieces(
+    shape: tuple[int, ...], past: int, before: int, width: int
+) -> Iterator[tuple[int, int]]:
+    """Cut (sequences, tokens, ...) into pieces of (windows, tokens of each) that attend at once.
+
+    The windows of a piece have equal pasts: `before` tokens, except one by one at the start.
+    """
+    sequences, tokens = shape[:2]
+    at_once = max(TOKENS // (sequences * width), 1)
+    done = 0
+    while done < tokens:
+        size = min(width, tokens - done)
+        windows = min((tokens - done) // size, at_once) if past + done >= before else 1
+        yield windows, size
+        done += windows * size
+
+
+def _hide(mask: Tensor, hidden: Tensor) -> Tensor:
+    """Add -inf to a mask (1, heads or 1, queries, keys) where (n, queries, keys) is hidden."""
+    return torch.where(hidden[:, None], -math.inf, mask)

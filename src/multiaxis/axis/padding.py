@@ -1,4 +1,4 @@
-"""Pad a map so that windows divide it, and tell real pixels from padded ones."""
+"""Pad a map so that windows divide it, and tell or set aside what is padding."""
 
 from __future__ import annotations
 
@@ -70,3 +70,34 @@ def crop(x: Tensor, spatial: Sequence[int]) -> Tensor:
     if tuple(x.shape[1:-1]) == tuple(spatial):
         return x
     return x[(slice(None), *(slice(n) for n in spatial))]
+
+
+def pack(x: Tensor, padding: Tensor) -> Tensor:
+    """Move the padding of sequences before their real tokens, which keep their order.
+
+    Parameters
+    ----------
+    x : Tensor, shape (batch, length, channels)
+    padding : Tensor of bool, shape (batch, length)
+        True where a token is padding.
+
+    Returns
+    -------
+    Tensor, shape (batch, length, channels)
+        Zero at padding, whatever it held, NaN even.
+    """
+    return _take(x.masked_fill(padding[..., None], 0), _padding_first(padding))
+
+
+def unpack(x: Tensor, padding: Tensor) -> Tensor:
+    """Undo `pack`: each real token goes back to its place, and padding is zero."""
+    order = _padding_first(padding).argsort(dim=1)
+    return _take(x, order).masked_fill(padding[..., None], 0)
+
+
+def _padding_first(padding: Tensor) -> Tensor:
+    return padding.long().argsort(dim=1, descending=True, stable=True)
+
+
+def _take(x: Tensor, order: Tensor) -> Tensor:
+    return x.gather(1, order[..., None].expand_as(x))
