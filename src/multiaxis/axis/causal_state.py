@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor
 
+from multiaxis.axis.layers import is_recorded
 from multiaxis.errors import ConfigError
 
 
@@ -24,7 +25,7 @@ class CausalState:
     ----------
     ring : Tensor, shape (batch, reach, stride, 2 * channels)
         Keys and values of the last ``reach * stride`` tokens, in the dtype of the layer.
-    position : int
+    position : Tensor of int64, shape ()
         Where in the ring the next token goes, counted over `reach` and `stride` together.
     lengths : Tensor of int64, shape (batch,)
         Tokens of each sequence so far, padding not counted.
@@ -33,7 +34,7 @@ class CausalState:
     """
 
     ring: Tensor
-    position: int
+    position: Tensor
     lengths: Tensor
     is_spent: bool = False
 
@@ -88,7 +89,9 @@ def remember(kv: Tensor, lengths: Tensor, reach: int, stride: int) -> CausalStat
     kept = kv[:, max(kv.shape[1] - reach * stride, 0) :]
     # Padding and contiguous memory both copy: the whole prompt is not kept alive by its end.
     ring = F.pad(kept, (0, 0, reach * stride - kept.shape[1], 0)).clone()
-    return CausalState(ring.unflatten(1, (reach, stride)), 0, lengths)
+    # A tensor: a compiler would make a graph for each number.
+    position = torch.zeros((), dtype=torch.int64, device=kv.device)
+    return CausalState(ring.unflatten(1, (reach, stride)), position, lengths)
 
 
 def recall(state: CausalState) -> tuple[Tensor, Tensor]:
@@ -100,8 +103,9 @@ def recall(state: CausalState) -> tuple[Tensor, Tensor]:
     missing : Tensor of bool, shape (batch, (reach - 1) * stride)
         True for tokens before the start of the sequence.
     """
-    stride = state.ring.shape[2]
-    kv = state.ring.flatten(1, 2).roll(-state.position, 1)[:, stride:]
+    _, reach, stride, _ = state.ring.shape
+    places = torch.arange(stride, reach * stride, device=state.ring.device) + state.position
+    kv = state.ring.flatten(1, 2).index_select(1, places % (reach * stride))
     age = torch.arange(kv.shape[1], 0, -1, device=kv.device)
     return kv, age > state.lengths[:, None]
 
@@ -118,7 +122,7 @@ def write(state: CausalState, kv: Tensor) -> tuple[CausalState, Tensor, Tensor]:
     state : CausalState
         That of the next token.
     seen : Tensor, shape (batch, reach, 2 * channels)
-        What this token sees, itself included: one column of the ring, not copied.
+        What this token sees, itself included: one column of the ring.
     steps : Tensor of int64, shape (reach,)
         How many strides back from the token each of these lies. They go around the ring.
     """
@@ -128,14 +132,18 @@ def write(state: CausalState, kv: Tensor) -> tuple[CausalState, Tensor, Tensor]:
         ring = ring.clone()
     else:
         state.is_spent = True
-    row, column = divmod(state.position, stride)
-    ring[:, row, column] = kv
-    steps = (row - torch.arange(reach, device=kv.device)) % reach
+    ring.view(-1, reach * stride, kv.shape[1]).index_copy_(
+        1, state.position[None], kv[:, None].to(ring.dtype)
+    )
+    seen = ring.index_select(2, state.position[None] % stride)[:, :, 0]
+    steps = (state.position // stride - torch.arange(reach, device=kv.device)) % reach
     position = (state.position + 1) % (reach * stride)
-    return CausalState(ring, position, state.lengths + 1), ring[:, :, column], steps
+    return CausalState(ring, position, state.lengths + 1), seen, steps
 
 
 def _must_not_change(ring: Tensor, kv: Tensor) -> bool:
     needs_gradient = torch.is_grad_enabled() and (ring.requires_grad or kv.requires_grad)
+    if needs_gradient or is_recorded():  # a compiler cannot ask about inference mode
+        return needs_gradient
     # A tensor of inference mode can be written into there only.
-    return needs_gradient or (ring.is_inference() and not torch.is_inference_mode_enabled())
+    return ring.is_inference() and not torch.is_inference_mode_enabled()
