@@ -26,11 +26,12 @@ BODY = MaxViTConfig(
     window_size=4,
     num_classes=0,
     expansion_rate=2,
+    bn_momentum=0.1,
 )
 RETINA = DetectorConfig(
     classes=3,
     backbone=BODY,
-    pyramid=PyramidConfig(levels=(3, 6), channels=16),
+    pyramid=PyramidConfig(levels=(3, 6), channels=16, bn_momentum=0.1),
     anchors=AnchorConfig(scales=1),
     head=RetinaConfig(convs=1),
     norm="group",

@@ -257,8 +257,8 @@ class DetectorConfig:
     anchors : AnchorConfig
     head : RegionConfig or RetinaConfig
     norm : str
-        Of the heads: ``batch`` as the authors (across devices), ``group`` for small batches,
-        or ``none``.
+        Of the heads: ``batch`` as the authors (across devices; with the pyramid's constants),
+        ``group`` for small batches, or ``none``.
     score, nms, most : float, float, int
         Results: the lowest score, the IoU of doubles of a class, the number in a picture.
     mean, std : tuple of float

@@ -5,18 +5,18 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 
-from multiaxis.tasks.detect.networks.config import Norm
+from multiaxis.tasks.detect.networks.config import DetectorConfig
 
 _GROUP = 8  # channels; at 256 these are the 32 groups of Wu and He, 2018
 
 
-def norm(kind: Norm, channels: int, *, is_map: bool = True) -> nn.Module:
-    """Build a norm over maps, or over vectors; the constants are the authors'."""
-    if kind == "none":
+def norm(config: DetectorConfig, channels: int, *, is_map: bool = True) -> nn.Module:
+    """Build a norm over maps, or over vectors, with the constants of the pyramid's."""
+    if config.norm == "none":
         return nn.Identity()
-    if kind == "batch":
-        batch_norm = nn.BatchNorm2d if is_map else nn.BatchNorm1d
-        return batch_norm(channels, eps=1e-3, momentum=0.01)
+    if config.norm == "batch":
+        pyramid, kind = config.pyramid, nn.BatchNorm2d if is_map else nn.BatchNorm1d
+        return kind(channels, eps=pyramid.bn_epsilon, momentum=pyramid.bn_momentum)
     groups = next(n for n in range(max(channels // _GROUP, 1), 0, -1) if channels % n == 0)
     return nn.GroupNorm(groups, channels)
 
@@ -28,19 +28,19 @@ class Tower(nn.Module):
 
     Parameters
     ----------
-    channels, convs, levels : int
-    kind : str
-        Of the norms.
+    config : DetectorConfig
+    convs, levels : int
     """
 
-    def __init__(self, channels: int, convs: int, levels: int, kind: Norm) -> None:
+    def __init__(self, config: DetectorConfig, convs: int, levels: int) -> None:
         super().__init__()
+        channels, has_bias = config.pyramid.channels, config.norm == "none"
         self.convs = nn.ModuleList(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=kind == "none") for _ in range(convs)
+            nn.Conv2d(channels, channels, 3, padding=1, bias=has_bias) for _ in range(convs)
         )
-        count = levels if kind == "batch" else 1
+        count = levels if config.norm == "batch" else 1
         self.norms = nn.ModuleList(
-            nn.ModuleList(norm(kind, channels) for _ in range(convs)) for _ in range(count)
+            nn.ModuleList(norm(config, channels) for _ in range(convs)) for _ in range(count)
         )
         for conv in self.convs:
             start(conv, 0.01)

@@ -32,7 +32,7 @@ class MaskBranch(nn.Module):
     def __init__(self, config: DetectorConfig, masks: MaskConfig) -> None:
         super().__init__()
         self.config = masks
-        layer = None if config.norm == "none" else partial(norm, config.norm)
+        layer = None if config.norm == "none" else partial(norm, config)
         widths = [masks.width] * masks.convs
         self.head = MaskRCNNHeads(config.pyramid.channels, widths, 1, layer)
         channels = masks.width if masks.convs else config.pyramid.channels

@@ -24,14 +24,14 @@ class ProposalHead(nn.Module):
 
     Parameters
     ----------
-    channels, convs, anchors, levels : int
     config : DetectorConfig
+    convs, levels : int
     """
 
     def __init__(self, config: DetectorConfig, convs: int, levels: int) -> None:
         super().__init__()
         channels, count = config.pyramid.channels, config.anchors.count
-        self.tower = Tower(channels, convs, levels, config.norm)
+        self.tower = Tower(config, convs, levels)
         self.filled = nn.Conv2d(channels, count, 1)
         self.offsets = nn.Conv2d(channels, count * 4, 1)
         start(self.filled, 0.01)

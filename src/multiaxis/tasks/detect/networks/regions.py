@@ -49,18 +49,18 @@ class BoxHead(nn.Module):
 
     def __init__(self, config: DetectorConfig, head: RegionConfig) -> None:
         super().__init__()
-        kind, channels = config.norm, config.pyramid.channels
+        channels, has_bias = config.pyramid.channels, config.norm == "none"
         layers: list[nn.Module] = []
         for _ in range(head.convs):
-            conv = nn.Conv2d(channels, head.width, 3, padding=1, bias=kind == "none")
+            conv = nn.Conv2d(channels, head.width, 3, padding=1, bias=has_bias)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-            layers += [conv, norm(kind, head.width), nn.ReLU()]
+            layers += [conv, norm(config, head.width), nn.ReLU()]
             channels = head.width
         layers.append(nn.Flatten())
         wide = channels * head.size**2
         for width in head.hidden:
-            dense = nn.Linear(wide, width, bias=kind == "none")
-            layers += [dense, norm(kind, width, is_map=False), nn.ReLU()]
+            dense = nn.Linear(wide, width, bias=has_bias)
+            layers += [dense, norm(config, width, is_map=False), nn.ReLU()]
             wide = width
         self.layers = nn.Sequential(*layers)
         self.classes = nn.Linear(wide, config.classes + 1)

@@ -41,7 +41,7 @@ class RetinaHead(nn.Module):
         self.anchors = Anchors(config.anchors, strides)
         width, count = config.pyramid.channels, config.anchors.count
         self.class_tower, self.box_tower = (
-            Tower(width, head.convs, len(strides), config.norm) for _ in range(2)
+            Tower(config, head.convs, len(strides)) for _ in range(2)
         )
         self.classes = nn.Conv2d(width, count * config.classes, 3, padding=1)
         self.offsets = nn.Conv2d(width, count * 4, 3, padding=1)
