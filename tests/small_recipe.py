@@ -17,7 +17,8 @@ from multiaxis.train.recipe import ModelChoice, Optim, Recipe, Run
 TINY = {
     "features": 4,
     "depth": 2,
-    "num_stages": 2,
+    "num_stages": 1,
+    "num_bottleneck_blocks": 1,
     "num_groups": 1,
     "num_supervision_scales": 2,
     "block_size_hr": (2, 2),
