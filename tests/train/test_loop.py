@@ -82,23 +82,25 @@ def test_a_stopped_training_goes_on_to_the_bit(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-SCRIPT = """
+WORDS = ["run.steps=16", "run.save_every=3", "run.validate_every=100000"]
+SCRIPT = f"""
 import sys
 import small_recipe
 from multiaxis.train.override import override
 from multiaxis.train import train
-words = ["run.steps=16", "run.save_every=3", "run.validate_every=100000"]
-train(override(small_recipe.recipe(sys.argv[1]), words), sys.argv[2])
+train(override(small_recipe.recipe(sys.argv[1]), {WORDS}), sys.argv[2])
 """
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(
     photographs: Path, tmp_path: Path
 ) -> None:
-    # Each in a process with one thread: sums in another order would grow into other losses.
+    # One thread in both: sums in another order would grow into other losses.
+    assert torch.get_num_threads() == 1
+    longer = override(small_recipe.recipe(photographs), WORDS)
+    train(longer, tmp_path / "whole")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT, str(photographs)]
-    subprocess.run([*command, tmp_path / "whole"], env=environment, check=True)
     with subprocess.Popen([*command, tmp_path / "parts"], env=environment) as process:
         deadline = time.monotonic() + 120
         while not list((tmp_path / "parts").glob("step_*[0-9]")) and time.monotonic() < deadline:
@@ -108,7 +110,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
     stopped_at = losses(tmp_path / "parts")
     assert stopped_at
     assert max(stopped_at) < 16
-    subprocess.run([*command, tmp_path / "parts"], env=environment, check=True)
+    train(longer, tmp_path / "parts")
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
