@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from multiaxis.deploy.stream import streamed
     from multiaxis.models.families import parameter_groups
+    from multiaxis.models.maxim.network import Maxim
+    from multiaxis.models.maxvit.network import MaxViT
     from multiaxis.score import psnr, ssim
     from multiaxis.tasks.classify.classifier import Classifier
     from multiaxis.tasks.restore.evaluate import evaluate
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Classifier": "multiaxis.tasks.classify.classifier",
+    "MaxViT": "multiaxis.models.maxvit.network",
+    "Maxim": "multiaxis.models.maxim.network",
     "Restorer": "multiaxis.tasks.restore.restorer",
     "create_model": "multiaxis.zoo",
     "evaluate": "multiaxis.tasks.restore.evaluate",
@@ -40,6 +44,8 @@ _HOMES = {
 
 __all__ = [
     "Classifier",
+    "MaxViT",
+    "Maxim",
     "Restorer",
     "__version__",
     "create_model",

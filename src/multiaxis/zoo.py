@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 from multiaxis.errors import ConfigError, unknown
 from multiaxis.models.families import FAMILIES, AnyFamily
@@ -42,7 +42,7 @@ def variants() -> dict[str, Any]:
     }
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*") -> list[ModelName]:
     """Name the published variants that match a shell pattern.
 
     Examples
@@ -50,7 +50,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("maxim_s*")
     ['maxim_s1', 'maxim_s2', 'maxim_s3']
     """
-    return fnmatch.filter(variants(), pattern)
+    return cast(list[ModelName], fnmatch.filter(variants(), pattern))
 
 
 @overload

@@ -105,8 +105,8 @@ def test_damaged_statements(
     weights: Path, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     tensors, metadata = read_safetensors(weights)
-    about = {**json.loads(metadata["classifier"]), **change}
     damaged = tmp_path / "damaged.safetensors"
-    write_safetensors(damaged, tensors, {**metadata, "classifier": json.dumps(about)})
+    changed = {key: json.dumps(value) for key, value in change.items()}
+    write_safetensors(damaged, tensors, {**metadata, **changed})
     with pytest.raises(WeightsError, match=message):
         Classifier(weights=damaged, device="cpu")

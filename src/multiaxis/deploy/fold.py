@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 from torch import nn
 
 from multiaxis.models.families import family_of
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def fold(model: nn.Module) -> nn.Module:
+
+def fold(model: Model) -> Model:
     """Copy a model for inference, with every batch norm folded into the layer beside it.
 
     Parameters
@@ -19,9 +22,9 @@ def fold(model: nn.Module) -> nn.Module:
 
     Returns
     -------
-    nn.Module
-        In evaluation mode, without gradients; outputs agree within rounding. It cannot be trained,
-        and loads no checkpoint: fold again instead.
+    MaxViT or Maxim
+        Of the class of `model`. In evaluation mode, without gradients; outputs agree within
+        rounding. It cannot be trained, and loads no checkpoint: fold again instead.
 
     Raises
     ------

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from multiaxis.errors import ConfigError
 from multiaxis.models.families import family_of
 
+if TYPE_CHECKING:
+    from multiaxis.models.maxim.network import Maxim
+    from multiaxis.models.maxim.streaming import Streamed
+
 
 def streamed(
-    model: nn.Module,
+    model: Maxim,
     memory: str | int | None = None,
     dtype: torch.dtype | None = None,
     *,
     spill: str | Path | None = None,
-) -> Any:
+) -> Streamed:
     """Return the form of a model that runs in pieces and bounded memory.
 
     Parameters

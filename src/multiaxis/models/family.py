@@ -74,6 +74,8 @@ class Family(Generic[Config, Model]):
         ``group_parameters(model, *, lr, weight_decay, layer_decay)``, for an optimiser.
     fold : callable
         Folds a copy's norms into the layers beside them, in place.
+    task : str
+        What it is for, in the words of hubs, such as ``"image-classification"``.
     output : str
         What a forward pass gives, such as ``"logits"``.
     streamed : callable or None
@@ -95,5 +97,6 @@ class Family(Generic[Config, Model]):
     foreign_forms: Mapping[str, Callable[[Model], tuple[dict[str, Tensor], Config]]]
     group_parameters: Callable[..., list[dict[str, Any]]]
     fold: Callable[[Model], None]
+    task: str
     output: str
     streamed: Callable[..., Any] | None = None

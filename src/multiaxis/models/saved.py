@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from multiaxis.errors import ConfigError
-from multiaxis.models.contents import shapes_of
+from multiaxis.errors import ConfigError, WeightsError
+from multiaxis.models.contents import CheckpointContents, shapes_of
 from multiaxis.models.families import family_of
-from multiaxis.models.store import write_safetensors
-from multiaxis.models.wrapping import plain_name
+from multiaxis.models.hub import Card, Shared
+from multiaxis.models.store import read_safetensors, write_safetensors
+from multiaxis.models.wrapping import plain_name, unwrap
 
 LABELS = "labels"
 """Under what a file states the names of the classes of its head."""
@@ -23,8 +24,8 @@ LABELS = "labels"
 _SUFFIX = ".safetensors"
 
 
-class Saved(nn.Module):
-    """A model that can be saved.
+class Saved(Shared, nn.Module):
+    """A model that can be saved, in a file or on a hub.
 
     Attributes
     ----------
@@ -81,6 +82,49 @@ class Saved(nn.Module):
             "config": json.dumps(asdict(self.config)),
         }
         write_safetensors(path, state, stated)
+
+    @classmethod
+    def open_file(cls, path: Path, **options: Any) -> Self:
+        """Open a safetensors file of a model of this class.
+
+        Parameters
+        ----------
+        path : Path
+        **options
+            Fields that replace what the file states.
+
+        Raises
+        ------
+        ConfigError
+            If a field is unknown, or a value cannot work.
+        WeightsError
+            If the file is unreadable, or of another class of model.
+        """
+        from multiaxis.models.build import build_found
+        from multiaxis.models.families import marks
+
+        tensors, metadata = read_safetensors(path)
+        contents = CheckpointContents(path, "safetensors", tensors, metadata)
+        model = build_found(unwrap(contents, marks()), options)[0]
+        if not isinstance(model, cls):
+            raise WeightsError(
+                f"{path} is a {type(model).__name__}, not a {cls.__name__}: use "
+                f"{type(model).__name__}.from_pretrained, or create_model(weights=...)"
+            )
+        return model
+
+    def card(self) -> Card:
+        """Say what the card on a hub says."""
+        family = family_of(self, "describe")
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return Card(
+            title=family.find_variant(self.config) or family.title,
+            text=f"{family.describe(self.config)}; {count / 1e6:.1f} million parameters.",
+            task=family.task,
+            tags=(family.name, "multiaxis"),
+            opener="multiaxis.create_model(weights={})",
+            facts=asdict(self.config),
+        )
 
     def as_built(self) -> Saved:
         """Build a model of the same parts, with random parameters."""

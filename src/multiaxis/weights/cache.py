@@ -10,6 +10,7 @@ import platformdirs
 from multiaxis.errors import WeightsError
 
 HOME_VARIABLE = "MULTIAXIS_HOME"
+OFFLINE_VARIABLE = "MULTIAXIS_OFFLINE"
 
 
 def home() -> Path:
@@ -40,3 +41,8 @@ def _homeless() -> WeightsError:
 def cached_path(name: str) -> Path:
     """Return where the checkpoint of that name lies, or would lie."""
     return home() / "weights" / f"{name}.safetensors"
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids asking any source."""
+    return os.environ.get(OFFLINE_VARIABLE, "").lower() not in {"", "0", "false", "no"}

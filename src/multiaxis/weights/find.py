@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import WeightsError
+from multiaxis.models.hub import FILE, download
+from multiaxis.weights.cache import is_offline
 from multiaxis.weights.index import Checkpoint, find_checkpoint, is_known
 
 
@@ -19,7 +23,7 @@ def find_published(weights: str | Path) -> Checkpoint | None:
     ConfigError
         If it is neither a known name nor looks like a path.
     """
-    if isinstance(weights, Path):
+    if isinstance(weights, Path) or _repository(weights):
         return None
     if is_known(weights):
         return find_checkpoint(weights)
@@ -35,7 +39,9 @@ def find_file(weights: str | Path, *, fits: str | None = None, **pulling: Any) -
     Parameters
     ----------
     weights : str or Path
-        A published checkpoint's name, ours or timm's, or a file. A `Path` is never a name.
+        A published checkpoint's name, ours or timm's; a file, or the folder of one that
+        `save_pretrained` wrote; or ``"hf-hub:me/name"``, a repository of a hub. A `Path` is never
+        a name.
     fits : str, optional
         The variant that a published checkpoint must be of.
     **pulling
@@ -48,9 +54,12 @@ def find_file(weights: str | Path, *, fits: str | None = None, **pulling: Any) -
     WeightsError
         If the weights cannot be fetched, or are another variant's.
     """
+    repository = _repository(weights)
+    if repository is not None:
+        return download(repository, local_files_only=_is_offline(pulling))
     checkpoint = find_published(weights)
     if checkpoint is None:
-        return Path(weights)
+        return _in_folder(Path(weights))
     if fits is not None and checkpoint.model != fits:
         raise WeightsError(
             f"the weights {weights!r} are those of {checkpoint.model}, not of {fits}: "
@@ -59,3 +68,20 @@ def find_file(weights: str | Path, *, fits: str | None = None, **pulling: Any) -
     from multiaxis.weights.pull import pull
 
     return pull(checkpoint, **pulling)
+
+
+def _is_offline(pulling: Mapping[str, Any]) -> bool:
+    return bool(pulling.get("offline")) or is_offline()
+
+
+def _repository(weights: str | Path) -> str | None:
+    """Give the repository of a hub that weights name as timm does, with ``hf-hub:``."""
+    if isinstance(weights, Path) or is_known(weights):
+        return None
+    found = re.fullmatch(r"hf[-_]hub:(.+)", weights)
+    return found[1] if found else None
+
+
+def _in_folder(path: Path) -> Path:
+    """Give the file in a folder that `save_pretrained` wrote; any other path as it is."""
+    return path / FILE if (path / FILE).is_file() else path

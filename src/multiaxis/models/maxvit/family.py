@@ -84,5 +84,6 @@ MAXVIT = Family(
     foreign_forms={"timm": _timm_form},
     group_parameters=_group_parameters,
     fold=_fold,
+    task="image-classification",
     output="logits",
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import overload
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, WeightsError, unknown
+from multiaxis.models.hub import Card, Shared
 from multiaxis.models.maxvit.config import find_variant
 from multiaxis.models.maxvit.network import MaxViT
 from multiaxis.progress import OnProgress
@@ -20,9 +21,10 @@ from multiaxis.tasks.classify.inputs import Source, rgb_pixels
 from multiaxis.tasks.classify.labels import imagenet_labels
 from multiaxis.tasks.classify.preprocess import preprocess
 from multiaxis.tasks.classify.rules import Preprocessing, find_preprocessing
-from multiaxis.tasks.classify.stated import Stated, read_stated
-from multiaxis.weights.index import Checkpoint, list_checkpoints
-from multiaxis.zoo import open_model
+from multiaxis.tasks.classify.stated import Stated, read_stated, write_stated
+from multiaxis.weights.find import find_published
+from multiaxis.weights.index import Checkpoint, find_checkpoint, is_known, list_checkpoints
+from multiaxis.zoo import MaxViTName, open_model
 
 DEFAULT_MODEL = "maxvit_tiny"
 _BATCH = 8  # pictures at once
@@ -47,7 +49,7 @@ class Prediction:
     probability: float
 
 
-class Classifier:
+class Classifier(Shared):
     """Names what pictures show.
 
     Parameters
@@ -100,20 +102,20 @@ class Classifier:
 
     def __init__(  # noqa: PLR0913 (what to load, and where)
         self,
-        model: str | MaxViT | None = None,
+        model: MaxViTName | MaxViT | None = None,
         *,
         weights: str | Path | None = None,
         preprocessing: str | Preprocessing | None = None,
         labels: Sequence[str] | None = None,
         image_size: int | None = None,
         device: str | torch.device = "auto",
-        dtype: str | torch.dtype = "float32",
+        dtype: Literal["float32", "bfloat16"] | torch.dtype = "float32",
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
-        card = stated = None
+        card = None
         if isinstance(model, MaxViT):
             if weights is not None or image_size is not None:
                 raise ConfigError(
@@ -125,8 +127,8 @@ class Classifier:
             config = {} if image_size is None else {"image_size": image_size}
             pulling = {"offline": offline, "on_progress": on_progress}
             loaded = _check(model, open_model(weights, config=config, **pulling), weights)
-            stated = None if card else _read_stated(weights, loaded, image_size)
-            card = card if image_size is None else None
+        stated = _read_stated(weights or "the model", loaded, image_size)
+        card = card or _card_of(loaded)
         self.preprocessing = _rules(loaded, card, stated, preprocessing)
         self.labels = _names(loaded, stated, labels)
         self.model = loaded.to(self.device, self.dtype).eval()
@@ -177,6 +179,36 @@ class Classifier:
         with torch.inference_mode():
             return self.model(batch).float().cpu()
 
+    def save(self, path: str | Path) -> None:
+        """Write the model with its preprocessing and labels, for ``Classifier(weights=path)``.
+
+        Parameters
+        ----------
+        path : str or Path
+            A .safetensors file, written all or nothing; replaced if it exists.
+
+        Raises
+        ------
+        ConfigError
+            If the path has another suffix.
+        WeightsError
+            If the file cannot be written.
+        """
+        self.model.save(path, about=write_stated(self.preprocessing, self.labels))
+
+    @classmethod
+    def open_file(cls, path: Path, **options: Any) -> Self:
+        """Open a file; `options` are the classifier's."""
+        return cls(weights=path, **options)
+
+    def card(self) -> Card:
+        """Say what the card on a hub says."""
+        card = self.model.card()
+        shown = ", ".join(self.labels[:20]) + (" and others" if len(self.labels) > 20 else "")
+        text = f"{card.text} It tells {len(self.labels)} classes: {shown}."
+        facts = {**card.facts, "preprocessing": asdict(self.preprocessing)}
+        return replace(card, text=text, facts=facts, opener="multiaxis.Classifier(weights={})")
+
     def _predict(self, sources: Sequence[Source], top: int) -> list[list[Prediction]]:
         likeliest = self.logits(sources).softmax(dim=1).topk(min(top, len(self.labels)), dim=1)
         return [
@@ -201,7 +233,13 @@ def _choose(model: str | None, weights: str | Path | None) -> tuple[str | Path, 
         if row is None:
             raise unknown("classifier", wanted, dict.fromkeys(row.model for row in rows))
         return row.name, row
-    return weights, next((row for row in rows if weights in (row.name, row.alias)), None)
+    return weights, find_published(weights)
+
+
+def _card_of(model: MaxViT) -> Checkpoint | None:
+    """Find the published checkpoint that a model began with."""
+    name = model.about.get("checkpoint", "")
+    return find_checkpoint(name) if is_known(name) else None
 
 
 def _check(wanted: str | None, model: nn.Module, weights: str | Path) -> MaxViT:
@@ -219,41 +257,41 @@ def _check(wanted: str | None, model: nn.Module, weights: str | Path) -> MaxViT:
     return model
 
 
-def _read_stated(weights: str | Path, model: MaxViT, image_size: int | None) -> Stated | None:
-    stated, classes = read_stated(Path(weights)), model.config.num_classes
-    if stated is None:
-        return None
+def _read_stated(where: str | Path, model: MaxViT, image_size: int | None) -> Stated:
+    stated, classes = read_stated(model.about, where), model.config.num_classes
     if stated.labels is not None and len(stated.labels) != classes:
         raise WeightsError(
-            f"{weights} names {len(stated.labels)} classes and distinguishes {classes}: export "
+            f"{where} names {len(stated.labels)} classes and distinguishes {classes}: export "
             "it again"
         )
-    if image_size is None:
+    if image_size is None or stated.preprocessing is None:
         return stated
-    return replace(
-        stated, preprocessing=replace(stated.preprocessing, size=(image_size, image_size))
-    )
+    rules = replace(stated.preprocessing, size=(image_size, image_size))
+    return replace(stated, preprocessing=rules)
 
 
 def _rules(
     model: MaxViT,
     card: Checkpoint | None,
-    stated: Stated | None,
+    stated: Stated,
     asked: str | Preprocessing | None,
 ) -> Preprocessing:
+    """Take what is asked for; else what is stated; else the card's, where the size is its own."""
     config = model.config
     if isinstance(asked, Preprocessing):
         return asked
-    if asked is None and card is not None and card.preprocessing:
-        return find_preprocessing(card.preprocessing)
-    if asked is None and stated is not None:
+    if asked is None and stated.preprocessing is not None:
         return stated.preprocessing
-    side = config.image_size if stated is None else stated.preprocessing.size
+    side = config.image_size if stated.preprocessing is None else stated.preprocessing.size
     size = (side, side) if isinstance(side, int) else side
+    if asked is None and card is not None and card.preprocessing:
+        published = find_preprocessing(card.preprocessing)
+        if published.size == size:
+            return published
     return find_preprocessing(asked or config.flavour, size, num_classes=config.num_classes)
 
 
-def _names(model: MaxViT, stated: Stated | None, labels: Sequence[str] | None) -> tuple[str, ...]:
+def _names(model: MaxViT, stated: Stated, labels: Sequence[str] | None) -> tuple[str, ...]:
     classes = model.config.num_classes
     if not classes or model.config.in_channels != 3:
         raise ConfigError(
@@ -262,8 +300,7 @@ def _names(model: MaxViT, stated: Stated | None, labels: Sequence[str] | None) -
         )
     if labels is not None and len(labels) != classes:
         raise ConfigError(f"received {len(labels)} labels: the model has {classes} classes")
-    if labels is None and stated is not None:
-        labels = stated.labels
+    labels = labels or stated.labels
     if labels is None:
         known = imagenet_labels()
         return known if classes == len(known) else tuple(f"class {i}" for i in range(classes))

@@ -12,7 +12,7 @@ from multiaxis.data.source import Source, Stream
 from multiaxis.errors import ConfigError
 from multiaxis.tasks.classify.objective import Classification
 from multiaxis.tasks.classify.samples import FIELDS, ClassSource, Labelled
-from multiaxis.tasks.classify.stated import write_stated
+from multiaxis.tasks.classify.stated import as_validated, write_stated
 from multiaxis.train.objective import Metric, Models, Objective
 from multiaxis.train.recipe import Recipe
 
@@ -103,4 +103,4 @@ class ClassificationObjective(Objective):
         """
         seen = self._recipe.data if self._recipe.valid is None else self._recipe.valid
         size = getattr(seen, "size", None)
-        return write_stated(size, self._names) if isinstance(size, int) else {}
+        return write_stated(as_validated(size), self._names) if isinstance(size, int) else {}

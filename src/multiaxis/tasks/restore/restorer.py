@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -115,7 +115,7 @@ class Restorer:
         *,
         weights: str | Path | None = None,
         device: str | torch.device = "auto",
-        dtype: str | torch.dtype = "float32",
+        dtype: Literal["float32", "bfloat16", "auto"] | torch.dtype = "float32",
         memory: str | int | None = None,
         spill: str | Path | None = None,
         tile: int | None = None,
