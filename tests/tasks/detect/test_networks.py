@@ -146,3 +146,32 @@ def test_small_pictures_go_through(size: tuple[int, int]) -> None:
     for network in (detector(MASK).eval(), detector(config).eval()):
         with torch.inference_mode():
             assert network([torch.rand(3, *size)])[0]["boxes"].shape[1] == 4
+
+
+@pytest.mark.parametrize("kind", ["retina", "cascade"])
+def test_bfloat16_finds_and_learns(kind: str) -> None:
+    network = detector(KINDS[kind])
+    pictures, targets = shapes(2, (64, 64))
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = network(pictures, targets)
+        sum(value.mean() for value in losses.values()).backward()
+        with torch.inference_mode():
+            found = network.eval()(pictures)[0]
+    assert all(v.dtype == torch.float32 and v.isfinite().all() for v in losses.values())
+    assert found["boxes"].dtype == found["scores"].dtype == torch.float32
+
+
+def test_blocks_are_recomputed_and_listed() -> None:
+    pictures, targets = shapes(2, (64, 64))
+    gradients = []
+    for recompute in (False, True):
+        network = detector(RETINA)
+        network.set_grad_checkpointing(recompute)
+        assert len(network.blocks()) == 4
+        losses = network(pictures, targets)
+        losses["boxes"].mean().backward()
+        gradients.append(network.maps.backbone.stem.conv1.weight.grad)  # pyright: ignore[reportAttributeAccessIssue]
+    torch.testing.assert_close(gradients[0], gradients[1])
+    plain = detector(replace(RETINA, backbone=ResNetConfig()))
+    plain.set_grad_checkpointing()
+    assert plain.blocks() == []

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from multiaxis.errors import ShapeError
 from multiaxis.models.fpn import by_size
+from multiaxis.models.maxvit.backbone import Backbone
 from multiaxis.tasks.detect.networks.boxes import PictureTruth
 from multiaxis.tasks.detect.networks.config import DetectorConfig, RetinaConfig
 from multiaxis.tasks.detect.networks.maps import build_maps
@@ -98,8 +99,13 @@ class DetectionNetwork(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's)
         """Recompute each of MaxViT's blocks in the backward pass instead of keeping its maps."""
         backbone = self.maps.backbone
-        if hasattr(backbone, "set_grad_checkpointing"):
-            backbone.set_grad_checkpointing(enable)  # pyright: ignore[reportCallIssue]
+        if isinstance(backbone, Backbone):
+            backbone.set_grad_checkpointing(enable)
+
+    def blocks(self) -> list[nn.Module]:
+        """List MaxViT's blocks, which are worth compiling by themselves."""
+        backbone = self.maps.backbone
+        return backbone.blocks() if isinstance(backbone, Backbone) else []
 
     def _find(self, pictures: Sequence[Tensor]) -> list[dict[str, Tensor | None]]:
         found: dict[int, dict[str, Tensor | None]] = {}

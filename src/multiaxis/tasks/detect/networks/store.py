@@ -47,7 +47,7 @@ _WINDOWS = ("image_size", "window_size", "grid_size", "scale_ratio", "window_pol
 def create_network(
     name: str, *, weights: str | Path | None = None, **config: Any
 ) -> DetectionNetwork:
-    """Build a detector, in evaluation mode on the CPU.
+    """Build a detector on the CPU, in training mode as `create_model` does.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def create_network(
     """
     if name not in NETWORKS:
         raise unknown("detector", name, NETWORKS)
-    network = DetectionNetwork(_replaced(NETWORKS[name], config)).eval()
+    network = DetectionNetwork(_replaced(NETWORKS[name], config))
     if weights is None:
         return network
     path = Path(weights)
