@@ -24,14 +24,11 @@ from torch.utils.flop_counter import FlopCounterMode
 CLASSES = 90
 
 
-def ours(size: int, name: str = "maxvit_tiny_cascade") -> nn.Module:
+def ours(size: int) -> nn.Module:
     from multiaxis.tasks.detect.networks.store import create_network
 
-    return create_network(name, classes=CLASSES, score=0.0, backbone={"image_size": size})
-
-
-def ours_retinanet(size: int) -> nn.Module:
-    return ours(size, "maxvit_tiny_retinanet")
+    body = {"image_size": size}
+    return create_network("maxvit_tiny_cascade", classes=CLASSES, score=0.0, backbone=body)
 
 
 def torchvisions(size: int) -> nn.Module:
@@ -49,7 +46,6 @@ def torchvisions(size: int) -> nn.Module:
 
 CONTENDERS: dict[str, Callable[[int], nn.Module]] = {
     "MaxViT-T, Cascade Mask R-CNN": ours,
-    "MaxViT-T, RetinaNet": ours_retinanet,
     "ResNet-50, Mask R-CNN (torchvision)": torchvisions,
 }
 
@@ -74,26 +70,25 @@ def work(model: nn.Module, size: int, *, train: bool) -> None:
         model.eval()([picture])
 
 
-def seconds(size: int, rounds: int, *, train: bool) -> dict[str, float]:
+def measure(size: int, rounds: int, *, train: bool) -> dict[str, list[float]]:
+    """Give the seconds, seconds of the processor, 10 ** 9 multiply-adds and 10 ** 6 parameters."""
     torch.manual_seed(0)
     models = {name: build(size) for name, build in CONTENDERS.items()}
-    best = dict.fromkeys(models, float("inf"))
-    for index in range(rounds + 1):  # the first is for warming up
-        for name, model in models.items():
-            start = time.perf_counter()
+    found: dict[str, list[float]] = {}
+    for name, model in models.items():  # for warming up
+        counter = FlopCounterMode(display=False)
+        with counter:
             work(model, size, train=train)
-            if index:
-                best[name] = min(best[name], time.perf_counter() - start)
-    return best
-
-
-def multiply_adds(name: str, size: int) -> float:
-    """Count those of matrix products and convolutions, in 10 ** 9."""
-    counter = FlopCounterMode(display=False)
-    model = CONTENDERS[name](size)
-    with counter:
-        work(model, size, train=False)
-    return counter.get_total_flops() / 2e9
+        count = sum(p.numel() for p in model.parameters())
+        found[name] = [float("inf")] * 2 + [counter.get_total_flops() / 2e9, count / 1e6]
+    for _ in range(rounds):
+        for name, model in models.items():
+            clocks = (time.perf_counter, time.process_time)
+            starts = [clock() for clock in clocks]
+            work(model, size, train=train)
+            for k, clock in enumerate(clocks):
+                found[name][k] = min(found[name][k], clock() - starts[k])
+    return found
 
 
 def resident(key: str) -> float:
@@ -128,12 +123,11 @@ def main() -> None:
     options = parser.parse_args()
     size, train = options.size, options.train
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {size} x {size}")
-    print(f"{'':38} {'seconds':>8} {'MiB':>7} {'GMACs':>7} {'parameters, M':>14}")
-    best = seconds(size, options.rounds, train=train)
-    for name, value in best.items():
-        count = sum(p.numel() for p in CONTENDERS[name](size).parameters()) / 1e6
-        macs, memory = multiply_adds(name, size), peak(name, size, train=train)
-        print(f"{name:38} {value:8.2f} {memory:7.0f} {macs:7.1f} {count:14.1f}")
+    heads = ("seconds", "CPU s", "GMACs", "M param.", "MiB")
+    print(f"{'':36}" + "".join(f"{head:>9}" for head in heads), flush=True)
+    for name, row in measure(size, options.rounds, train=train).items():
+        cells = (*row, peak(name, size, train=train))
+        print(f"{name:36}" + "".join(f"{cell:9.1f}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

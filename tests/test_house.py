@@ -42,6 +42,7 @@ DRY = (
         "from multiaxis import list_models; list_models()",
         "from multiaxis.cli.app import app; app('models', result_action='return_value')",
         "import multiaxis.batch",
+        "import multiaxis.tasks.detect.networks.variants",
         DRY.format(command="restore", more="--task denoise"),
         DRY.format(command="classify", more=""),
         "from multiaxis.cli.app import app; app('weights list', result_action='return_value')",

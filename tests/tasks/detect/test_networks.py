@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
-from multiaxis.errors import ShapeError
+from multiaxis.errors import MissingExtraError, ShapeError
 from multiaxis.tasks.detect.networks.config import DetectorConfig, ResNetConfig
 from small_detector import KINDS, MASK, RETINA, detector, shapes
 
@@ -119,6 +121,8 @@ def _target(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
         (torch.zeros(3, 64, 64), _target(boxes=torch.tensor([[4.0, 4, 4, 9]])), "without area"),
         (torch.zeros(3, 64, 64), _target(boxes=torch.zeros(1, 5)), r"\(objects, 4\)"),
         (torch.zeros(3, 60, 64), _target(), "mask of the picture's size"),
+        (torch.zeros(3, 64, 64), _target(crowd=torch.tensor([1])), "of torch.bool"),
+        (torch.zeros(3, 64, 64), {"masks": torch.zeros(1)}, "accepted has boxes and labels"),
     ],
 )
 def test_other_inputs_are_refused(
@@ -175,3 +179,11 @@ def test_blocks_are_recomputed_and_listed() -> None:
     plain = detector(replace(RETINA, backbone=ResNetConfig()))
     plain.set_grad_checkpointing()
     assert plain.blocks() == []
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "multiaxis.tasks.detect.networks.parts"
+    monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torchvision.models.detection._utils", None)  # pyright: ignore[reportArgumentType] (hides it)
+    with pytest.raises(MissingExtraError, match=r"multiaxis\[detect\]"):
+        importlib.import_module(name)

@@ -127,8 +127,16 @@ class DetectionNetwork(nn.Module):
             yield numbers, size, [maps[level] for level in sorted(maps)]
 
     def _check_target(self, picture: Tensor, target: Target) -> None:
+        if not {"boxes", "labels"} <= target.keys():
+            given = ", ".join(target) or "nothing"
+            raise ShapeError(f"received a target of {given}: accepted has boxes and labels")
         boxes, labels, masks = target["boxes"], target["labels"], target.get("masks")
-        count = len(boxes)
+        crowd, count = target.get("crowd"), len(boxes)
+        if crowd is not None and (crowd.shape != (count,) or crowd.dtype != torch.bool):
+            raise ShapeError(
+                f"received crowd {tuple(crowd.shape)} of {crowd.dtype}: accepted is (objects,) of "
+                "torch.bool"
+            )
         if boxes.shape != (count, 4) or labels.shape != (count,) or labels.dtype != torch.int64:
             raise ShapeError(
                 f"received boxes {tuple(boxes.shape)} and labels {tuple(labels.shape)} of "
