@@ -84,7 +84,8 @@ class Loaded:
         MaxViT: parameters of the head that the file has for another number of classes; the model
         keeps its own.
     resized : list of str
-        MaxViT: bias tables that were stretched to the model's windows.
+        MaxViT: bias tables that were stretched to the model's windows, and the first convolution
+        where it was fitted to another number of channels.
     taken_from : str
         What stood before the names, such as ``"model_ema"`` or ``"state_dict.model"``.
     left_out : list of str

@@ -43,6 +43,28 @@ def family_of(model: object, verb: str = "use") -> AnyFamily:
     )
 
 
+def inner_model(model: nn.Module) -> nn.Module:
+    """Take off what a model is wrapped in: by DDP, ``torch.compile``, averaging, LoRA, Lightning.
+
+    A wrapper has one part that holds all of its parameters.
+
+    Returns
+    -------
+    Module
+        The model of a family, or `model` where none is found.
+    """
+    kinds = {type(family.default) for family in FAMILIES.values()}
+    found = layer = model
+    while True:
+        if type(vars(layer).get("config")) in kinds:
+            found = layer
+        own = next(layer.parameters(recurse=False), None)
+        parts = [p for p in layer.children() if next(p.parameters(), None) is not None]
+        if own is not None or len(parts) != 1:
+            return found
+        layer = parts[0]
+
+
 def parameter_groups(
     model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
@@ -50,7 +72,8 @@ def parameter_groups(
 
     Parameters
     ----------
-    model : MaxViT or Maxim
+    model : MaxViT, Backbone or Maxim
+        Also wrapped, as in DDP or by ``torch.compile``.
     lr : float
         The learning rate. With `layer_decay`, that of the head.
     weight_decay : float
@@ -79,6 +102,7 @@ def parameter_groups(
     >>> len(groups)
     14
     """
+    model = inner_model(model)
     group = family_of(model, "group the parameters of").group_parameters
     return group(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
 

@@ -1,4 +1,4 @@
-"""The blocks of MaxViT. Blocks take and give maps of (batch, height, width, channels).
+"""The parts of MaxViT. Blocks take and give maps of (batch, height, width, channels).
 
 Convolutions, batch norms and pools take (batch, channels, height, width), as torch's own do: tools
 replace them by others of that order. The memory stays channels-last, so that nothing is copied.
@@ -285,3 +285,47 @@ class MaxViTBlock(nn.Module):
         """Mix (batch, height, width, in_channels); `windows` replace the configured ones."""
         block_size, grid_size = windows or (None, None)
         return self.grid(self.block(self.mbconv(x), block_size), grid_size)
+
+
+class Stem(nn.Module):
+    """Two convolutions; the first halves the picture, nothing follows the second."""
+
+    def __init__(self, config: MaxViTConfig) -> None:
+        super().__init__()
+        first, second = config.stem_widths
+        torchvision = config.flavour == "torchvision"
+        self.conv1 = Conv2d(
+            config.in_channels,
+            first,
+            config.kernel_size,
+            stride=2,
+            bias=not torchvision,
+            symmetric=torchvision,
+        )
+        self.norm: nn.Module = batch_norm(first, config)
+        self.conv2 = Conv2d(first, second, config.kernel_size)
+        self.activation = activation(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (batch, height, width, in_channels) to ceil(side / 2)."""
+        y = self.activation(self.norm(self.conv1(channels_first(x))))
+        return channels_last(self.conv2(y))
+
+
+class Head(nn.Module):
+    """Mean over the map, LayerNorm, a hidden layer with tanh where there is one, logits."""
+
+    def __init__(self, config: MaxViTConfig) -> None:
+        super().__init__()
+        width, hidden, classes = config.widths[-1], config.hidden, config.num_classes
+        self.norm = layer_norm(width, eps=config.ln_epsilon)
+        self.hidden = dense(width, hidden) if hidden else None
+        bias = config.flavour != "torchvision"
+        self.logits = dense(hidden or width, classes, bias=bias) if classes else None
+
+    def forward(self, features: Tensor, *, pre_logits: bool = False) -> Tensor:
+        """Turn a map (batch, height, width, channels) into logits (batch, classes)."""
+        x = self.norm(features.mean(dim=(1, 2)))
+        if self.hidden is not None:
+            x = torch.tanh(self.hidden(x))
+        return x if self.logits is None or pre_logits else self.logits(x)

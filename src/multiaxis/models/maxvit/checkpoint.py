@@ -164,6 +164,7 @@ def load(
             tensors.setdefault(name, start)
     skipped = keep_own(tensors, state, skip)
     resized = _resize_tables(tensors, state)
+    resized += _adapt_input(tensors, state)
     fresh = _leave_head(tensors, state)
     what = find_variant(model.config) or f"a MaxViT of {model.config.depths} blocks"
     try:
@@ -220,6 +221,24 @@ def _resize_tables(tensors: dict[str, Tensor], state: Mapping[str, Tensor]) -> l
     return resized
 
 
+def _adapt_input(tensors: dict[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    """Let a first convolution of three channels serve another number, as timm does.
+
+    One channel gets the sum of the three. Others repeat them, scaled by three over their number, so
+    that pictures of equal channels give what they gave.
+    """
+    name = "stem.conv1.weight"
+    weight, wanted = tensors.get(name), state[name].shape[1]
+    if weight is None or weight.ndim != 4 or weight.shape[1] != 3 or wanted == 3:
+        return []
+    if wanted == 1:
+        tensors[name] = weight.sum(1, keepdim=True)
+    else:
+        tensors[name] = weight.repeat(1, -(-wanted // 3), 1, 1)[:, :wanted] * (3 / wanted)
+    _log.warning("%s: fitted from 3 channels to %d", name, wanted)
+    return [name]
+
+
 def _leave_head(tensors: dict[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
     """Leave the head out where the model's is another; returns what the model keeps of its own."""
     both = {n for n in (*tensors, *state) if n.startswith(_HEAD)}
@@ -268,6 +287,7 @@ def _config_from_shapes(found: Mapping[str, Tensor]) -> MaxViTConfig:
         head_dim=widths[0] // table.shape[0],
         num_classes=0 if logits is None else logits.shape[0],
         head_hidden=0 if hidden is None else hidden.shape[0],
+        keep_hidden=hidden is not None and logits is None,
         window_size=_window(table),
         grid_size=_window(grid_table),
         in_channels=stem[0].shape[1],

@@ -13,7 +13,7 @@ _CHECKS = FieldChecks("MaxViT's field")
 _require = _CHECKS.require
 STRIDE = 32  # pixels of the image for one of the last stage's map
 _CHOICES: dict[str, tuple[object, ...]] = {
-    "window_policy": ("pad", "fit", "fixed"),
+    "window_policy": ("pad", "fit", "fixed", "resize"),
     "flavour": ("authors", "torchvision"),
     "activation": ("gelu", "relu", "silu"),
     "relative_bias": ("per_head", "shared", None),
@@ -43,10 +43,13 @@ class MaxViTConfig:
     head_dim : int
         Channels of an attention head (``head_size``); divides every width.
     num_classes : int
-        0 builds no head: `forward` then gives pooled features.
+        0 builds no logits: `forward` then gives features.
     head_hidden : int or None
         Width of the head's hidden layer (``cls_hsize``); -1 is the last width, 0 or None leaves it
         out, with its tanh.
+    keep_hidden : bool
+        Whether the hidden layer and its tanh stay where `num_classes` is 0, as timm keeps them.
+        Otherwise `forward` gives the pooled and normalised features then.
     image_size : int or (rows, columns)
         Pixels of the images that the windows are made for: their sides over 32, rounded up, are
         `window_size` and `grid_size` where those are not given.
@@ -58,7 +61,8 @@ class MaxViTConfig:
     window_policy : str
         For maps that windows do not divide. ``"pad"``: padded and masked. ``"fit"``: windows follow
         each image (its sides over 32), tables are stretched, what still does not divide is padded.
-        ``"fixed"``: refused.
+        ``"fixed"``: refused. ``"resize"``: the picture is resized to the nearest size that windows
+        divide, for classification; a `Backbone` has no such policy.
     in_channels : int
     out_indices : tuple of int, optional
         Levels whose maps a `Backbone` gives, 0 the stem and 1 to 4 the stages; negative ones count
@@ -102,6 +106,7 @@ class MaxViTConfig:
     head_dim: int = 32
     num_classes: int = 1000
     head_hidden: int | None = -1
+    keep_hidden: bool = False
     image_size: int | Size = 224
     window_size: int | Size | None = None
     grid_size: int | Size | None = None
@@ -148,6 +153,8 @@ class MaxViTConfig:
         if self.out_indices is not None:
             object.__setattr__(self, "out_indices", _levels(self.out_indices, len(self.depths)))
             object.__setattr__(self, "num_classes", 0)
+            keeps_sizes = self.window_policy != "resize"
+            _require(keeps_sizes, "window_policy", "resize", "pad, fit or fixed, with out_indices")
 
     def _check_sizes(self) -> None:
         for name in ("image_size", "window_size", "grid_size"):
@@ -191,6 +198,8 @@ class MaxViTConfig:
     @property
     def hidden(self) -> int:
         """Width of the head's hidden layer; 0 where it has none."""
+        if not (self.num_classes or self.keep_hidden):
+            return 0
         return self.widths[-1] if self.head_hidden == -1 else self.head_hidden or 0
 
     @property

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.errors import ConfigError
-from multiaxis.models.maxvit.blocks import MbConv
-from multiaxis.models.maxvit.network import Stem, Trunk
+from multiaxis.models.maxvit.blocks import MbConv, Stem
+from multiaxis.models.maxvit.network import Trunk
 
 
 def fold_norms(model: Trunk) -> None:

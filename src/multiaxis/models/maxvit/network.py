@@ -10,48 +10,21 @@ from functools import partial
 from typing import Self
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from multiaxis.axis.layers import dense, layer_norm
 from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.models.maxvit.blocks import (
-    Conv2d,
+    Head,
     MaxViTBlock,
+    Stem,
     Windows,
-    activation,
-    batch_norm,
-    channels_first,
-    channels_last,
 )
 from multiaxis.models.maxvit.config import STRIDE, MaxViTConfig
+from multiaxis.models.maxvit.levels import levels_of
 from multiaxis.models.maxvit.start import start_weights
 from multiaxis.models.saved import LABELS, Saved
-
-
-class Stem(nn.Module):
-    """Two convolutions; the first halves the picture, nothing follows the second."""
-
-    def __init__(self, config: MaxViTConfig) -> None:
-        super().__init__()
-        first, second = config.stem_widths
-        torchvision = config.flavour == "torchvision"
-        self.conv1 = Conv2d(
-            config.in_channels,
-            first,
-            config.kernel_size,
-            stride=2,
-            bias=not torchvision,
-            symmetric=torchvision,
-        )
-        self.norm: nn.Module = batch_norm(first, config)
-        self.conv2 = Conv2d(first, second, config.kernel_size)
-        self.activation = activation(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve (batch, height, width, in_channels) to ceil(side / 2)."""
-        y = self.activation(self.norm(self.conv1(channels_first(x))))
-        return channels_last(self.conv2(y))
 
 
 class Trunk(Saved):
@@ -141,6 +114,56 @@ class Trunk(Saved):
         """List the blocks that are worth compiling by themselves."""
         return [block for stage in self.stages for block in stage]  # pyright: ignore[reportGeneralTypeIssues]
 
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        *,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Give the last map and maps on the way, under the words of timm's models.
+
+        Parameters
+        ----------
+        x : Tensor, shape (batch, in_channels, height, width)
+        indices : int or sequence of int, optional
+            Levels, negative ones from the last; or how many of the last ones. All by default.
+        norm : bool
+            Accepted is False: no norm follows the stages.
+        stop_early : bool
+            Whether nothing behind the last level asked for is computed; its map is the last then.
+        output_fmt : str
+            Accepted is ``"NCHW"``.
+        intermediates_only : bool
+            Whether the last map is left out of the result.
+
+        Raises
+        ------
+        ConfigError
+            If a level does not exist, or for another norm or format.
+        """
+        if norm or output_fmt != "NCHW":
+            raise ConfigError(
+                f"received norm={norm} and output_fmt={output_fmt!r}: accepted are False and 'NCHW'"
+            )
+        count = len(self.pyramid_channels)
+        given = range(-indices, 0) if isinstance(indices, int) else indices or range(count)
+        levels = [level + count if -count <= level < 0 else level for level in given]
+        last = max(levels, default=0) if stop_early or intermediates_only else count - 1
+        *maps, final = self.forward_pyramid(x, [*levels, last])
+        return maps if intermediates_only else (final, maps)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:  # noqa: FBT001, FBT002 (timm's)
+        """Tell timm's optimiser factory which parameters make a layer: the stem, each block."""
+        return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" + ("" if coarse else r"\.(\d+)")}
+
+    def no_weight_decay(self) -> set[str]:
+        """Tell timm's optimiser factory which matrices do not decay: the bias tables."""
+        return {name for name, _ in self.named_parameters() if name.endswith("bias.table")}
+
     def freeze_stages(self, count: int) -> None:
         """Exclude the stem and the first stages from training, with their batch statistics.
 
@@ -170,6 +193,8 @@ class Trunk(Saved):
     def _maps(self, x: Tensor, last: int) -> Iterator[Tensor]:
         """Yield the stem's map and those of the first stages, channels last."""
         windows = self._windows(x)
+        if self.config.window_policy == "resize":
+            x = self._resized(x)
         x = self.stem(x.permute(0, 2, 3, 1).contiguous())
         yield x
         for stage in list(self.stages)[:last]:
@@ -201,10 +226,23 @@ class Trunk(Saved):
             self._check_sides(sides)
         return None
 
-    def _check_sides(self, sides: Sequence[int]) -> None:
-        multiples = [
-            math.lcm(*(size[axis] for size in self.config.windows)) for axis in range(len(sides))
+    def _multiples(self) -> list[int]:
+        """Give what both windows divide, on each axis of a map."""
+        return [math.lcm(*(size[axis] for size in self.config.windows)) for axis in range(2)]
+
+    def _resized(self, x: Tensor) -> Tensor:
+        """Resize pictures to the nearest size that the windows divide."""
+        units = [multiple * self.pyramid_strides[-1] for multiple in self._multiples()]
+        size = [
+            max(1, round(side / unit)) * unit for side, unit in zip(x.shape[2:], units, strict=True)
         ]
+        if size == list(x.shape[2:]):
+            return x
+        wide = x if x.dtype == torch.float64 else x.float()  # a CPU resizes no half precision
+        return F.interpolate(wide, size, mode="bilinear", antialias=True).to(x.dtype)
+
+    def _check_sides(self, sides: Sequence[int]) -> None:
+        multiples = self._multiples()
         maps = [-(-side // stride) for side in sides for stride in self.pyramid_strides[1:]]
         each = [m for m in multiples for _ in self.pyramid_strides[1:]]
         if any(side % multiple for side, multiple in zip(maps, each, strict=True)):
@@ -214,27 +252,8 @@ class Trunk(Saved):
                 f"received pictures of {sides[0]} x {sides[1]} pixels: blocks of {block_size} and "
                 f"a grid of {grid_size} divide the maps of heights that are multiples of {rows} "
                 f"and widths that are multiples of {columns}; resize, or build the model with "
-                "window_policy='pad' or 'fit'"
+                "window_policy='pad', 'fit' or 'resize'"
             )
-
-
-class Head(nn.Module):
-    """Mean over the map, LayerNorm, a hidden layer with tanh where there is one, logits."""
-
-    def __init__(self, config: MaxViTConfig) -> None:
-        super().__init__()
-        width, hidden, classes = config.widths[-1], config.hidden, config.num_classes
-        self.norm = layer_norm(width, eps=config.ln_epsilon)
-        self.hidden = dense(width, hidden) if hidden and classes else None
-        bias = config.flavour != "torchvision"
-        self.logits = dense(hidden or width, classes, bias=bias) if classes else None
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Turn a map (batch, height, width, channels) into logits (batch, classes)."""
-        x = self.norm(features.mean(dim=(1, 2)))
-        if self.hidden is not None:
-            x = torch.tanh(self.hidden(x))
-        return x if self.logits is None else self.logits(x)
 
 
 class MaxViT(Trunk):
@@ -252,6 +271,8 @@ class MaxViT(Trunk):
     config : MaxViTConfig
     pyramid_channels, pyramid_strides : tuple of int
         Of the maps that `forward_pyramid` gives: the stem's and each stage's.
+    feature_info : list of dict
+        The same in timm's words: ``num_chs``, ``reduction``, ``module``.
 
     Examples
     --------
@@ -268,6 +289,7 @@ class MaxViT(Trunk):
             )
         super().__init__(config, len(config.depths))
         self.head = Head(config)
+        self.feature_info = levels_of(self.pyramid_channels, self.pyramid_strides)
         if config.start != "normal":  # layers are built with that one
             self.init_weights()
 
@@ -282,7 +304,7 @@ class MaxViT(Trunk):
         Returns
         -------
         Tensor, shape (batch, num_classes)
-            Logits; with `num_classes` 0 the pooled and normalised features.
+            Logits; with `num_classes` 0 the features, (batch, head_hidden_size).
 
         Raises
         ------
@@ -291,25 +313,66 @@ class MaxViT(Trunk):
         """
         return self.forward_head(self.forward_features(x))
 
-    def forward_head(self, features: Tensor) -> Tensor:
-        """Turn `forward_features` into logits."""
-        return self.head(features.permute(0, 2, 3, 1))
+    def forward_head(self, features: Tensor, *, pre_logits: bool = False) -> Tensor:
+        """Turn `forward_features` into logits, or into what the logits are made of."""
+        return self.head(features.permute(0, 2, 3, 1), pre_logits=pre_logits)
 
-    def reset_classifier(self, num_classes: int, head_hidden: int | None = -1) -> None:
+    @property
+    def num_classes(self) -> int:
+        """How many logits there are."""
+        return self.config.num_classes
+
+    @property
+    def num_features(self) -> int:
+        """Channels of the last stage's map."""
+        return self.config.widths[-1]
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Width of what logits are made of, and of the output where `num_classes` is 0."""
+        return self.config.hidden or self.num_features
+
+    def get_classifier(self) -> nn.Module:
+        """Give the layer that makes the logits; an identity where there is none."""
+        return nn.Identity() if self.head.logits is None else self.head.logits
+
+    def reset_classifier(
+        self, num_classes: int, head_hidden: int | None = -1, *, keep_hidden: bool = False
+    ) -> None:
         """Replace the hidden layer and the logits by fresh ones.
 
         Parameters
         ----------
         num_classes : int
-            0 takes the head off: `forward` then gives pooled and normalised features.
+            0 takes the logits off: `forward` then gives features.
         head_hidden : int or None
             As in `MaxViTConfig`.
+        keep_hidden : bool
+            Whether the hidden layer that there is stays, with its weights, as timm's does.
+
+        Raises
+        ------
+        ConfigError
+            If there is none to keep, or another one is asked for.
         """
-        self.config = replace(self.config, num_classes=num_classes, head_hidden=head_hidden)
+        kept = self.head.hidden if keep_hidden else None
+        if keep_hidden and (kept is None or head_hidden not in (-1, kept.out_features)):
+            there = "none" if kept is None else str(kept.out_features)
+            raise ConfigError(
+                f"keep_hidden is True with head_hidden={head_hidden}, and the hidden layer's width "
+                f"is {there}: leave one of them out"
+            )
+        self.config = replace(
+            self.config,
+            num_classes=num_classes,
+            head_hidden=self.config.head_hidden if keep_hidden else head_hidden,
+            keep_hidden=keep_hidden,
+        )
         self.about.pop(LABELS, None)
         norm, fresh = self.head.norm, Head(self.config)
         self.head = fresh.to(norm.weight.device, norm.weight.dtype).train(self.training)
         self.head.norm = norm
+        self.head.hidden = fresh.hidden if kept is None else kept
 
 
 def _recomputing(

@@ -32,6 +32,8 @@ def start_weights(model: nn.Module, start: str) -> None:
 
 
 def _fill(weight: Tensor, name: str, start: str) -> None:
+    if weight.is_meta:
+        return  # as `normal` does
     if start == "normal" or name.startswith("head."):
         normal(weight, 0)
     elif name.startswith("stem.") or ".mbconv." in name:
