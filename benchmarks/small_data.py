@@ -59,6 +59,7 @@ def timms() -> nn.Module:
         depths=DEPTHS,
         stem_width=16,
         transformer_dim_head=16,
+        head_hidden_size=WIDTHS[-1],
     )
 
 

@@ -75,7 +75,7 @@ def test_the_scaled_start_follows_the_widths() -> None:
         math.sqrt(2 / 16): block.mbconv.squeeze_excite.squeeze,
         math.sqrt(2 / (64 + 192)): block.block.attention.qkv,
         math.sqrt(2 / (64 + 256)): block.grid.expand,
-        0.02: model.head.hidden,
+        math.sqrt(1 / (3 * 256)): model.head.hidden,
     }
     for deviation, layer in deviations.items():
         assert layer.weight.std().item() == pytest.approx(deviation, rel=0.1)

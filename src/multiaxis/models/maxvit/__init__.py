@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from multiaxis.models.maxvit.config import VARIANTS, MaxViTConfig
+from multiaxis.models.maxvit.config import SMALL_DATA, VARIANTS, MaxViTConfig
 
 if TYPE_CHECKING:
     from multiaxis.models.maxvit.backbone import Backbone
     from multiaxis.models.maxvit.network import MaxViT
 
-__all__ = ["VARIANTS", "Backbone", "MaxViT", "MaxViTConfig"]
+__all__ = ["SMALL_DATA", "VARIANTS", "Backbone", "MaxViT", "MaxViTConfig"]
 
 
 def __getattr__(name: str) -> Any:  # configurations load without torch

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from multiaxis.models.fields import FieldChecks, Size, is_whole
+from multiaxis.models.maxvit.fields import MaxViTFields
 
 _CHECKS = FieldChecks("MaxViT's field")
 _require = _CHECKS.require
@@ -93,7 +94,7 @@ class MaxViTConfig:
     start : str
         What random parameters start from. ``"normal"``: N(0, 0.02) everywhere, as the authors.
         ``"scaled"``: by each layer's width (convolutions as He et al., attention and MLPs as Glorot
-        and Bengio), which learns faster on small data. See `SMALL_DATA`.
+        and Bengio, the head as PyTorch), which learns faster on small data. See `SMALL_DATA`.
     flavour : str
         ``torchvision`` computes what torchvision's `maxvit_t` does: symmetric padding, pooling over
         3 x 3 with counted zeros, the exact GELU, a projection in every first shortcut, no bias in
@@ -111,7 +112,7 @@ class MaxViTConfig:
     window_size: int | Size | None = None
     grid_size: int | Size | None = None
     scale_ratio: str | float | None = None
-    window_policy: Literal["pad", "fit", "fixed"] = "pad"
+    window_policy: Literal["pad", "fit", "fixed", "resize"] = "pad"
     in_channels: int = 3
     out_indices: tuple[int, ...] | None = None
     drop_path: float = 0.0
@@ -287,7 +288,7 @@ VARIANTS: dict[str, MaxViTConfig] = {
 }
 
 
-SMALL_DATA: dict[str, Any] = {"start": "scaled", "bn_momentum": 0.1}
+SMALL_DATA: MaxViTFields = {"start": "scaled", "bn_momentum": 0.1}
 """Fields for a training on small data, of a few hundred or thousand steps: ``**SMALL_DATA``."""
 
 

@@ -17,11 +17,12 @@ class MaxViTFields(TypedDict, total=False):
     head_dim: int
     num_classes: int
     head_hidden: int | None
+    keep_hidden: bool
     image_size: int | Size
     window_size: int | Size | None
     grid_size: int | Size | None
     scale_ratio: str | float | None
-    window_policy: Literal["pad", "fit", "fixed"]
+    window_policy: Literal["pad", "fit", "fixed", "resize"]
     in_channels: int
     out_indices: Sequence[int] | None
     drop_path: float

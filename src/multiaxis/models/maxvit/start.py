@@ -34,8 +34,10 @@ def start_weights(model: nn.Module, start: str) -> None:
 def _fill(weight: Tensor, name: str, start: str) -> None:
     if weight.is_meta:
         return  # as `normal` does
-    if start == "normal" or name.startswith("head."):
+    if start == "normal":
         normal(weight, 0)
+    elif name.startswith("head."):
+        nn.init.kaiming_uniform_(weight, a=math.sqrt(5))  # PyTorch's own: 1 / sqrt(fan in) at most
     elif name.startswith("stem.") or ".mbconv." in name:
         groups = weight.shape[0] if name.endswith(".depthwise") else 1
         fan_out = weight.shape[0] * math.prod(weight.shape[2:]) / groups
