@@ -30,10 +30,13 @@ class Source(Protocol):
         What of the given folders is no item, in a sentence each.
     ragged : frozenset of str
         Fields that differ in shape from sample to sample, and are never stacked.
+    is_fixed : bool
+        Whether an item always gives the same sample, so that it is scored once at most.
     """
 
     left_out: tuple[str, ...] = ()
     ragged: frozenset[str] = frozenset()
+    is_fixed: bool = False
 
     def __len__(self) -> int:
         """Count the items."""

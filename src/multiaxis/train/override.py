@@ -60,11 +60,11 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
 def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
     name, *rest = path
     if isinstance(node, dict):
-        if rest and is_dataclass(node.get(name)):
-            return {**node, name: _set(node[name], rest, text, whole)}
-        if rest:
+        # Whoever builds from it knows what may be set, and in which groups.
+        inner = node.get(name, {})
+        if rest and not (is_dataclass(inner) or isinstance(inner, dict)):
             raise ConfigError(f"{whole} does not exist: {name} has no fields")
-        return {**node, name: _literal(text)}  # whoever builds from it knows what may be set
+        return {**node, name: _set(inner, rest, text, whole) if rest else _literal(text)}
     known = {field.name: field for field in fields(node)}
     if name not in known:
         raise unknown("field of " + type(node).__name__, name, known)

@@ -174,7 +174,7 @@ class Recipe:
     valid : Data or None
         What is scored on the way; never trained on.
     valid_samples : int
-        How many samples of it, 1 or more.
+        How many samples of it, 1 or more; of whole pictures, each is scored once at most.
     """
 
     name: str

@@ -321,10 +321,12 @@ def validate(
     was_training = {name: model.training for name, model in models.items()}
     for model in models.values():
         model.eval()
-    mine = range(accelerator.process_index, recipe.valid_samples, accelerator.num_processes)
+    source, count = session.held_out.source, recipe.valid_samples
+    count = min(count, len(source)) if source.is_fixed else count
+    mine = range(accelerator.process_index, count, accelerator.num_processes)
     for first in range(0, len(mine), recipe.run.batch):
         samples = [session.held_out[n] for n in mine[first : first + recipe.run.batch]]
-        batch = collate(samples, session.held_out.source.ragged).to(accelerator.device)
+        batch = collate(samples, source.ragged).to(accelerator.device)
         if on_unreadable:
             on_unreadable(batch.complaints)
         metric.add(models, batch)

@@ -218,6 +218,7 @@ class ClassSource(Source):
         left_out: tuple[str, ...] = (),
     ) -> None:
         self.about, self.classes, self.left_out = about, classes, left_out
+        self.is_fixed = not about.train
         self._pictures = Pictures([path for path, _ in items], keep=about.keep)
         self._labels = [label for _, label in items]
 

@@ -126,13 +126,9 @@ class AnnotatedSource(Source):
 
     def __init__(self, about: AnnotatedFolder, truth: Truth) -> None:
         self.about, self.truth, self.left_out = about, truth, truth.remarks
+        self.is_fixed = not about.train
         root = Path(about.folder).expanduser()
         self._pictures = Pictures([root / p.name for p in truth.pictures], keep=about.keep)
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether an item always gives the same sample."""
-        return not self.about.train
 
     def __len__(self) -> int:
         return len(self.truth.pictures)
