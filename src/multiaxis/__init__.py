@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from multiaxis.models.maxvit.network import MaxViT
     from multiaxis.score import psnr, ssim
     from multiaxis.tasks.classify.classifier import Classifier
+    from multiaxis.tasks.detect.detector import Detector
     from multiaxis.tasks.restore.evaluate import evaluate
     from multiaxis.tasks.restore.restorer import Restorer
     from multiaxis.tasks.restore.single import restore
@@ -29,6 +30,7 @@ _HOMES = {
     "Classifier": "multiaxis.tasks.classify.classifier",
     "MaxViT": "multiaxis.models.maxvit.network",
     "Maxim": "multiaxis.models.maxim.network",
+    "Detector": "multiaxis.tasks.detect.detector",
     "Restorer": "multiaxis.tasks.restore.restorer",
     "create_model": "multiaxis.zoo",
     "evaluate": "multiaxis.tasks.restore.evaluate",
@@ -44,6 +46,7 @@ _HOMES = {
 
 __all__ = [
     "Classifier",
+    "Detector",
     "MaxViT",
     "Maxim",
     "Restorer",

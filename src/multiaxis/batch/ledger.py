@@ -31,7 +31,7 @@ _FIELDS = ("name", "input", "settings", "output")
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: an output's name, and three digests (SHA-256, hexadecimal).
+    """One line: an output's name, three digests (SHA-256, hexadecimal), and the record, if any.
 
     Where a record is the result, the name is `record_name`'s, and the output's digest is empty.
     """

@@ -88,8 +88,9 @@ class _Planner:
         if isinstance(made, str) and target is not None and state == State():
             # Another run may have finished it since it was looked at.
             again = States().find({path: target}, {path: settings} if self.request.resume else None)
-            if again[path] == State("finished"):
-                made = Finished(path, target)
+            found = again[path]
+            if isinstance(found, State) and found.name == "finished":
+                made = Finished(path, target, found.record)
         if isinstance(made, str):
             self.plan = replace(plan, refused=(*plan.refused, (path, made)))
             return

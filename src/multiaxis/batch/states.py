@@ -27,7 +27,7 @@ class State:
     name : str
         ``"new"``, or what `ledger.find_state` tells: ``"finished"``, ``"ours"``, ``"foreign"``.
     record : mapping of str to value
-        Of what is finished and has no output.
+        Of what is finished.
     """
 
     name: str = "new"
@@ -126,7 +126,9 @@ def _state(
             raise entries
         if target is None:
             return _record_state(entries, source, settings)
-        return State(find_state(entries, source, target, settings or ""))
+        name = find_state(entries, source, target, settings or "")
+        record = _record_beside(entries, target, settings) if name == "finished" else {}
+        return State(name, record)
     except ImageError as error:
         return error
     except OSError:
@@ -134,6 +136,15 @@ def _state(
     except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
         _log.debug("%s cannot be compared", source, exc_info=True)
         return ImageError(f"{source}: {explain(error)}")
+
+
+def _record_beside(entries: list[Entry], target: Where, settings: str | None) -> Mapping[str, Any]:
+    """Give the record that was noted with a finished output."""
+    noted = [e for e in entries if e.settings == settings and e.record is not None]
+    if len(noted) > 1:  # of several inputs, one after the other
+        held = digest_file(target)
+        noted = [entry for entry in noted if entry.output == held]
+    return (noted[-1].record or {}) if noted else {}
 
 
 def _record_state(entries: list[Entry], source: Where, settings: str | None) -> State:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -180,16 +180,19 @@ class _Steps:
         if output is None:
             self._note_record(work, outcome)
         elif outcome.content is not None:
-            self._note(work, digest(outcome.content))
+            self._note(work, digest(outcome.content), outcome.record)
             if isinstance(output, Remote):
                 remote.publish(outcome.content, output, overwrite=replaces)
             else:
                 put(output, outcome.content, overwrite=replaces)
 
-    def _note(self, work: _Work, content_digest: str) -> None:
+    def _note(
+        self, work: _Work, content_digest: str, record: Mapping[str, Any] | None = None
+    ) -> None:
         output = work.job.output
         if self.note is not None and output is not None:
-            entry = Entry(output.name, work.file.digest, self._settings(work.job), content_digest)
+            settings, kept = self._settings(work.job), dict(record) if record else None
+            entry = Entry(output.name, work.file.digest, settings, content_digest, kept)
             with refusals(output) if isinstance(output, Path) else nullcontext():
                 add_entry(output.parent, entry)
 

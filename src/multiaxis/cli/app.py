@@ -45,13 +45,18 @@ app.command(
 app.command(
     "multiaxis.cli.evaluate:evaluate",
     name="evaluate",
-    help="Restore a folder of pictures and score the results against targets.\n\n"
+    help="Restore a folder of pictures, or detect in it, and score the results against targets.\n\n"
     "A pair that fails is reported at the end. The means leave it out.",
 )
 app.command(
     "multiaxis.cli.classify:classify",
     name="classify",
     help="Name what pictures show, with MaxViT.",
+)
+app.command(
+    "multiaxis.cli.detect:detect",
+    name="detect",
+    help="Find what pictures show, and draw boxes, outlines and scores, with a detector of yours.",
 )
 app.command(
     "multiaxis.cli.export:export", name="export", help="Write a model as an ONNX file and check it."

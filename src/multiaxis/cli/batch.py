@@ -78,8 +78,18 @@ Lines = Callable[["Result"], Iterable[str]]
 """Gives what is printed of a result that is a record."""
 
 
+Complaints = Callable[["Batch"], Iterable[str]]
+"""Does what is left to do once a batch is done, and gives what of it failed."""
+
+
 def run_batch(
-    verb: Verb, request: Request, *, dry_run: bool, quiet: bool, lines: Lines | None = None
+    verb: Verb,
+    request: Request,
+    *,
+    dry_run: bool,
+    quiet: bool,
+    lines: Lines | None = None,
+    at_end: Complaints | None = None,
 ) -> int:
     """Run a batch, show it, and give the exit code.
 
@@ -93,6 +103,8 @@ def run_batch(
         Print results and errors only.
     lines : callable, optional
         Prints results, as lines of their own.
+    at_end : callable, optional
+        Receives the batch when it is done; its complaints are printed.
     """
     from multiaxis.batch import plan, run
 
@@ -106,7 +118,11 @@ def run_batch(
                 raise
             _say_how_to_go_on(reporter, getattr(stop, "__notes__", []))
             return INTERRUPTED
-    return _summarise(verb, batch, quiet=quiet)
+    complaints = list(at_end(batch)) if at_end else []
+    code = _summarise(verb, batch, quiet=quiet)
+    for complaint in complaints:
+        console.complain(complaint)
+    return code or (SOME_FAILED if complaints else OK)
 
 
 class Reporter(Watcher):

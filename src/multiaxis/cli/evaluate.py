@@ -38,7 +38,7 @@ def evaluate(
     quality: QualityOptions = DEFAULT_QUALITY,
     limits: LimitOptions = DEFAULT_LIMITS,
 ) -> int:
-    """Restore a folder of pictures and score it against a folder of targets.
+    """Restore a folder of pictures and score it against targets, or detect in it and score that.
 
     A pair that fails is reported at the end. The means leave it out. Pictures are compared in
     sRGB: those with another profile are converted, as restore does, and counted.
@@ -47,12 +47,13 @@ def evaluate(
     ----------
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch. Separate several
-        with commas to run them in a row.
+        with commas to run them in a row. Or detect, which needs --weights.
     input
         The folder of degraded pictures. Its subfolders count.
     target
         The folder of true pictures. Each has the name of its input, or that name up to the first
-        "_": 1400.png is the target of 1400_1.png.
+        "_": 1400.png is the target of 1400_1.png. For detect: a file of COCO annotations, or a
+        folder of VOC's .xml files.
     protocol
         How to score: authors, rgb, rgb-volume, y, y-unrounded, y-opencv or rgb-uniform; rgb by
         default. Published tables use rgb-volume for noise and blur, and y for rain. Repeat the
@@ -63,6 +64,15 @@ def evaluate(
     overwrite
         Replace tables that exist. By default, an existing table is an error.
     """
+    if task == "detect":
+        from multiaxis.cli.evaluate_detections import evaluate_detections
+
+        if protocol or (quality, limits) != (DEFAULT_QUALITY, DEFAULT_LIMITS):
+            raise ConfigError(
+                "detect is scored as pycocotools does: leave out --protocol, --model, --ensemble, "
+                "--strength, --memory, --spill and --tile"
+            )
+        return evaluate_detections(model, input, target, csv / "detect.csv", overwrite=overwrite)
     from multiaxis.score import get_protocol, pair_folders
     from multiaxis.tasks.restore.selection import split_tasks
 
@@ -70,7 +80,7 @@ def evaluate(
     rules = [get_protocol(name) for name in protocol or ["rgb"]]
     tables = [csv / f"{task}-{rule.name}.csv" for rule in rules]
     pair_folders(input, target)
-    _prepare(csv, tables, overwrite=overwrite)
+    prepare(csv, tables, overwrite=overwrite)
     restorer = load_restorer(restorer_arguments(task, model, limits, quality))
     for rule in rules:
         console.say(f"protocol {rule.name}: {rule.summary}. Source: {rule.source}")
@@ -108,7 +118,7 @@ def _grouped(remarks: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
     return grouped
 
 
-def _prepare(folder: Path, tables: list[Path], *, overwrite: bool) -> None:
+def prepare(folder: Path, tables: list[Path], *, overwrite: bool) -> None:
     """Make the folder for the tables, and find out before the work whether it takes them."""
     from multiaxis.files.publish import try_folder
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from multiaxis.errors import unknown
 from multiaxis.tasks.classify.recipes import RECIPES as CLASSIFY
+from multiaxis.tasks.detect.recipes import RECIPES as DETECT
 from multiaxis.tasks.restore.recipes import RECIPES as RESTORE
 from multiaxis.train.recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*RESTORE, *CLASSIFY)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*RESTORE, *CLASSIFY, *DETECT)}
 
 
 def get_recipe(name: str) -> Recipe:

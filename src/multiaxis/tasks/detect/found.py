@@ -34,9 +34,9 @@ class Found:
     scores: NDArray[np.float32]
     masks: tuple[Rle, ...] | None = None
 
-    def above(self, threshold: float) -> Found:
-        """Give those of at least a score."""
-        chosen = self.scores >= threshold
+    def of_classes(self, labels: Sequence[int]) -> Found:
+        """Give those of some classes."""
+        chosen = np.isin(self.labels, labels)
         masks = self.masks and tuple(m for m, yes in zip(self.masks, chosen, strict=True) if yes)
         return Found(self.boxes[chosen], self.labels[chosen], self.scores[chosen], masks)
 
@@ -64,7 +64,13 @@ class Found:
         return rows
 
 
-def to_found(made: Mapping[str, Tensor], seen: tuple[int, int], size: tuple[int, int]) -> Found:
+def to_found(
+    made: Mapping[str, Tensor | None],
+    seen: tuple[int, int],
+    size: tuple[int, int],
+    *,
+    threshold: float = 0.0,
+) -> Found:
     """Bring what a network found from the size that it saw to that of the picture.
 
     Parameters
@@ -74,19 +80,27 @@ def to_found(made: Mapping[str, Tensor], seen: tuple[int, int], size: tuple[int,
         floats that are inside from 0.5 on.
     seen, size : tuple of int
         Height and width, as the network saw the picture and as it is; pixels.
+    threshold : float
+        What scores less is left out.
     """
-    order = made["scores"].argsort(descending=True, stable=True)
+    boxes, labels, scores = (_known(made[name]) for name in ("boxes", "labels", "scores"))
+    order = scores.argsort(descending=True, stable=True)
+    order = order[scores[order] >= threshold]
     height, width = size
     factors = np.array([width / seen[1], height / seen[0]] * 2)
-    boxes = made["boxes"][order].float().cpu().numpy() * factors
-    boxes = np.clip(boxes, 0, [width, height] * 2).astype(np.float32)
+    scaled = boxes[order].float().cpu().numpy() * factors
     masks = made.get("masks")
     return Found(
-        boxes,
-        made["labels"][order].cpu().numpy() - 1,
-        made["scores"][order].float().cpu().numpy(),
+        np.clip(scaled, 0, [width, height] * 2).astype(np.float32),
+        labels[order].cpu().numpy() - 1,
+        scores[order].float().cpu().numpy(),
         None if masks is None else tuple(_scaled(masks[k], size) for k in order.tolist()),
     )
+
+
+def _known(part: Tensor | None) -> Tensor:
+    assert part is not None  # noqa: S101 (only masks may be missing)
+    return part
 
 
 def _scaled(mask: Tensor, size: tuple[int, int]) -> Rle:
