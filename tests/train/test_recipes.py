@@ -9,11 +9,14 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import small_detections
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import MaximConfig
 from multiaxis.models.maxvit import MaxViTConfig
 from multiaxis.tasks.classify import recipes as classify
 from multiaxis.tasks.classify.samples import ClassFolders
+from multiaxis.tasks.detect.networks.store import create_network
+from multiaxis.tasks.detect.samples import AnnotatedFolder
 from multiaxis.tasks.recipes import RECIPES, get_recipe
 from multiaxis.tasks.restore import recipes as restore
 from multiaxis.tasks.restore.samples import PairedFolders
@@ -24,6 +27,13 @@ from multiaxis.train.recipe import Recipe
 from multiaxis.zoo import create_model, variants
 from small_recipe import SMALL_VIT, TINY
 
+SMALL_CASCADE = {
+    "pyramid": small_detections.SMALL["pyramid"],
+    "backbone": small_detections.BODY,
+    "anchors": small_detections.SMALL["anchors"],
+    "head": {name: v for name, v in small_detections.REGIONS["head"].items() if name != "masks"},
+}
+
 
 def shrunk(recipe: Recipe) -> Recipe:
     """The same recipe on a model and crops that take no time; all else is as it stands."""
@@ -32,6 +42,9 @@ def shrunk(recipe: Recipe) -> Recipe:
     if isinstance(recipe.data, ClassFolders):
         config.update(SMALL_VIT)
         data = replace(recipe.data, size=32)
+    elif isinstance(recipe.data, AnnotatedFolder):
+        config = small_detections.SMALL if "retina" in recipe.model.name else SMALL_CASCADE
+        data = replace(recipe.data, size=64)
     else:
         config.update(TINY)
         data = replace(recipe.data, crop=16)
@@ -53,10 +66,13 @@ def test_every_recipe_is_consistent(name: str) -> None:
     first, *rest = recipe.about.splitlines()
     assert len(first) < 100
     assert any(f"train {name}" in line for line in rest), recipe.about
-    known = variants().get(recipe.model.name)
-    config = known or MaximConfig()
-    assert isinstance(config, MaximConfig | MaxViTConfig)
-    replace(config, **recipe.model.config)
+    if isinstance(recipe.data, AnnotatedFolder):
+        with torch.device("meta"):
+            assert create_network(recipe.model.name, **recipe.model.config).config
+    else:
+        config = variants().get(recipe.model.name) or MaximConfig()
+        assert isinstance(config, MaximConfig | MaxViTConfig)
+        replace(config, **recipe.model.config)
     assert recipe.optim.warmup < recipe.run.steps
     assert override(recipe, [f"{field}={value}" for field, value in fields_of(recipe)]) == recipe
 
@@ -81,6 +97,7 @@ def test_full_size_dry_runs(name: str) -> None:
         ("optim=adam", "is a group of fields"),
         ("model.config={}", "is a group of fields"),
         ("name.first=x", "has no fields"),
+        ("model.config.num_stages.x=1", "num_stages has no fields"),
         ("data.degrade=snow", "unknown degradation 'snow'"),
     ],
 )

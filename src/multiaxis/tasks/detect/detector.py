@@ -30,9 +30,10 @@ from multiaxis.images import (
 from multiaxis.tasks.detect.augment import whole
 from multiaxis.tasks.detect.draw import draw
 from multiaxis.tasks.detect.found import Found, to_found
-from multiaxis.tasks.detect.loading import load_detector
 from multiaxis.tasks.detect.masks import Rle, decode
 from multiaxis.tasks.detect.networks.network import DetectionNetwork
+from multiaxis.tasks.detect.networks.store import open_network
+from multiaxis.tasks.detect.stated import read_stated
 from multiaxis.tasks.detect.truth import Category
 
 Source = str | os.PathLike[str] | Image.Image | Picture | NDArray[Any]
@@ -143,7 +144,8 @@ class Detector:
             network, trained_at = weights, size
             self.categories = _named(network.config.classes, labels)
         else:
-            network, stated = load_detector(weights)
+            network = open_network(weights)
+            stated = read_stated(Path(weights), network.config.classes)
             trained_at, self.categories = stated.size, stated.classes
             if labels is not None:
                 raise ConfigError("received labels, and weights that name theirs: leave them out")

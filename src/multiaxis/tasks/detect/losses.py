@@ -11,10 +11,10 @@ from multiaxis.data.batch import Batch
 from multiaxis.data.source import Source, Stream
 from multiaxis.errors import ConfigError
 from multiaxis.tasks.detect.found import to_found
-from multiaxis.tasks.detect.loading import build_detector
+from multiaxis.tasks.detect.networks.network import DetectionNetwork
+from multiaxis.tasks.detect.networks.store import create_network
 from multiaxis.tasks.detect.precision import score
 from multiaxis.tasks.detect.samples import FIELDS, Annotations
-from multiaxis.tasks.detect.settings import configure
 from multiaxis.tasks.detect.stated import write_stated
 from multiaxis.tasks.detect.truth import Truth
 from multiaxis.train.objective import Metric, Models, Objective
@@ -93,24 +93,30 @@ class DetectionObjective(Objective):
                 "have no boxes: give it the objective of its data"
             )
         self._recipe, self._truth = recipe, source.truth
-        self._config = configure(
-            recipe.model.name, recipe.model.config, classes=len(source.truth.classes)
-        )
         self._held_out: Truth | None = None
-        if self._config.finds_masks:
-            self.score = "mask_AP"
+        self._masks = False
 
     def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
         """Build the detector for the classes of the data."""
         if choice.from_input:
             raise ConfigError("model.from_input is true: it is for restoring only")
-        return {"model": build_detector(self._config, choice.weights)}
+        config = {**choice.config, "classes": len(self._truth.classes)}
+        return {"model": create_network(choice.name, weights=choice.weights, **config)}
 
-    def check(self, models: Models, held_out: Source | None) -> None:  # noqa: ARG002 (its own)
+    def check(self, models: Models, held_out: Source | None) -> None:
         """Refuse data without masks where masks are found, and held-out data of other classes."""
-        recipe = self._recipe
+        recipe, network = self._recipe, models["model"]
+        count = len(self._truth.classes)
+        if not isinstance(network, DetectionNetwork) or network.config.classes != count:
+            raise ConfigError(
+                f"received a {type(network).__name__}: accepted is a DetectionNetwork of {count} "
+                "classes"
+            )
+        self._masks = network.config.finds_masks
+        if self._masks:
+            self.score = "mask_AP"
         for part, data in (("data", recipe.data), ("valid", recipe.valid)):
-            if data is not None and self._config.finds_masks and not getattr(data, "masks", False):
+            if data is not None and self._masks and not getattr(data, "masks", False):
                 raise ConfigError(
                     f"{recipe.model.name} finds masks, and {part}.masks is false: --set "
                     f"{part}.masks=true, or choose a model of boxes"
@@ -139,7 +145,7 @@ class DetectionObjective(Objective):
     def metric(self) -> AveragePrecision:
         """Give an empty metric."""
         truth = self._truth if self._held_out is None else self._held_out
-        return AveragePrecision(truth, self._truth.names, masks=self._config.finds_masks)
+        return AveragePrecision(truth, self._truth.names, masks=self._masks)
 
     def about(self) -> dict[str, str]:
         """State the size that pictures were trained at, and what classes are called."""

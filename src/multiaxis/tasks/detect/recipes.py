@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from multiaxis.tasks.detect.objective import Detection
 from multiaxis.tasks.detect.samples import AnnotatedFolder
@@ -31,7 +30,7 @@ TINY = """Boxes in pictures of your own, from published ImageNet weights, on a G
 
 multiaxis train detect-folder-tiny --set data.folder=PICTURES --set data.annotations=TRAIN.json \\
     --set valid.folder=PICTURES --set valid.annotations=VAL.json
-Masks, too: --set model.config.head.masks.convs=4 --set data.masks=true --set valid.masks=true
+Masks, too: --set model.name=maxvit_tiny_maskrcnn --set data.masks=true --set valid.masks=true
 Where the weights cannot be had: --set model.weights=none, and ten times the steps.
 {cost}
 Expect: not measured here."""
@@ -72,11 +71,7 @@ def folder() -> Recipe:
 
 def folder_tiny() -> Recipe:
     """Find things in pictures of one's own, from published weights."""
-    config: dict[str, Any] = {
-        "head": {"masks": None},
-        "norm": "group",
-        "backbone": {"image_size": 640, "drop_path": 0.2},
-    }
+    config = {"backbone": {"image_size": 640}}
     run = Run(steps=10_000, batch=8, precision="bf16", ema=0.9998, validate_every=1000)
     data = AnnotatedFolder(
         folder="pictures", annotations="train.json", size=640, scale=(0.5, 1.5), colour=0.2
@@ -85,7 +80,7 @@ def folder_tiny() -> Recipe:
         name="detect-folder-tiny",
         about=TINY.format(cost=say_cost(GMACS["tiny"] * (640 / 896) ** 2, run)),
         model=ModelChoice(
-            name="maxvit_tiny_cascade", weights="maxvit_tiny_224_in1k", config=config
+            name="maxvit_tiny_fasterrcnn", weights="maxvit_tiny_224_in1k", config=config
         ),
         data=data,
         valid=replace(data.held_out(), annotations="valid.json", folder="pictures"),

@@ -50,6 +50,13 @@ def _small(backbone: MaxViTConfig | ResNetConfig, **colours: tuple[float, ...]) 
     )
 
 
+def _own(masks: MaskConfig | None) -> DetectorConfig:
+    """Build what starts from published weights, for pictures of one's own: one head."""
+    return replace(
+        _paper("maxvit_tiny", 0.2), head=RegionConfig(ious=(0.5,), masks=masks), norm="group"
+    )
+
+
 _FASTER = RegionConfig(
     proposals=ProposalConfig(convs=1, before=(500, 300), kept=(300, 200)),
     ious=(0.5,),
@@ -78,6 +85,8 @@ NETWORKS: dict[str, DetectorConfig] = {
     "maxvit_tiny_cascade": _paper("maxvit_tiny", 0.8),
     "maxvit_small_cascade": _paper("maxvit_small", 0.3),
     "maxvit_base_cascade": _paper("maxvit_base", 0.3),
+    "maxvit_tiny_fasterrcnn": _own(None),
+    "maxvit_tiny_maskrcnn": _own(MaskConfig()),
     "maxvit_tiny_retinanet": _garden("maxvit_tiny", 0.3),
     "maxvit_base_retinanet": _garden("maxvit_base", 0.8),
     **_trio("maxvit_pico", _small(_body("maxvit_pico"))),
