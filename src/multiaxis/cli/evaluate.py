@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -67,21 +67,40 @@ def evaluate(
     if task == "detect":
         from multiaxis.cli.evaluate_detections import evaluate_detections
 
-        if protocol or (quality, limits) != (DEFAULT_QUALITY, DEFAULT_LIMITS):
-            raise ConfigError(
-                "detect is scored as pycocotools does: leave out --protocol, --model, --ensemble, "
-                "--strength, --memory, --spill and --tile"
-            )
+        _refuse_words_of_restoring(protocol, quality, limits)
         return evaluate_detections(model, input, target, csv / "detect.csv", overwrite=overwrite)
+    arguments = restorer_arguments(task, model, limits, quality)
+    return _evaluate(arguments, (input, target), protocol or ["rgb"], csv, overwrite=overwrite)
+
+
+def _refuse_words_of_restoring(
+    protocol: list[str] | None, quality: QualityOptions, limits: LimitOptions
+) -> None:
+    if protocol or (quality, limits) != (DEFAULT_QUALITY, DEFAULT_LIMITS):
+        raise ConfigError(
+            "detect is scored as pycocotools does: leave out --protocol, --model, --ensemble, "
+            "--strength, --memory, --spill and --tile"
+        )
+
+
+def _evaluate(
+    arguments: dict[str, Any],
+    folders: tuple[Path, Path],
+    protocols: list[str],
+    csv: Path,
+    *,
+    overwrite: bool,
+) -> int:
+    task: str = arguments["task"]
     from multiaxis.score import get_protocol, pair_folders
     from multiaxis.tasks.restore.selection import split_tasks
 
     split_tasks(task)
-    rules = [get_protocol(name) for name in protocol or ["rgb"]]
+    rules = [get_protocol(name) for name in protocols]
     tables = [csv / f"{task}-{rule.name}.csv" for rule in rules]
-    pair_folders(input, target)
+    pair_folders(*folders)
     prepare(csv, tables, overwrite=overwrite)
-    restorer = load_restorer(restorer_arguments(task, model, limits, quality))
+    restorer = load_restorer(arguments)
     for rule in rules:
         console.say(f"protocol {rule.name}: {rule.summary}. Source: {rule.source}")
 
@@ -92,7 +111,7 @@ def evaluate(
 
     names = [rule.name for rule in rules]
     with console.progress("pictures") as show:
-        results = run(restorer, input, target, protocols=names, on_pair=print_row, on_progress=show)
+        results = run(restorer, *folders, protocols=names, on_pair=print_row, on_progress=show)
     return _conclude(rules, results, tables)
 
 

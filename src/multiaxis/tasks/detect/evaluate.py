@@ -17,7 +17,9 @@ from multiaxis.progress import OnProgress, Progress
 from multiaxis.tasks.detect.annotations import read_annotations, with_pictures
 from multiaxis.tasks.detect.detector import Detector
 from multiaxis.tasks.detect.precision import FIGURES, Precision, score
+from multiaxis.tasks.detect.truth import Truth
 
+_Tell = tuple[OnProgress | None, Callable[[str, int], None] | None]
 _log = logging.getLogger(__name__)
 
 
@@ -113,13 +115,23 @@ def evaluate(
         If no picture can be read.
     """
     truth = read_annotations(annotations, strict=strict)
+    _check_classes(truth, detector)
+    truth = with_pictures(truth, pictures, drawn=drawn, strict=strict)
+    tell: _Tell = (on_progress, on_picture)
+    return _score(detector, truth, Path(pictures).expanduser(), tell)
+
+
+def _check_classes(truth: Truth, detector: Detector) -> None:
     other = [name for name in truth.names if name not in detector.labels]
     if other:
         raise ConfigError(
             f"{truth.source} has classes that the detector does not know, such as "
             f"{', '.join(other[:3])}: it knows {', '.join(detector.labels)}"
         )
-    truth = with_pictures(truth, pictures, drawn=drawn, strict=strict)
+
+
+def _score(detector: Detector, truth: Truth, folder: Path, tell: _Tell) -> Evaluation:
+    on_progress, on_picture = tell
     ids = {category.name: category.id for category in truth.classes}
     absent = min(ids.values()) - 1
     places = [ids.get(name, absent) for name in detector.labels]
@@ -129,7 +141,7 @@ def evaluate(
         if on_progress:
             on_progress(Progress(about.name, done, len(truth.pictures), "pictures"))
         try:
-            pixels = read_levels(Path(pictures).expanduser() / about.name)
+            pixels = read_levels(folder / about.name)
             found = detector.find(pixels, threshold=0.0)
         except Exception as error:  # noqa: BLE001 (whatever it is, the others are scored)
             _log.debug("%s failed", about.name, exc_info=True)
