@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-import torch
 from torch import nn
 
 import multiaxis
-from multiaxis.axis import relative
 from multiaxis.errors import ConfigError
 from multiaxis.models.families import FAMILIES, family_of, parameter_groups
 from multiaxis.zoo import MaximName, MaxViTName
@@ -46,12 +44,3 @@ def test_what_a_family_cannot_do_is_refused() -> None:
         multiaxis.streamed(multiaxis.create_model("maxvit_pico"))
     with pytest.raises(ConfigError, match="cannot use a Linear"):
         family_of(nn.Linear(2, 2))
-
-
-@pytest.mark.parametrize("window", [(3,), (2, 5), (2, 3, 4)])
-def test_compilers_read_the_same_index(
-    window: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = relative._index_tensor(window)
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert torch.equal(relative._index_tensor(window), expected)
