@@ -22,6 +22,7 @@ COUNTER = "num_batches_tracked"
 
 Config = TypeVar("Config")
 
+_ADAPTERS = (".lora_", ".base_layer.", ".modules_to_save.")  # peft's
 _LISTED = 8  # names in an error before the rest is only counted
 
 
@@ -209,9 +210,19 @@ def check_fit(
     ]
     if parts:
         raise WeightsError(
-            f"{path} does not fit {what}: {'; '.join(parts)}. Create the model that the "
-            "checkpoint was made for (multiaxis.list_models() names the published ones)"
+            f"{path} does not fit {what}: {'; '.join(parts)}. {advice(tensors)}, or "
+            "let load_weights skip what the model is to keep of its own"
         )
+
+
+def advice(names: Iterable[str]) -> str:
+    """Say what to do about names that do not fit: adapters hide those that would."""
+    if any(mark in name for name in names for mark in _ADAPTERS):
+        return "It holds adapters: merge them before you save (peft: merge_and_unload())"
+    return (
+        "Create the model that the checkpoint was made for (multiaxis.list_models() names the "
+        "published ones)"
+    )
 
 
 def shapes_of(model: torch.nn.Module) -> dict[str, tuple[int, ...]]:

@@ -134,7 +134,9 @@ def recognise(contents: CheckpointContents) -> tuple[AnyFamily, str]:
         return FAMILIES[contents.origin.family], contents.origin.name
     shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
     accepted = ", ".join(origin for family in FAMILIES.values() for origin in family.origins)
+    from multiaxis.models.contents import advice
+
     raise WeightsError(
         f"{contents.path} belongs to no known model; its first parameters are {shown}."
-        f" Accepted are {accepted}"
+        f" Accepted are {accepted}. {advice(contents.arrays)}"
     )

@@ -12,6 +12,8 @@ from multiaxis.models.hub import FILE, download
 from multiaxis.weights.cache import is_offline
 from multiaxis.weights.index import Checkpoint, find_checkpoint, is_known
 
+_FILES = (FILE, "pytorch_model.bin")
+
 
 def find_published(weights: str | Path) -> Checkpoint | None:
     """Give the published checkpoint that weights name; None where they are a path.
@@ -83,5 +85,5 @@ def _repository(weights: str | Path) -> str | None:
 
 
 def _in_folder(path: Path) -> Path:
-    """Give the file in a folder that `save_pretrained` wrote; any other path as it is."""
-    return path / FILE if (path / FILE).is_file() else path
+    """Give the file in a folder of `save_pretrained` or of a Trainer; other paths as they are."""
+    return next((path / name for name in _FILES if (path / name).is_file()), path)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from multiaxis.errors import WeightsError
+from multiaxis.models.maxvit.names.naming import TABLE, Naming, in_both
 
 _MODULES = {
     "stem.conv1": "stem.conv1",
@@ -27,21 +28,20 @@ _IN_BLOCK = {
     "conv.se.fc1": "mbconv.squeeze_excite.squeeze",
     "conv.se.fc2": "mbconv.squeeze_excite.excite",
     "conv.conv3_1x1": "mbconv.project",
-} | {
-    f"attn_{theirs}.{old}": f"{ours}.{new}"
-    for theirs, ours in (("block", "block"), ("grid", "grid"))
-    for old, new in (
-        ("norm1", "norm"),
-        ("attn.qkv", "attention.qkv"),
-        ("attn.proj", "attention.out"),
-        ("attn.rel_pos", "attention.bias"),
-        ("norm2", "mlp_norm"),
-        ("mlp.fc1", "expand"),
-        ("mlp.fc2", "project"),
-    )
-}
-_TABLE = "relative_position_bias_table"
+} | in_both(
+    {"attn_block": "block", "attn_grid": "grid"},
+    {
+        "norm1": "norm",
+        "attn.qkv": "attention.qkv",
+        "attn.proj": "attention.out",
+        "attn.rel_pos": "attention.bias",
+        "norm2": "mlp_norm",
+        "mlp.fc1": "expand",
+        "mlp.fc2": "project",
+    },
+)
 _BLOCK = re.compile(r"stages[._](\d+)\.blocks\.(\d+)\.(.+)\.(\w+)$")
+_NAMING = Naming(_MODULES, _IN_BLOCK, _BLOCK)
 _OUR_BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.(.+)\.(\w+)$")
 _CONVS = ("project_shortcut", "expand", "squeeze", "excite", "project")  # 1x1 there, dense here
 
@@ -63,12 +63,12 @@ def from_timm(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str
     tensors: dict[str, Tensor] = {}
     unexpected: list[str] = []
     for name, array in arrays.items():
-        if ".rel_pos.mlp" in name or (name.endswith(_TABLE) and array.ndim != 3):
+        if ".rel_pos.mlp" in name or (name.endswith(TABLE) and array.ndim != 3):
             raise WeightsError(
                 f"the parameter {name} {tuple(array.shape)} is of one of timm's own designs; "
                 "accepted are its ports of the authors' models, maxvit_*_tf_*"
             )
-        ours = _our_name(name)
+        ours = _NAMING.our_name(name)
         if ours is None:
             unexpected.append(name)
         else:
@@ -88,22 +88,11 @@ def to_timm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             arrays[f"{back[module]}.{leaf}"] = tensor
             continue
         stage, index, module, leaf = block.groups()
-        leaf = _TABLE if leaf == "table" else leaf
+        leaf = TABLE if leaf == "table" else leaf
         theirs = f"stages.{stage}.blocks.{index}.{back_in_block[module]}.{leaf}"
         is_conv = module.startswith("mbconv.") and module.rpartition(".")[2] in _CONVS
         arrays[theirs] = tensor[:, :, None, None] if is_conv and leaf == "weight" else tensor
     return arrays
-
-
-def _our_name(name: str) -> str | None:
-    block = _BLOCK.match(name)
-    if block is None:
-        module, _, leaf = name.rpartition(".")
-        return f"{_MODULES[module]}.{leaf}" if module in _MODULES else None
-    stage, index, module, leaf = block.groups()
-    if module not in _IN_BLOCK:
-        return None
-    return f"stages.{stage}.{index}.{_IN_BLOCK[module]}.{'table' if leaf == _TABLE else leaf}"
 
 
 def _is_pointwise(ours: str, array: Tensor) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from multiaxis.models.maxvit.names.naming import INDEX, Naming, in_both
+
 _MODULES = {
     "stem.0.0": "stem.conv1",
     "stem.0.1": "stem.norm",
@@ -27,20 +29,20 @@ _IN_BLOCK = {
     "MBconv.layers.squeeze_excitation.fc1": "mbconv.squeeze_excite.squeeze",
     "MBconv.layers.squeeze_excitation.fc2": "mbconv.squeeze_excite.excite",
     "MBconv.layers.conv_c": "mbconv.project",
-} | {
-    f"{theirs}_attention.{old}": f"{ours}.{new}"
-    for theirs, ours in (("window", "block"), ("grid", "grid"))
-    for old, new in (
-        ("attn_layer.0", "norm"),
-        ("attn_layer.1", "attention.bias"),
-        ("attn_layer.1.to_qkv", "attention.qkv"),
-        ("attn_layer.1.merge", "attention.out"),
-        ("mlp_layer.0", "mlp_norm"),
-        ("mlp_layer.1", "expand"),
-        ("mlp_layer.3", "project"),
-    )
-}
+} | in_both(
+    {"window_attention": "block", "grid_attention": "grid"},
+    {
+        "attn_layer.0": "norm",
+        "attn_layer.1": "attention.bias",
+        "attn_layer.1.to_qkv": "attention.qkv",
+        "attn_layer.1.merge": "attention.out",
+        "mlp_layer.0": "mlp_norm",
+        "mlp_layer.1": "expand",
+        "mlp_layer.3": "project",
+    },
+)
 _BLOCK = re.compile(r"blocks\.(\d+)\.layers\.(\d+)\.layers\.(.+)\.(\w+)$")
+_NAMING = Naming(_MODULES, _IN_BLOCK, _BLOCK)
 
 
 def from_torchvision(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -57,11 +59,11 @@ def from_torchvision(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], l
     tensors: dict[str, Tensor] = {}
     unexpected: list[str] = []
     for name, array in arrays.items():
-        ours = _our_name(name)
+        ours = _NAMING.our_name(name)
         if ours is not None:
             pointwise = array.ndim == 4 and array.shape[2:] == (1, 1)
             tensors[ours] = array[:, :, 0, 0] if pointwise else array
-        elif not name.endswith("relative_position_index"):
+        elif not name.endswith(INDEX):
             unexpected.append(name)
     for name in [name for name in tensors if name.endswith("bias.table")]:
         heads = tensors[name].shape[-1]
@@ -78,15 +80,3 @@ def _table(flat: Tensor) -> Tensor:
     """Lay out (places, heads), query minus key, as (heads, rows, columns), key minus query."""
     side = math.isqrt(flat.shape[0])
     return flat.unflatten(0, (side, side)).flip(0, 1).permute(2, 0, 1).contiguous()
-
-
-def _our_name(name: str) -> str | None:
-    block = _BLOCK.match(name)
-    if block is None:
-        module, _, leaf = name.rpartition(".")
-        return f"{_MODULES[module]}.{leaf}" if module in _MODULES else None
-    stage, index, module, leaf = block.groups()
-    if module not in _IN_BLOCK or leaf == "relative_position_index":
-        return None
-    leaf = "table" if leaf == "relative_position_bias_table" else leaf
-    return f"stages.{stage}.{index}.{_IN_BLOCK[module]}.{leaf}"
