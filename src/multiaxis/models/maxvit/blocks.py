@@ -61,7 +61,8 @@ class Conv2d(nn.Conv2d):
         drop = [1 - n % 2 for n in input.shape[2:]]
         padding = [self.kernel_size[0] // 2 + d for d in drop]
         y = F.conv2d(input, self.weight, self.bias, self.stride, padding, groups=self.groups)
-        return y[:, :, drop[0] :, drop[1] :]
+        # Cut by padding, not by an index, whose gradient would leave the channels-last order.
+        return F.pad(y, (-drop[1], 0, -drop[0], 0))
 
 
 def channels_first(x: Tensor) -> Tensor:
