@@ -16,6 +16,7 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +28,7 @@ CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time
 
 
 def ours(variant: str, side: int) -> MaxViT:
-    model = create_model(f"maxvit_{variant}", image_size=side)
-    assert isinstance(model, MaxViT)
-    return model
+    return cast(MaxViT, create_model(f"maxvit_{variant}", image_size=side))
 
 
 def timms(config: MaxViTConfig, side: int) -> nn.Module:

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axis_reference import attention, positions
-from multiaxis.axis import BlockAttention, GridAttention
+from multiaxis.axis import (
+    BlockAttention,
+    GatingWeights,
+    GridAttention,
+    MultiAxisGatedMlp,
+    RelativeBias,
+    block,
+    resize_table,
+    ungrid,
+)
+from multiaxis.axis.padding import pad_to_multiple
 from multiaxis.errors import ConfigError, ShapeError
 
 KINDS = (BlockAttention, GridAttention)
@@ -144,3 +154,44 @@ def test_what_cannot_work() -> None:
         GridAttention(6, 3, (2, 2), relative_bias="both")
     with pytest.raises(ShapeError, match="received 1 spatial axes"):
         BlockAttention(6, 3, (2, 2))(torch.zeros(1, 4, 6))
+
+
+LAYERS = {
+    "block attention": lambda window: BlockAttention(8, 4, window),
+    "grid attention": lambda window: GridAttention(8, 4, window),
+    "gated MLP": lambda window: MultiAxisGatedMlp(8, window, window),
+    "gates": lambda window: GatingWeights(8, window, window),
+    "table": lambda window: RelativeBias(2, window),
+    "call": lambda window: BlockAttention(8, 4, (2, 2))(torch.zeros(1, 4, 4, 8), window),
+    "split": lambda window: block(torch.zeros(1, 4, 4, 8), window),
+    "merge": lambda window: ungrid(torch.zeros(1, 4, 4, 8), window, (4, 4)),
+    "stretch": lambda window: resize_table(torch.zeros(2, 3, 3), window),
+    "padding": lambda window: pad_to_multiple(torch.zeros(1, 4, 4, 8), window),
+}
+
+
+@pytest.mark.parametrize("window", [7, 0, (0, 2), (2, -1), (2.0, 2), (True, 2), "22", (), None])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_windows_that_are_none(layer: str, window: object) -> None:
+    if layer == "call" and window is None:
+        return  # the configured one
+    with pytest.raises(ConfigError, match="accepted is a whole number from 1 on for each spatial"):
+        LAYERS[layer](window)
+
+
+@pytest.mark.parametrize("layer", ["block attention", "grid attention", "gated MLP", "gates"])
+def test_maps_with_other_channels(layer: str) -> None:
+    network = LAYERS[layer]((2, 2))
+    with pytest.raises(ShapeError, match=r"accepted is \(batch, \*spatial, 8\); move the channels"):
+        network(torch.zeros(1, 8, 6, 4))
+    with pytest.raises(ShapeError, match=r"received a map of shape \(1, 4, 6, 5\): accepted"):
+        network(torch.zeros(1, 4, 6, 5))
+    with pytest.raises(ShapeError):
+        network(torch.zeros(4, 8))
+
+
+def test_windows_of_unlike_ranks() -> None:
+    with pytest.raises(ConfigError, match=r"the window \(2, 2\) and the table_window \(3,\)"):
+        BlockAttention(8, 4, (2, 2), table_window=(3,))
+    with pytest.raises(ShapeError, match="one size for each axis of the window"):
+        resize_table(torch.zeros(2, 3, 3), (2,))

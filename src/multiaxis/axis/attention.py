@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from multiaxis.axis.layers import attend, dense
+from multiaxis.axis.layers import attend, check_channels, dense
 from multiaxis.axis.padding import crop, pad_to_multiple, real_pixels
-from multiaxis.axis.partition import block, grid, unblock, ungrid
+from multiaxis.axis.partition import block, grid, sizes, unblock, ungrid
 from multiaxis.axis.relative import RelativeBias, Window
 from multiaxis.errors import ConfigError
 
@@ -37,7 +37,8 @@ class WindowAttention(nn.Module):
     Raises
     ------
     ConfigError
-        If `head_dim` does not divide `channels`, or `relative_bias` is none of these.
+        If `head_dim` does not divide `channels`, `relative_bias` is none of these, or a window is
+        no sequence of whole numbers from 1 on.
     """
 
     def __init__(
@@ -59,11 +60,17 @@ class WindowAttention(nn.Module):
             raise ConfigError(
                 f"relative_bias is {relative_bias!r}: accepted are 'per_head', 'shared' and None"
             )
-        self.window: Window = tuple(window)
+        self.window: Window = sizes(window, "window")
+        stored = self.window if table_window is None else sizes(table_window, "table_window")
+        if len(stored) != len(self.window):
+            raise ConfigError(
+                f"received the window {self.window} and the table_window {stored}: both need one "
+                "size for each spatial axis"
+            )
         self.heads, self.head_dim = channels // head_dim, head_dim
         self.qkv = dense(channels, 3 * channels)
         tables = self.heads if relative_bias == "per_head" else 1
-        self.bias = RelativeBias(tables, table_window or window) if relative_bias else None
+        self.bias = RelativeBias(tables, stored) if relative_bias else None
         self.out = dense(channels, channels)
 
     def extra_repr(self) -> str:
@@ -74,7 +81,8 @@ class WindowAttention(nn.Module):
         self, x: Tensor, window: Sequence[int] | None, split: Split, merge: Merge
     ) -> Tensor:
         """Attend on a map of any size: what does not divide is padded, and masked as keys."""
-        window = self.window if window is None else tuple(window)
+        window = self.window if window is None else sizes(window, "window")
+        check_channels(x, self.heads * self.head_dim)
         padded = pad_to_multiple(x, window)
         real = real_pixels(x, window)
         windows = split(padded, window)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.axis.gating import TokenMixing
-from multiaxis.axis.layers import dense, gelu, layer_norm, lecun_normal
-from multiaxis.axis.partition import block, grid, unblock, ungrid
+from multiaxis.axis.layers import check_channels, dense, gelu, layer_norm, lecun_normal
+from multiaxis.axis.partition import block, grid, sizes, unblock, ungrid
 
 
 class GatingWeights(nn.Module):
@@ -41,16 +41,18 @@ class GatingWeights(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.block_size, self.grid_size = tuple(block_size), tuple(grid_size)
+        self.block_size = sizes(block_size, "block_size")
+        self.grid_size = sizes(grid_size, "grid_size")
         self.norm = layer_norm(channels)
         self.project_in = dense(channels, 2 * channels, bias=use_bias, init=lecun_normal)
-        self.grid_mix = TokenMixing(math.prod(grid_size), bias=use_bias, bias_init=1.0)
-        self.block_mix = TokenMixing(math.prod(block_size), bias=use_bias, bias_init=1.0)
+        self.grid_mix = TokenMixing(math.prod(self.grid_size), bias=use_bias, bias_init=1.0)
+        self.block_mix = TokenMixing(math.prod(self.block_size), bias=use_bias, bias_init=1.0)
         self.project_out = dense(2 * channels, channels, bias=use_bias, init=lecun_normal)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn a map (batch, *spatial, channels) into gates of the same shape."""
+        check_channels(x, self.norm.normalized_shape[0])
         spatial = x.shape[1:-1]
         u, v = gelu(self.project_in(self.norm(x))).chunk(2, dim=-1)
         u = ungrid(self.grid_mix(grid(u, self.grid_size)), self.grid_size, spatial)
@@ -108,6 +110,8 @@ class CrossGating(nn.Module):
         x, y : Tensor, shape (batch, *spatial, channels)
             `y` gated by `x`, plus its input; `x` gated by `y`, plus its input and the new `y`.
         """
+        for each in (x, y):
+            check_channels(each, self.norm_x.normalized_shape[0])
         a = gelu(self.project_in_x(self.norm_x(x)))
         b = gelu(self.project_in_y(self.norm_y(y)))
         y = y + self.dropout(self.project_out_y(b * self.gating_x(a)))

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from multiaxis.axis.layers import dense, gelu, layer_norm, normal
-from multiaxis.axis.partition import block, grid, unblock, ungrid
+from multiaxis.axis.layers import check_channels, dense, gelu, layer_norm, normal
+from multiaxis.axis.partition import block, grid, sizes, unblock, ungrid
 
 
 class TokenMixing(nn.Module):
@@ -118,7 +118,8 @@ class MultiAxisGatedMlp(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.block_size, self.grid_size = tuple(block_size), tuple(grid_size)
+        self.block_size = sizes(block_size, "block_size")
+        self.grid_size = sizes(grid_size, "grid_size")
         half = channels * projection_factor // 2
         self.norm = layer_norm(channels)
         self.project_in = dense(channels, 2 * half, bias=use_bias)
@@ -126,13 +127,18 @@ class MultiAxisGatedMlp(nn.Module):
             half, math.prod(grid_size), factor=grid_factor, use_bias=use_bias, dropout=dropout
         )
         self.block_mlp = GatedMlp(
-            half, math.prod(block_size), factor=block_factor, use_bias=use_bias, dropout=dropout
+            half,
+            math.prod(block_size),
+            factor=block_factor,
+            use_bias=use_bias,
+            dropout=dropout,
         )
         self.project_out = dense(2 * half, channels, bias=use_bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix a map (batch, *spatial, channels); the shape stays."""
+        check_channels(x, self.norm.normalized_shape[0])
         spatial = x.shape[1:-1]
         u, v = gelu(self.project_in(self.norm(x))).chunk(2, dim=-1)
         u = ungrid(self.grid_mlp(grid(u, self.grid_size)), self.grid_size, spatial)

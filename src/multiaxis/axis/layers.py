@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from multiaxis.errors import ShapeError
+
 LAYER_NORM_EPS = (
     1e-6  # Flax' default, MAXIM's; PyTorch's 1e-5 costs 51.6 dB on a restored photograph
 )
@@ -40,6 +42,24 @@ def lecun_normal(weight: Tensor, fan_in: int) -> None:
 def layer_norm(channels: int, *, eps: float = LAYER_NORM_EPS) -> nn.LayerNorm:
     """Normalise over the channels only, always with scale and shift."""
     return nn.LayerNorm(channels, eps=eps)
+
+
+def check_channels(x: Tensor, channels: int) -> None:
+    """Refuse a map whose last axis does not hold the channels.
+
+    Raises
+    ------
+    ShapeError
+        If the last of at least three axes has another length.
+    """
+    if x.ndim < 3 or x.shape[-1] != channels:
+        remedy = ""
+        if x.ndim > 2 and x.shape[1] == channels:
+            remedy = "; move the channels of a channels-first map: x.movedim(1, -1)"
+        raise ShapeError(
+            f"received a map of shape {tuple(x.shape)}: accepted is (batch, *spatial, {channels})"
+            f"{remedy}"
+        )
 
 
 def is_transformed() -> bool:

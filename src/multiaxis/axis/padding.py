@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor
 
+from multiaxis.axis.partition import sizes
 from multiaxis.errors import ShapeError
 
 
@@ -28,8 +29,10 @@ def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> Tensor:
     ------
     ShapeError
         If the ranks differ.
+    ConfigError
+        If `multiple` is no sequence of whole numbers from 1 on.
     """
-    spatial = x.shape[1:-1]
+    spatial, multiple = x.shape[1:-1], sizes(multiple, "multiple")
     if len(spatial) != len(multiple):
         raise ShapeError(
             f"received {len(spatial)} spatial axes {tuple(spatial)} and {len(multiple)} multiples "

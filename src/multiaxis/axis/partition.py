@@ -13,11 +13,43 @@ Windows and tokens are numbered row by row. Source: MAXIM, section 3.2; MaxViT, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from multiaxis.errors import ShapeError
+from multiaxis.errors import ConfigError, ShapeError
+
+
+def sizes(given: object, name: str) -> tuple[int, ...]:
+    """Check one size for each spatial axis, such as a window's.
+
+    Parameters
+    ----------
+    given : sequence of int
+    name : str
+        What an error calls it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no sequence, is empty, or holds something else than whole numbers from 1 on.
+    """
+    is_sequence = isinstance(given, Iterable) and not isinstance(given, str)
+    values = tuple(cast(Iterable[int], given)) if is_sequence else ()
+    # A size may be a symbol while a program for many sizes is exported.
+    if not values or any(not _is_whole(value) or value < 1 for value in values):
+        raise ConfigError(
+            f"received the {name} {given!r}: accepted is a whole number from 1 on for each spatial "
+            "axis, such as (7, 7)"
+        )
+    return values
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, torch.SymInt, np.integer)) and not isinstance(value, bool)
 
 
 def block(x: Tensor, block_size: Sequence[int]) -> Tensor:
@@ -155,12 +187,13 @@ def _interleave(first: Sequence[int], second: Sequence[int]) -> list[int]:
 
 
 def _quotients(spatial: Sequence[int], size: Sequence[int], kind: str) -> list[int]:
+    size = sizes(size, f"{kind} size")
     if len(spatial) != len(size):
         raise ShapeError(
             f"received {len(spatial)} spatial axes {tuple(spatial)} and a {kind} size of "
             f"{len(size)} axes {tuple(size)}: give one size per spatial axis of a channels-last map"
         )
-    if any(s < 1 or n % s for n, s in zip(spatial, size, strict=True)):
+    if any(n % s for n, s in zip(spatial, size, strict=True)):
         raise ShapeError(
             f"received the spatial shape {tuple(spatial)}: each axis must be a multiple of the "
             f"{kind} size {tuple(size)}; pad the map first"

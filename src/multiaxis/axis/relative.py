@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.axis.layers import is_recorded, normal
+from multiaxis.axis.partition import sizes
 from multiaxis.errors import ShapeError
 
 Window = tuple[int, ...]
@@ -54,11 +55,24 @@ def resize_table(table: Tensor, window: Sequence[int]) -> Tensor:
     Tensor, shape (heads, *table_sizes(window))
         `table` itself where the sizes agree. Differentiable.
 
+    Raises
+    ------
+    ShapeError
+        If the ranks differ.
+    ConfigError
+        If `window` is no sequence of whole numbers from 1 on.
+
     Notes
     -----
     Source: MaxViT, appendix A.1; the authors' field ``scale_ratio`` does this at every step.
     """
-    for axis, size in enumerate(table_sizes(window), start=1):
+    wanted = table_sizes(sizes(window, "window"))
+    if len(wanted) != table.ndim - 1:
+        raise ShapeError(
+            f"received a table of shape {tuple(table.shape)} and the window {tuple(window)}: a "
+            "table is (heads, *sizes) with one size for each axis of the window"
+        )
+    for axis, size in enumerate(wanted, start=1):
         if table.shape[axis] != size:
             matrix = _interpolation(table.shape[axis], size).to(table.device)
             # A sum, not a matrix product, which autocast would round.
@@ -95,13 +109,13 @@ class RelativeBias(nn.Module):
 
     def __init__(self, heads: int, window: Sequence[int]) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.empty(heads, *table_sizes(window)))
+        self.table = nn.Parameter(torch.empty(heads, *table_sizes(sizes(window, "window"))))
         normal(self.table.data, 0)
         self._kept: _Kept | None = None
 
     def forward(self, window: Sequence[int]) -> Tensor:
         """Lay the table out for a window: (heads, tokens, tokens) as (head, query, key)."""
-        window = tuple(window)
+        window = sizes(window, "window")
         if len(window) != self.table.ndim - 1:
             raise ShapeError(
                 f"received a window of {len(window)} axes {window}: the bias table has "
