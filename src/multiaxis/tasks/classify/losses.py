@@ -31,7 +31,7 @@ class ClassificationObjective(Objective):
 
     Parameters
     ----------
-    about : Classification
+    config : Classification
     recipe : Recipe
     source : Source or Stream
         Knows its classes.
@@ -45,13 +45,13 @@ class ClassificationObjective(Objective):
     fields = FIELDS
     score = "top1"
 
-    def __init__(self, about: Classification, recipe: Recipe, source: Source | Stream) -> None:
+    def __init__(self, config: Classification, recipe: Recipe, source: Source | Stream) -> None:
         if not isinstance(source, Labelled):
             raise ConfigError(
                 f"the recipe {recipe.name} classifies, and its data, "
                 f"{type(recipe.data).__name__}, have no classes: give it the objective of its data"
             )
-        self._about, self._recipe, self._classes = about, recipe, source.classes
+        self._config, self._recipe, self._classes = config, recipe, source.classes
         # Shards only count their classes.
         self._names = source.classes if isinstance(source, ClassSource) else None
 
@@ -74,20 +74,20 @@ class ClassificationObjective(Objective):
 
     def prepare(self, batch: Batch) -> Batch:
         """Smooth the labels and mix the pictures of a batch."""
-        about, count = self._about, len(self._classes)
+        config, count = self._config, len(self._classes)
         shares = F.one_hot(batch["label"], count).float()
-        shares = shares * (1 - about.smoothing) + about.smoothing / count
+        shares = shares * (1 - config.smoothing) + config.smoothing / count
         place = int(batch.numbers[0]) // len(batch)  # of the batch among those of all processes
         rng = np.random.default_rng((self._recipe.run.seed, 1, place))
         mixed, shares = mix_batch(
-            batch["picture"], shares, mixup=about.mixup, cutmix=about.cutmix, rng=rng
+            batch["picture"], shares, mixup=config.mixup, cutmix=config.cutmix, rng=rng
         )
         return batch.with_fields(picture=mixed, shares=shares)
 
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
         """Cross entropy against shares of classes."""
         logits, shares = models[turn](batch["picture"]), batch["shares"]
-        if self._about.kind == "sigmoid":
+        if self._config.kind == "sigmoid":
             each = F.binary_cross_entropy_with_logits(logits, shares, reduction="none")
             return {"cross_entropy": each.sum(dim=-1)}
         return {"cross_entropy": F.cross_entropy(logits, shares, reduction="none")}

@@ -151,10 +151,10 @@ class ClassShards(Data):
 
     def __post_init__(self) -> None:
         check_limits("data", self, {"classes": (1, 10**7), "shuffle": (1, 10**6)})
-        _ = self.look  # checks the rest
+        _ = self.augmentation  # checks the rest
 
     @property
-    def look(self) -> ClassFolders:
+    def augmentation(self) -> ClassFolders:
         """How a picture is cut and changed."""
         return ClassFolders(folder="", **{name: getattr(self, name) for name in _KEPT})
 
@@ -178,7 +178,7 @@ class ClassShards(Data):
             raise DataError(
                 f"{sample_key(raw)} has the class {text[:20]!r}: wanted is 0 to {self.classes - 1}"
             )
-        picture = look(Image.fromarray(read_shard_picture(raw, "")), self.look, rng)
+        picture = augment(Image.fromarray(read_shard_picture(raw, "")), self.augmentation, rng)
         return {"picture": picture, "label": np.asarray(int(text), np.int64)}
 
 
@@ -212,14 +212,14 @@ class ClassSource(Source):
 
     def __init__(
         self,
-        about: ClassFolders,
+        config: ClassFolders,
         classes: list[str],
         items: list[tuple[Path, int]],
         left_out: tuple[str, ...] = (),
     ) -> None:
-        self.about, self.classes, self.left_out = about, classes, left_out
-        self.is_fixed = not about.train
-        self._pictures = Pictures([path for path, _ in items], keep=about.keep)
+        self.config, self.classes, self.left_out = config, classes, left_out
+        self.is_fixed = not config.train
+        self._pictures = Pictures([path for path, _ in items], keep=config.keep)
         self._labels = [label for _, label in items]
 
     def __len__(self) -> int:
@@ -231,7 +231,7 @@ class ClassSource(Source):
 
     def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Cut and change a picture; values in [-1, 1], as MaxViT takes them."""
-        picture = look(Image.fromarray(self._pictures.read(index)), self.about, rng)
+        picture = augment(Image.fromarray(self._pictures.read(index)), self.config, rng)
         return {"picture": picture, "label": np.asarray(self._labels[index], np.int64)}
 
 
@@ -244,9 +244,9 @@ class LabelledShards(Shards):
         Their numbers: shards do not name them.
     """
 
-    def __init__(self, about: ClassShards) -> None:
-        super().__init__(about.urls, about.decode, shuffle=about.shuffle)
-        self.classes = [str(k) for k in range(about.classes)]
+    def __init__(self, config: ClassShards) -> None:
+        super().__init__(config.urls, config.decode, shuffle=config.shuffle)
+        self.classes = [str(k) for k in range(config.classes)]
 
 
 class MadeUpSource(Source):
@@ -257,8 +257,8 @@ class MadeUpSource(Source):
     classes : list of str
     """
 
-    def __init__(self, about: MadeUpPictures) -> None:
-        self.about, self.classes = about, [str(k) for k in range(about.classes)]
+    def __init__(self, config: MadeUpPictures) -> None:
+        self.config, self.classes = config, [str(k) for k in range(config.classes)]
 
     def __len__(self) -> int:
         return 1000
@@ -269,7 +269,7 @@ class MadeUpSource(Source):
 
     def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Make noise."""
-        side = self.about.size
+        side = self.config.size
         label = np.asarray(index % len(self.classes), np.int64)
         return {"picture": rng.random((side, side, 3), np.float32), "label": label}
 
@@ -278,19 +278,19 @@ def _classes_of(config: Mapping[str, Any]) -> int:
     return config.get("num_classes", 1000)
 
 
-def look(
-    picture: Image.Image, about: ClassFolders, rng: np.random.Generator
+def augment(
+    picture: Image.Image, config: ClassFolders, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Cut and change a picture as the settings say: (size, size, 3), values in [-1, 1]."""
-    if not about.train:
-        shown = np.asarray(_middle(picture, about.size))
+    if not config.train:
+        shown = np.asarray(_middle(picture, config.size))
     else:
-        cut = _inception if about.crop == "inception" else _padded
-        part = cut(picture, about.size, rng)
-        if about.flip and rng.random() < 0.5:
+        cut = _inception if config.crop == "inception" else _padded
+        part = cut(picture, config.size, rng)
+        if config.flip and rng.random() < 0.5:
             part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        shown = np.asarray(rand_augment(part, about.layers, about.magnitude, rng))
-        if rng.random() < about.erase:
+        shown = np.asarray(rand_augment(part, config.layers, config.magnitude, rng))
+        if rng.random() < config.erase:
             shown = erase(shown, rng)
     return shown.astype(np.float32) / np.float32(127.5) - 1
 

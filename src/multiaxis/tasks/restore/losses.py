@@ -35,15 +35,15 @@ class RestorationObjective(Objective):
 
     Parameters
     ----------
-    about : Restoration
+    config : Restoration
     recipe : Recipe
     """
 
     fields = FIELDS
     score = "psnr"
 
-    def __init__(self, about: Restoration, recipe: Recipe) -> None:
-        self._about, self._recipe = about, recipe
+    def __init__(self, config: Restoration, recipe: Recipe) -> None:
+        self._config, self._recipe = config, recipe
 
     def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
         """Build MAXIM; from scratch so that it begins with the input, if asked to."""
@@ -75,7 +75,7 @@ class RestorationObjective(Objective):
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
         """Sum the losses of all stages and scales."""
         outputs = models[turn](batch["degraded"], every=True)
-        frequency, epsilon = self._about.frequency, self._about.epsilon
+        frequency, epsilon = self._config.frequency, self._config.epsilon
         return multi_scale(outputs, batch["target"], weight=frequency, epsilon=epsilon)
 
     def metric(self) -> Psnr:

@@ -206,14 +206,14 @@ class CleanSource(Source):
     """Opened `CleanPhotographs`: a `multiaxis.data.source.Source`."""
 
     def __init__(
-        self, about: CleanPhotographs, paths: list[Path], left_out: tuple[str, ...] = ()
+        self, config: CleanPhotographs, paths: list[Path], left_out: tuple[str, ...] = ()
     ) -> None:
-        self.about, self.left_out = about, left_out
-        self._pictures = Pictures(paths, keep=about.keep)
+        self.config, self.left_out = config, left_out
+        self._pictures = Pictures(paths, keep=config.keep)
         self._shrunk: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
-        return len(self._pictures) * self.about.repeat
+        return len(self._pictures) * self.config.repeat
 
     def name(self, index: int) -> str:
         """Name the photograph."""
@@ -222,13 +222,13 @@ class CleanSource(Source):
     def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Cut, turn and degrade a crop."""
         pair = self._pair(index, rng)
-        if rng.random() < self.about.mixup:
+        if rng.random() < self.config.mixup:
             with suppress(MultiaxisError):  # of the other: it is named when its own turn comes
                 pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
         return _named(pair)
 
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
-        size, chain = self.about.crop, self.about.degrade
+        size, chain = self.config.crop, self.config.degrade
         margin = sum(link.reach for link in chain)
         photograph = self._photograph(index % len(self._pictures), rng)
         with naming(self.name(index)):
@@ -238,11 +238,11 @@ class CleanSource(Source):
         return trim(degraded, size), trim(clean, size)
 
     def _photograph(self, place: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        factor = self.about.shrink[int(rng.integers(len(self.about.shrink)))]
+        factor = self.config.shrink[int(rng.integers(len(self.config.shrink)))]
         if (place, factor) in self._shrunk:
             return self._shrunk[place, factor]
         small = shrunk(self._pictures.read(place), factor)
-        if self.about.keep and factor > 1:
+        if self.config.keep and factor > 1:
             self._shrunk[place, factor] = small
         return small
 
@@ -252,13 +252,13 @@ class PairedSource(Source):
 
     def __init__(
         self,
-        about: PairedFolders,
+        config: PairedFolders,
         partners: list[tuple[Path, Path]],
         left_out: tuple[str, ...] = (),
     ) -> None:
-        self.about, self.left_out = about, left_out
-        self._inputs = Pictures([a for a, _ in partners], keep=about.keep)
-        self._targets = Pictures([b for _, b in partners], keep=about.keep)
+        self.config, self.left_out = config, left_out
+        self._inputs = Pictures([a for a, _ in partners], keep=config.keep)
+        self._targets = Pictures([b for _, b in partners], keep=config.keep)
 
     def __len__(self) -> int:
         return len(self._inputs)
@@ -270,7 +270,7 @@ class PairedSource(Source):
     def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Cut and turn a pair."""
         pair = self._pair(index, rng)
-        if rng.random() < self.about.mixup:
+        if rng.random() < self.config.mixup:
             with suppress(MultiaxisError):  # of the other: it is named when its own turn comes
                 pair = mix(pair, self._pair(int(rng.integers(len(self))), rng), rng)
         return _named(pair)
@@ -278,7 +278,7 @@ class PairedSource(Source):
     def _pair(self, index: int, rng: np.random.Generator) -> Pair:
         whole = [self._inputs.read(index), self._targets.read(index)]
         with naming(self.name(index)):
-            return cut_pair(whole, self.about.crop, rng)
+            return cut_pair(whole, self.config.crop, rng)
 
 
 class MadeUpSource(Source):
@@ -320,8 +320,10 @@ def cut_pair(whole: list[NDArray[np.uint8]], size: int, rng: np.random.Generator
             f"it has {height} x {width} pixels, and its target {rows} x {columns}: crop them to "
             "the same frame, or leave the pair out"
         )
-    made, wanted = turn(cut(whole, size, rng), rng)
-    return made.astype(np.float32) / np.float32(255), wanted.astype(np.float32) / np.float32(255)
+    degraded, target = turn(cut(whole, size, rng), rng)
+    return degraded.astype(np.float32) / np.float32(255), target.astype(np.float32) / np.float32(
+        255
+    )
 
 
 def match(inputs: Found, targets: Found) -> list[tuple[Path, Path]]:
@@ -332,27 +334,27 @@ def match(inputs: Found, targets: Found) -> list[tuple[Path, Path]]:
     DataError
         If any is without a partner, or a name occurs twice in a folder.
     """
-    made, wanted = inputs.by_name(), targets.by_name()
-    alone = [made[name] for name in made if name not in wanted]
-    alone += [wanted[name] for name in wanted if name not in made]
+    degraded, target = inputs.by_name(), targets.by_name()
+    alone = [degraded[name] for name in degraded if name not in target]
+    alone += [target[name] for name in target if name not in degraded]
     if alone:
         shown = ", ".join(map(str, alone[:3]))
         raise DataError(
             f"pictures without a partner: {len(alone)}, such as {shown}; give inputs and targets "
             "the same names, in the same case, or remove these"
         )
-    return [(made[name], wanted[name]) for name in made]
+    return [(degraded[name], target[name]) for name in degraded]
 
 
-def _check_sizes(made: Path, wanted: Path) -> None:
+def _check_sizes(degraded: Path, target: Path) -> None:
     try:
-        one, two = probe_picture(made), probe_picture(wanted)
+        one, two = probe_picture(degraded), probe_picture(target)
     except Exception:  # noqa: BLE001 (named when it is read: the training goes on without it)
         return
     if (one.width, one.height) != (two.width, two.height):
         raise DataError(
-            f"{made} has {one.width} x {one.height} pixels and its target {wanted} {two.width} x "
-            f"{two.height}: crop them to the same frame, or leave the pair out"
+            f"{degraded} has {one.width} x {one.height} pixels and its target {target} "
+            f"{two.width} x {two.height}: crop them to the same frame, or leave the pair out"
         )
 
 
