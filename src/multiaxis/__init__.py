@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from multiaxis.tasks.restore.evaluate import evaluate
     from multiaxis.tasks.restore.restorer import Restorer
     from multiaxis.tasks.restore.single import restore
+    from multiaxis.tasks.segment.segmenter import Segmenter
     from multiaxis.weights.index import list_checkpoints
     from multiaxis.weights.load import load_weights
     from multiaxis.zoo import create_model, list_models
@@ -32,6 +33,7 @@ _HOMES = {
     "Maxim": "multiaxis.models.maxim.network",
     "Detector": "multiaxis.tasks.detect.detector",
     "Restorer": "multiaxis.tasks.restore.restorer",
+    "Segmenter": "multiaxis.tasks.segment.segmenter",
     "create_model": "multiaxis.zoo",
     "evaluate": "multiaxis.tasks.restore.evaluate",
     "list_checkpoints": "multiaxis.weights.index",
@@ -50,6 +52,7 @@ __all__ = [
     "MaxViT",
     "Maxim",
     "Restorer",
+    "Segmenter",
     "__version__",
     "create_model",
     "evaluate",

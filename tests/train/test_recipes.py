@@ -20,6 +20,9 @@ from multiaxis.tasks.detect.samples import AnnotatedFolder
 from multiaxis.tasks.recipes import RECIPES, get_recipe
 from multiaxis.tasks.restore import recipes as restore
 from multiaxis.tasks.restore.samples import PairedFolders
+from multiaxis.tasks.segment import recipes as segment
+from multiaxis.tasks.segment.network import build_network
+from multiaxis.tasks.segment.samples import LabelFolders
 from multiaxis.train.describe import fields_of
 from multiaxis.train.dry import dry_run
 from multiaxis.train.override import override
@@ -45,6 +48,9 @@ def shrunk(recipe: Recipe) -> Recipe:
     elif isinstance(recipe.data, AnnotatedFolder):
         config = small_detections.SMALL if "retina" in recipe.model.name else SMALL_CASCADE
         data = replace(recipe.data, size=64)
+    elif isinstance(recipe.data, LabelFolders):
+        config.update(SMALL_VIT)
+        data = replace(recipe.data, crop=(32, 32))
     else:
         config.update(TINY)
         data = replace(recipe.data, crop=16)
@@ -134,6 +140,18 @@ def test_costs_are_those_of_the_models(name: str, side: int) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.empty(1, 3, side, side, device="meta"))
     assert math.isclose(counter.get_total_flops() / 2e9, gmacs[name][side], abs_tol=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(segment.GMACS))
+def test_costs_of_segmenters_are_those_of_their_crops(name: str) -> None:
+    recipe = get_recipe(name)
+    decoder, data = recipe.objective.decoder, recipe.data  # pyright: ignore[reportAttributeAccessIssue]
+    with torch.device("meta"):
+        classes = data.classes.count(",") + 1  # pyright: ignore[reportAttributeAccessIssue]
+        model = build_network(recipe.model.name, decoder, classes, config=recipe.model.config)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(torch.empty(1, 3, *data.crop, device="meta"))  # pyright: ignore[reportAttributeAccessIssue]
+    assert math.isclose(counter.get_total_flops() / 2e9, segment.GMACS[name], abs_tol=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

@@ -85,7 +85,7 @@ def find_inputs(
         root = to_where(word)
         if isinstance(root, Path) and not recursive:
             folders.update(dict.fromkeys(_folders(root, without)))
-        outputs = _outputs(list(places), beside) if beside and root not in places else []
+        outputs = _outputs(list(places), _endings(verb, beside)) if root not in places else []
         earlier.update(dict.fromkeys(outputs))
         others.update(dict.fromkeys(foreign))
         apart = without if without and not _is(root, without) else None
@@ -197,12 +197,21 @@ def _wanted(verb: Verb) -> str:
     return f"{wording.noun}s to {wording.verb} ({wording.accepts})"
 
 
-def _outputs(paths: list[Where], suffix: str) -> list[Where]:
+def _endings(verb: Verb, beside: str) -> tuple[str, ...]:
+    """List how the stems of outputs and of what is written with them end."""
+    if not beside:
+        return ()
+    return (beside, *(PurePath(name).stem for name in verb.more_names(f"{beside}.png")))
+
+
+def _outputs(paths: list[Where], endings: tuple[str, ...]) -> list[Where]:
     """Pick out what an earlier run wrote beside its input."""
     present = {(path.parent, path.stem) for path in paths}
 
     def is_output(path: Where) -> bool:
-        source = path.parent, path.stem.removesuffix(suffix)
-        return path.stem.endswith(suffix) and source in present
+        return any(
+            path.stem.endswith(ending) and (path.parent, path.stem.removesuffix(ending)) in present
+            for ending in endings
+        )
 
     return [path for path in paths if is_output(path)]

@@ -185,6 +185,18 @@ def find_state(entries: list[Entry], source: Where, target: Where, settings: str
     return "finished" if done else "ours"
 
 
+def is_ours(target: Where) -> bool:
+    """Tell whether a file that exists is as a run of ours wrote it, whatever from.
+
+    Raises
+    ------
+    OSError, ImageError
+        If that cannot be found out.
+    """
+    entries = read_entries(target.parent).get(target.name, [])
+    return bool(entries) and digest_file(target) in {entry.output for entry in entries}
+
+
 def is_finished(source: Where, target: Where, settings: str) -> bool:
     """Tell whether an output is there now, of this input and these settings.
 

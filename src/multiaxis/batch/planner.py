@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from multiaxis.batch.inputs import Inputs, find_inputs
 from multiaxis.batch.job import Finished, Job, Plan
-from multiaxis.batch.ledger import check_ledger, settings_digest
+from multiaxis.batch.ledger import check_ledger, is_ours, settings_digest
 from multiaxis.batch.request import Request
 from multiaxis.batch.states import State, States, say_taken
 from multiaxis.batch.verb import File, Verb
@@ -98,15 +98,23 @@ class _Planner:
             self.plan = replace(plan, finished=(*plan.finished, made))
         else:
             self.plan = replace(plan, jobs=(*plan.jobs, made))
-        if target is not None:
-            self.taken[_identity(target)] = path
+        for where in self._files(target):
+            self.taken[_identity(where)] = path
+
+    def _files(self, target: Where | None) -> list[Where]:
+        """List the output and what is written beside it."""
+        if target is None:
+            return []
+        return [target, *map(target.with_name, self.verb.more_names(target.name))]
 
     def _decide(
         self, path: Where, target: Where | None, state: State | ImageError
     ) -> Job | Finished | str:
         """Give the job, or why there is none."""
         if isinstance(state, State) and state.name == "finished":
-            return Finished(path, target, state.record)
+            if all(map(_may_be_there, self._files(target)[1:])):
+                return Finished(path, target, state.record)
+            state = State("ours")  # someone has removed a part of it
         try:
             return self._job(path, target, state)
         except MultiaxisError as error:
@@ -121,8 +129,9 @@ class _Planner:
         if isinstance(state, ImageError):
             raise state
         replaces = self.request.overwrite or state.name == "ours"
-        if target is not None:
-            self._check_target(target, replaces=replaces)
+        for where in self._files(target):
+            left_over = self.request.resume and where != target and _is_ours(where)
+            self._check_target(where, replaces=replaces or left_over)
         if isinstance(path, Remote):
             self.verb.check_address(path)
             return Job(path, target, replaces=replaces)
@@ -140,6 +149,15 @@ class _Planner:
             self.look.check_free(target, overwrite=replaces)
         else:
             _check_place(target, overwrite=replaces)
+
+
+def _may_be_there(where: Where) -> bool:
+    return isinstance(where, Remote) or where.is_file()
+
+
+def _is_ours(where: Where) -> bool:
+    """Tell whether a run that was stopped wrote a file, and then not its output."""
+    return not isinstance(where, Remote) and where.is_file() and is_ours(where)
 
 
 def _targets(found: Inputs, request: Request, verb: Verb) -> dict[Where, Where | None]:

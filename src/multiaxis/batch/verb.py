@@ -75,12 +75,15 @@ class Outcome:
         What the output could not hold of the input, such as ``"exif"``.
     remarks : tuple of str
         What else a user should know.
+    more : tuple of bytes
+        Of the files that `Verb.more_names` names, in its order.
     """
 
     content: bytes | None = None
     record: Mapping[str, Any] = field(default_factory=dict[str, Any])
     lost: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    more: tuple[bytes, ...] = ()
 
 
 @dataclass
@@ -195,6 +198,10 @@ class Verb(ABC):
     def output_name(self, name: str) -> str | None:  # noqa: ARG002
         """Name the output of an input; None where the record is the result."""
         return None
+
+    def more_names(self, output: str) -> tuple[str, ...]:  # noqa: ARG002
+        """Name the files that are written beside an output of that name, along with it."""
+        return ()
 
     def check(self, file: File) -> Header:  # noqa: ARG002
         """Read a file's header, and refuse what cannot work, before a model is loaded.

@@ -19,13 +19,14 @@ from multiaxis.batch.ledger import (
     digest,
     digest_file,
     is_finished,
+    is_ours,
     record_name,
     settings_digest,
 )
 from multiaxis.batch.verb import File, Header, Outcome, Runner, Verb
 from multiaxis.errors import ImageError, say_why
 from multiaxis.files import remote
-from multiaxis.files.address import Remote
+from multiaxis.files.address import Remote, Where
 from multiaxis.files.place import make_folder, put, refusals, try_place
 from multiaxis.files.scratch import Scratch
 from multiaxis.progress import OnFraction
@@ -176,20 +177,28 @@ class _Steps:
     def _put(self, work: _Work, outcome: Outcome) -> None:
         """Note what is finished, then give it its name."""
         output, replaces = work.job.output, work.job.replaces
-        work.outcome = replace(outcome, content=None)
+        work.outcome = replace(outcome, content=None, more=())
         if output is None:
             self._note_record(work, outcome)
         elif outcome.content is not None:
+            # The output comes last: what is finished has all of its files.
+            names = self.verb.more_names(output.name)
+            for name, content in zip(names, outcome.more, strict=True):
+                where = output.with_name(name)
+                self._note(work, digest(content), where=where)
+                _put(where, content, overwrite=replaces or _is_left_over(where))
             self._note(work, digest(outcome.content), outcome.record)
-            if isinstance(output, Remote):
-                remote.publish(outcome.content, output, overwrite=replaces)
-            else:
-                put(output, outcome.content, overwrite=replaces)
+            _put(output, outcome.content, overwrite=replaces)
 
     def _note(
-        self, work: _Work, content_digest: str, record: Mapping[str, Any] | None = None
+        self,
+        work: _Work,
+        content_digest: str,
+        record: Mapping[str, Any] | None = None,
+        *,
+        where: Where | None = None,
     ) -> None:
-        output = work.job.output
+        output = where or work.job.output
         if self.note is not None and output is not None:
             settings, kept = self._settings(work.job), dict(record) if record else None
             entry = Entry(output.name, work.file.digest, settings, content_digest, kept)
@@ -226,3 +235,17 @@ class _Steps:
                 work.error = say_why(work.job.input, failure)
             work.item = None
         work.seconds += time.monotonic() - start
+
+
+def _put(where: Where, content: bytes, *, overwrite: bool) -> None:
+    if isinstance(where, Remote):
+        remote.publish(content, where, overwrite=overwrite)
+    else:
+        put(where, content, overwrite=overwrite)
+
+
+def _is_left_over(where: Where) -> bool:
+    """Tell whether a run that was stopped had written a file whose output it never named."""
+    with suppress(OSError, ImageError):  # it does not exist, or is not to be known
+        return is_ours(where)
+    return False

@@ -59,6 +59,11 @@ app.command(
     help="Find what pictures show, and draw boxes, outlines and scores, with a detector of yours.",
 )
 app.command(
+    "multiaxis.cli.segment:segment",
+    name="segment",
+    help="Name the class of every pixel of pictures, with a MaxViT that you have trained.",
+)
+app.command(
     "multiaxis.cli.export:export", name="export", help="Write a model as an ONNX file and check it."
 )
 app.command(

@@ -47,13 +47,14 @@ def evaluate(
     ----------
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch. Separate several
-        with commas to run them in a row. Or detect, which needs --weights.
+        with commas to run them in a row. Or detect or segment, which need
+        --weights.
     input
         The folder of degraded pictures. Its subfolders count.
     target
         The folder of true pictures. Each has the name of its input, or that name up to the first
         "_": 1400.png is the target of 1400_1.png. For detect: a file of COCO annotations, or a
-        folder of VOC's .xml files.
+        folder of VOC's .xml files. For segment: the folder of label pictures.
     protocol
         How to score: authors, rgb, rgb-volume, y, y-unrounded, y-opencv or rgb-uniform; rgb by
         default. Published tables use rgb-volume for noise and blur, and y for rain. Repeat the
@@ -67,19 +68,24 @@ def evaluate(
     if task == "detect":
         from multiaxis.cli.evaluate_detections import evaluate_detections
 
-        _refuse_words_of_restoring(protocol, quality, limits)
+        _refuse_words_of_restoring(task, protocol, quality, limits)
         return evaluate_detections(model, input, target, csv / "detect.csv", overwrite=overwrite)
+    if task == "segment":
+        from multiaxis.cli.evaluate_segments import evaluate_segments
+
+        _refuse_words_of_restoring(task, protocol, quality, limits)
+        return evaluate_segments(model, input, target, csv / "segment.csv", overwrite=overwrite)
     arguments = restorer_arguments(task, model, limits, quality)
     return _evaluate(arguments, (input, target), protocol or ["rgb"], csv, overwrite=overwrite)
 
 
 def _refuse_words_of_restoring(
-    protocol: list[str] | None, quality: QualityOptions, limits: LimitOptions
+    task: str, protocol: list[str] | None, quality: QualityOptions, limits: LimitOptions
 ) -> None:
     if protocol or (quality, limits) != (DEFAULT_QUALITY, DEFAULT_LIMITS):
         raise ConfigError(
-            "detect is scored as pycocotools does: leave out --protocol, --model, --ensemble, "
-            "--strength, --memory, --spill and --tile"
+            f"{task} is scored in one way: leave out --protocol, --model, --ensemble, --strength, "
+            "--memory, --spill and --tile"
         )
 
 

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiaxis.errors import DataError, ImageError, explain
-from multiaxis.images import decode_picture, grey_to_rgb, read_bytes, seen_by_model, walk_pictures
+from multiaxis.images import (
+    Picture,
+    decode_picture,
+    grey_to_rgb,
+    read_bytes,
+    seen_by_model,
+    walk_pictures,
+)
 from multiaxis.images.formats import READABLE_NAMES
 
 
@@ -151,14 +158,24 @@ def read_levels(path: Path, data: bytes | None = None) -> NDArray[np.uint8]:
     try:
         # Remarks tell of conversions: sRGB is what we want.
         picture = decode_picture(read_bytes(path) if data is None else data, str(path))
-        seen = seen_by_model(picture)
+        return levels_of(picture)
     except Exception as error:  # a file that surprises a decoder costs only itself
         told = explain(error)
         raise ImageError(told if str(path) in told else f"cannot use {path}: {told}") from error
-    colour = picture.metadata.colour
+
+
+def levels_of(picture: Picture) -> NDArray[np.uint8]:
+    """Give what a network sees of a picture: see `read_levels`.
+
+    Raises
+    ------
+    ImageError
+        If it holds values outside [0, 1], or is HDR.
+    """
+    seen, colour = seen_by_model(picture), picture.metadata.colour
     if colour is not None and colour.hdr:
         raise ImageError(
-            f"cannot use {path}: it is HDR ({colour.hdr}), and training would read it as sRGB; "
+            f"it is HDR ({colour.hdr}), and a network that knows sRGB would take it for that; "
             "convert it to sRGB first"
         )
     return np.rint(np.clip(grey_to_rgb(seen) * np.float32(255), 0, 255)).astype(np.uint8)

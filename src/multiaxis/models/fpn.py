@@ -23,11 +23,13 @@ class FeaturePyramid(nn.Module):
     channels : mapping of int to int
         Channels of the backbone's maps by their level.
     config : PyramidConfig, optional
+    only : sequence of int, optional
+        Levels that are made; by default all. Layers that serve none of them are not built.
 
     Raises
     ------
     ConfigError
-        If the backbone lacks the first level, or one between its own.
+        If the backbone lacks the first level, or one between its own; or `only` asks for others.
 
     Examples
     --------
@@ -37,7 +39,13 @@ class FeaturePyramid(nn.Module):
     {3: (1, 4, 10, 7), 4: (1, 4, 5, 4), 5: (1, 4, 3, 2)}
     """
 
-    def __init__(self, channels: Mapping[int, int], config: PyramidConfig | None = None) -> None:
+    def __init__(
+        self,
+        channels: Mapping[int, int],
+        config: PyramidConfig | None = None,
+        *,
+        only: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config = PyramidConfig() if config is None else config
         first, last = config.levels
@@ -48,16 +56,22 @@ class FeaturePyramid(nn.Module):
                 f"the backbone has the levels {sorted(channels)}, and the pyramid begins at "
                 f"{first}: accepted is a backbone with that level and all up to its last"
             )
+        levels = range(first, last + 1)
+        self.made = sorted(levels if only is None else set(only))
+        if not self.made or not set(self.made) <= set(levels):
+            raise ConfigError(f"received the levels {self.made}: accepted are {list(levels)}")
         width, top = config.channels, self.own[-1]
+        coarser = range(top + 1, self.made[-1] + 1)
+        smooth = [n for n in self.own if n in self.made or (coarser and n == top)]
         wide = {  # channels after fusion, which grow from level to level where maps are put beside
             level: width * (top - level + 1 if config.fusion == "concat" else 1)
             for level in self.own
         }
-        self.lateral = _by_level({n: nn.Conv2d(channels[n], width, 1) for n in self.own})
-        self.smooth = _by_level({n: nn.Conv2d(wide[n], width, 3, padding=1) for n in self.own})
-        coarser = range(top + 1, last + 1)
+        needed = range(self.made[0], top + 1)  # coarser levels go into finer ones
+        self.lateral = _by_level({n: nn.Conv2d(channels[n], width, 1) for n in needed or [top]})
+        self.smooth = _by_level({n: nn.Conv2d(wide[n], width, 3, padding=1) for n in smooth})
         self.coarser = _by_level({n: nn.Conv2d(width, width, 3, stride=2) for n in coarser})
-        self.norm = _by_level({n: _norm(config) for n in range(first, last + 1)})
+        self.norm = _by_level({n: _norm(config) for n in self.made})
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 lecun_normal(layer.weight.data, layer.weight[0].numel())
@@ -76,22 +90,24 @@ class FeaturePyramid(nn.Module):
         Returns
         -------
         dict of int to Tensor
-            By level, (batch, config.channels, height, width).
+            The levels that are made, (batch, config.channels, height, width).
         """
         fused: dict[int, Tensor] = {}
-        for level in reversed(self.own):
-            x = self.lateral[str(level)](maps[level])
+        for name, lateral in reversed(list(self.lateral.items())):
+            level = int(name)
+            x = lateral(maps[level])
             if level + 1 in fused:
                 above = _enlarged(fused[level + 1], x)
                 is_sum = self.config.fusion == "sum"
                 x = above + x if is_sum else torch.cat([above, x], dim=1)
             fused[level] = x
-        pyramid = {level: self.smooth[str(level)](fused[level]) for level in self.own}
-        for level in range(self.own[-1] + 1, self.config.levels[1] + 1):
+        pyramid = {int(name): layer(fused[int(name)]) for name, layer in self.smooth.items()}
+        for name, layer in self.coarser.items():
+            level = int(name)
             x = pyramid[level - 1]
             x = F.relu(x) if level - 1 not in self.own else x
-            pyramid[level] = self.coarser[str(level)](_padded_to_halve(x))
-        return {level: self.norm[str(level)](x) for level, x in pyramid.items()}
+            pyramid[level] = layer(_padded_to_halve(x))
+        return {int(name): norm(pyramid[int(name)]) for name, norm in self.norm.items()}
 
 
 class Backbone(Protocol):

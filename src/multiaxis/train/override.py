@@ -42,8 +42,14 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
     if left.get("valid", "").lower() == "none":
         recipe = replace(recipe, valid=None)
         del left["valid"]
-    if recipe.valid is None and any(path.startswith("valid.") for path in left):
+    of_valid = {path: text for path, text in left.items() if path.startswith("valid.")}
+    recipe = _set_all(recipe, {path: left[path] for path in left if path not in of_valid})
+    if recipe.valid is None and of_valid:  # like its data, as other words have made them
         recipe = replace(recipe, valid=recipe.data.held_out())
+    return _set_all(recipe, of_valid)
+
+
+def _set_all(recipe: Recipe, left: dict[str, str]) -> Recipe:
     while left:  # some values fit only once others are set: run.steps=10, optim.warmup=2
         failures: dict[str, ConfigError] = {}
         for path, text in left.items():

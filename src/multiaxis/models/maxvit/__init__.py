@@ -9,13 +9,14 @@ from multiaxis.models.maxvit.config import SMALL_DATA, VARIANTS, MaxViTConfig
 
 if TYPE_CHECKING:
     from multiaxis.models.maxvit.backbone import Backbone
+    from multiaxis.models.maxvit.field_of_view import reach
     from multiaxis.models.maxvit.network import MaxViT
 
-__all__ = ["SMALL_DATA", "VARIANTS", "Backbone", "MaxViT", "MaxViTConfig"]
+__all__ = ["SMALL_DATA", "VARIANTS", "Backbone", "MaxViT", "MaxViTConfig", "reach"]
 
 
 def __getattr__(name: str) -> Any:  # configurations load without torch
-    homes = {"Backbone": "backbone", "MaxViT": "network"}
+    homes = {"Backbone": "backbone", "MaxViT": "network", "reach": "field_of_view"}
     if name not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{homes[name]}"), name)

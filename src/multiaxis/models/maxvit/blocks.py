@@ -134,9 +134,12 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate (batch, height, width, channels)."""
-        means = x.mean(dim=(1, 2), keepdim=True)
+        return x * self.gate(x.mean(dim=(1, 2), keepdim=True))
+
+    def gate(self, means: Tensor) -> Tensor:
+        """Make the gate of the means over a map, (batch, 1, 1, channels)."""
         # SiLU whatever the model's activation is.
-        return x * torch.sigmoid(self.excite(F.silu(self.squeeze(means))))
+        return torch.sigmoid(self.excite(F.silu(self.squeeze(means))))
 
 
 class MbConv(nn.Module):
@@ -194,6 +197,11 @@ class MbConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (batch, height, width, in_channels) to ceil(side / stride)."""
+        y = self.project(self.squeeze_excite(self.widen(x)))
+        return self.shortcut(x) + self.drop_path(y)
+
+    def widen(self, x: Tensor) -> Tensor:
+        """Give the wide map, (batch, height, width, channels * expansion_rate), not yet gated."""
         y = self.pre_norm(channels_first(x))
         if self.pool_inputs is not None:
             y = self.pool_inputs(y)
@@ -201,13 +209,15 @@ class MbConv(nn.Module):
             y = y[:, :, :: self.expand_stride, :: self.expand_stride]
             y = channels_first(self.expand(channels_last(y)))
             y = self.activation(self.expand_norm(y))
-        y = self.activation(self.depthwise_norm(self.depthwise(y)))
-        y = self.project(self.squeeze_excite(channels_last(y)))
+        return channels_last(self.activation(self.depthwise_norm(self.depthwise(y))))
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        """Give what goes around the convolutions, in their shape."""
         if self.pool_shortcut is not None:
             x = channels_last(self.pool_shortcut(channels_first(x)))
         if self.project_shortcut is not None:
             x = self.project_shortcut(x)
-        return x + self.drop_path(y)
+        return x
 
 
 class AttentionLayer(nn.Module):

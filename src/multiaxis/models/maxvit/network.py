@@ -192,15 +192,18 @@ class Trunk(Saved):
 
     def _maps(self, x: Tensor, last: int) -> Iterator[Tensor]:
         """Yield the stem's map and those of the first stages, channels last."""
-        windows = self._windows(x)
-        if self.config.window_policy == "resize":
-            x = self._resized(x)
+        x, windows = self.entering(x)
         x = self.stem(x.permute(0, 2, 3, 1).contiguous())
         yield x
         for stage in list(self.stages)[:last]:
             for block in stage:  # pyright: ignore[reportGeneralTypeIssues] (a ModuleList)
                 x = self._run(block, x, windows)
             yield x
+
+    def entering(self, x: Tensor) -> tuple[Tensor, Windows | None]:
+        """Check a batch; give it as the stem sees it, and the windows that replace the own ones."""
+        windows = self._windows(x)
+        return (self._resized(x) if self.config.window_policy == "resize" else x), windows
 
     def _run(self, block: MaxViTBlock, x: Tensor, windows: Windows | None) -> Tensor:
         if not (self._checkpoints_gradients and torch.is_grad_enabled()):

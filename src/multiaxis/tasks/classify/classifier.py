@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, WeightsError, unknown
+from multiaxis.images.sources import Source
 from multiaxis.models.hub import Card, Shared
 from multiaxis.models.maxvit.config import find_variant
 from multiaxis.models.maxvit.network import MaxViT
 from multiaxis.progress import OnProgress
-from multiaxis.tasks.classify.inputs import Source, rgb_pixels
+from multiaxis.tasks.classify.inputs import rgb_pixels
 from multiaxis.tasks.classify.labels import imagenet_labels
 from multiaxis.tasks.classify.preprocess import preprocess
 from multiaxis.tasks.classify.rules import Preprocessing, find_preprocessing

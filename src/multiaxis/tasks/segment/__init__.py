@@ -1,0 +1,1 @@
+"""Naming every pixel: pictures to label pictures."""
