@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multiaxis.models.fpn import level_size
-
 _STRIP = 1 << 22  # values that are made at once
 
 
@@ -36,9 +34,6 @@ def strips(
     values : Tensor, shape (classes, rows, wanted[1])
     """
     ratios = [side / (new * 2**level) for side, new in zip(shown, wanted, strict=True)]
-    given = (logits.shape[1], logits.shape[2])
-    if given != level_size(shown, level):  # the backbone resized the picture
-        ratios = [side / new for side, new in zip(given, wanted, strict=True)]
     tops = _places(wanted[0], ratios[0], logits.shape[1], logits.device)
     lefts = _places(wanted[1], ratios[1], logits.shape[2], logits.device)
     rows = max(1, _STRIP // (logits.shape[0] * wanted[1]))

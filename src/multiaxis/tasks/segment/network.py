@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from multiaxis.axis.layers import lecun_normal
 from multiaxis.errors import ConfigError
-from multiaxis.models.fpn import Backbone, FeaturePyramid, level_size
+from multiaxis.models.fpn import Backbone, FeaturePyramid
 from multiaxis.models.pyramid import PyramidConfig
 from multiaxis.tasks.segment.config import DecoderConfig, SegmenterConfig
 from multiaxis.zoo import create_model
@@ -209,8 +209,6 @@ def enlarge(logits: Tensor, level: int, sides: tuple[int, int]) -> Tensor:
         Of the picture.
     """
     if level:
-        if tuple(logits.shape[2:]) != level_size(sides, level):  # the backbone resized the picture
-            return F.interpolate(logits, sides, mode="bilinear", align_corners=False)
         logits = F.interpolate(
             logits, scale_factor=float(2**level), mode="bilinear", align_corners=False
         )
