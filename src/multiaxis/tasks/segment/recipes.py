@@ -49,14 +49,6 @@ With a GPU: --set run.steps=20000 --set run.batch=16 --set model.name=maxvit_nan
             name="maxvit_pico", config={**SMALL_DATA, "image_size": size, "drop_path": 0.05}
         ),
         data=data,
-        valid=LabelFolders(
-            pictures="camvid/val",
-            labels="camvid/valannot",
-            classes=STREETS,
-            ignore=(11, 255),
-            train=False,
-            keep=True,
-        ),
         valid_samples=101,
         objective=Segmentation(
             decoder=DecoderConfig(kind="unet", level=1, widths=(128, 64, 32, 24), bn_momentum=0.1)
