@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,28 @@ def test_what_is_left_out_is_said(folder: Path, tmp_path: Path) -> None:
     elsewhere = plan_jobs([str(folder)], str(tmp_path / "out"), suffix="_x")
     assert not elsewhere.earlier
     assert len(elsewhere.jobs) == 4, "a name like that of an output is no reason elsewhere"
+
+
+def test_folders_inside_lose_nothing_in_silence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("open/a.png", "locked/b.png", "open/work.psd", "out/old.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((folder / "b.png").read_bytes())
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    plan = plan_jobs([str(folder)], str(folder / "out"), suffix="", recursive=True)
+    assert len(plan.jobs) == 4
+    ((path, said),) = plan.refused
+    assert path == folder / "locked"
+    assert said == f"cannot list {path}: Permission denied; allow it, or leave it out"
+    assert [path.name for path in plan.others] == ["notes.txt", "work.psd"]
 
 
 def test_an_unexpected_error_costs_one_file(

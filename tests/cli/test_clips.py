@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from multiaxis.cli.app import main
 from multiaxis.tasks.restore.verb import Restore, RestoreRunner
@@ -54,8 +55,26 @@ def test_one_bad_clip_costs_only_itself(
     ]
     assert "cannot read bad.mp4" in said
     assert "none.mp4: there is no such file" in said
+    assert "restored 2 of 4 clips" in said
     lost = said.index("36_mebx.mp4: .mp4 cannot hold stream 2 (data)")
     assert lost < said.index("22_plain.mp4 -> out/22_plain.mp4 (16 frames"), "said beforehand"
+
+
+def test_clips_and_pictures_together_are_files(
+    films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, said in [
+        (("22_plain.mp4",), "1 clip,"),
+        (("22_plain.mp4", "36_mebx.mp4"), "2 clips,"),
+        (("22_plain.mp4", "36_mebx.mp4", "a.png"), "3 files,"),
+    ]:
+        Image.new("RGB", (8, 8)).save("a.png")
+        assert restore(monkeypatch, *words, "-o", "out/", "--dry-run", values=None) == 0
+        assert f"would restore {said}" in capsys.readouterr().err
+    assert restore(monkeypatch, "out", "--dry-run", values=None) == 2
+    Path("empty").mkdir()
+    assert restore(monkeypatch, "empty", "--dry-run", values=None) == 2
+    assert "holds no pictures or clips to restore (PNG, " in capsys.readouterr().err
 
 
 def test_a_dry_run_over_a_bad_clip(

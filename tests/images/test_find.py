@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -49,3 +50,17 @@ def test_links_that_lead_nowhere_are_not_dropped_in_silence(folder):
     (folder / "gone.png").symlink_to(folder / "nowhere.png")
     (folder / "loop.png").symlink_to(folder / "loop.png")
     assert {"gone.png", "loop.png"} < {path.name for path in list_pictures(folder)}
+
+
+def test_a_folder_inside_that_cannot_be_listed_is_told(folder, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert list_pictures(folder)
+    with pytest.raises(ImageError, match="cannot list .*deep: Permission denied"):
+        list_pictures(folder, recursive=True)

@@ -398,3 +398,25 @@ def test_a_time_code_that_a_tag_keeps_is_not_called_lost(tmp_path: Path) -> None
     with av.open(str(target)) as made:
         fields = made.streams.video[0].metadata["TIMECODE"].split(":")
     assert [int(field) for field in fields] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_tracks_without_content_are_kept_or_named(suffix: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    with av.open(str(source), "w") as made:
+        film: Any = made.add_stream("libx264", rate=10)
+        film.width, film.height, film.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(2):
+            sound: Any = made.add_stream("aac", rate=48000)
+            sound.layout = "mono"
+        made.mux(film.encode(av.VideoFrame(64, 48, "yuv420p")))
+        made.mux(film.encode(None))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), "f4"), "fltp", "mono")
+        frame.rate, frame.pts = 48000, 0
+        made.mux([*sound.encode(frame), *sound.encode(None)])
+    remarks = restore_clip(same, source, target).remarks
+    with av.open(str(target)) as read:
+        is_kept = len(read.streams.audio) == 2
+    said = f"stream 1 (sound, aac) holds nothing here, and {suffix} leaves it out"
+    assert (said in remarks) != is_kept
+    assert not any("stream 2" in remark for remark in remarks)

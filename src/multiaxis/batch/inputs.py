@@ -12,7 +12,7 @@ from multiaxis.batch.verb import Verb
 from multiaxis.errors import ConfigError, ImageError, MissingExtraError
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where, is_address, to_where
-from multiaxis.files.listing import JUNK, list_files
+from multiaxis.files.listing import JUNK, OnError, list_files
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,14 @@ def find_inputs(
     earlier: dict[Where, None] = {}
     refused: list[tuple[Where, str]] = []
     folders: dict[Path, None] = {}
+
+    def locked(error: OSError) -> None:
+        said = f"cannot list {error.filename}: {error.strerror}; allow it, or leave it out"
+        refused.append((Path(error.filename), said))
+
     for word in words:
         try:
-            places, foreign = _places(word, verb, recursive=recursive)
+            places, foreign = _places(word, verb, locked, recursive=recursive)
         except (ImageError, ConfigError, MissingExtraError) as error:
             refused.append((to_where(word), str(error)))
             continue
@@ -87,8 +92,8 @@ def find_inputs(
             folders.update(dict.fromkeys(_folders(root, without)))
         outputs = _outputs(list(places), _endings(verb, beside)) if root not in places else []
         earlier.update(dict.fromkeys(outputs))
-        others.update(dict.fromkeys(foreign))
         apart = without if without and not _is(root, without) else None
+        others.update(dict.fromkeys(x for x in foreign if not (apart and _lies_in(x, apart))))
         for path, place in places.items():
             if path in earlier or (path != root and apart and _lies_in(path, apart)):
                 continue
@@ -118,12 +123,14 @@ def _lies_in(path: Where, folder: Where) -> bool:
     return str(path).startswith(str(folder).rstrip("/") + "/")
 
 
-def _places(word: str, verb: Verb, *, recursive: bool) -> tuple[dict[Where, PurePath], list[Where]]:
+def _places(
+    word: str, verb: Verb, locked: OnError, *, recursive: bool
+) -> tuple[dict[Where, PurePath], list[Where]]:
     """Return the files that a word stands for with their places, and the other files."""
     if is_address(word):
         return _at_address(Remote(word), verb, recursive=recursive)
     root = Path(word)
-    found, others = _expand(word, verb, recursive=recursive)
+    found, others = _expand(word, verb, locked, recursive=recursive)
     in_folder = root.is_dir()
     places: dict[Where, PurePath] = {
         path: path.relative_to(root) if in_folder and path != root else Path(path.name)
@@ -156,18 +163,22 @@ def _at_address(
     if not places:
         hint = "; add --recursive for folders inside it" if kind and not recursive else ""
         raise ImageError(f"{root} holds no {_wanted(verb)}{hint}")
-    kept = [name for name in others if len(name.parts) == 1 and name.name.lower() not in JUNK]
+    kept = [name for name in others if name.name.lower() not in JUNK]
     return places, [root / name for name in kept]
 
 
-def _expand(word: str, verb: Verb, *, recursive: bool) -> tuple[list[Path], list[Path]]:
+def _expand(
+    word: str, verb: Verb, locked: OnError, *, recursive: bool
+) -> tuple[list[Path], list[Path]]:
     """Return the files that a word stands for, and those beside them of other kinds."""
     if not word:
         raise ImageError("an input is empty: name a file, a folder or a pattern")
     path = Path(word)
     found, others = [path], list[Path]()
     if path.is_dir():
-        found, others = list_files(path, verb.suffixes, recursive=recursive), _others(path, verb)
+        files = list_files(path, None, recursive=recursive, on_error=locked)
+        found = [path for path in files if _counts(path, verb)]
+        others = [path for path in files if not _counts(path, verb)]
     elif not path.exists() and glob.has_magic(word):
         matches = map(Path, glob.iglob(word, recursive=True))  # noqa: PTH207 (absolute too)
         found = sorted(match for match in matches if match.is_file())
@@ -177,24 +188,14 @@ def _expand(word: str, verb: Verb, *, recursive: bool) -> tuple[list[Path], list
     return found, others
 
 
-def _others(folder: Path, verb: Verb) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not _counts(path, verb)
-        and not path.name.startswith(".")
-        and path.name.lower() not in JUNK
-        and path.is_file()
-    )
-
-
 def _counts(path: PurePath, verb: Verb) -> bool:
     return verb.suffixes is None or path.suffix.lower() in verb.suffixes
 
 
 def _wanted(verb: Verb) -> str:
     wording = verb.wording
-    return f"{wording.noun}s to {wording.verb} ({wording.accepts})"
+    nouns = dict.fromkeys([wording.noun, *wording.nouns.values()])
+    return f"{' or '.join(f'{noun}s' for noun in nouns)} to {wording.verb} ({wording.accepts})"
 
 
 def _endings(verb: Verb, beside: str) -> tuple[str, ...]:

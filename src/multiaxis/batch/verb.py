@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from multiaxis.errors import counted
 from multiaxis.files.address import Remote, Where
 from multiaxis.files.read import read_bytes
 from multiaxis.progress import OnFraction, OnProgress
@@ -29,6 +30,8 @@ class Wording:
         A file, such as ``"picture"``.
     accepts : str
         The kinds of files that are accepted, for people.
+    nouns : mapping of str to str
+        Suffixes of files that are called otherwise, such as ``{".mp4": "clip"}``.
     """
 
     verb: str
@@ -36,6 +39,13 @@ class Wording:
     done: str
     noun: str = "picture"
     accepts: str = "any file"
+    nouns: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def count(self, files: Sequence[Where]) -> str:
+        """Count files by their noun, such as ``"2 clips"``; of several kinds they are files."""
+        nouns = {self.nouns.get(file.suffix.lower(), self.noun) for file in files}
+        noun = nouns.pop() if len(nouns) == 1 else "file" if nouns else self.noun
+        return counted(len(files), noun)
 
 
 @dataclass(frozen=True)

@@ -280,8 +280,9 @@ def _summarise(verb: Verb, batch: Batch, *, quiet: bool) -> int:
     wording = verb.wording
     amount = sum(result.header.amount for result in done)
     megapixels = f", {amount:.1f} megapixels" if amount else ""
+    count = wording.count([result.job.input for result in done] + [path for path, _ in failures])
     said = (
-        f"{wording.done} {len(done)} of {len(done) + len(failures)} {wording.noun}s{megapixels}, "
+        f"{wording.done} {len(done)} of {count}{megapixels}, "
         f"in {console.duration(batch.seconds)} on {batch.where}"
     )
     if not results and not failures:
@@ -296,12 +297,12 @@ def _summarise(verb: Verb, batch: Batch, *, quiet: bool) -> int:
 
 def _say_how_to_go_on(reporter: Reporter, notes: list[str]) -> None:
     """Say what an interrupt left, and how to finish."""
-    plan, noun = reporter.plan, reporter.verb.wording.noun
+    plan = reporter.plan
     assert plan is not None  # noqa: S101 (asked for only then)
     done = sum(result.error is None for result in reporter.results) + len(plan.finished)
-    total = len(plan.jobs) + len(plan.finished)
+    count = reporter.verb.wording.count([one.input for one in (*plan.jobs, *plan.finished)])
     console.complain(
-        f"interrupted: {done} of {total} {noun}s are finished and none is half-written; run the "
+        f"interrupted: {done} of {count} are finished and none is half-written; run the "
         "same command with --resume to continue"
     )
     for note in notes:
@@ -329,7 +330,7 @@ def _first(names: list[str]) -> str:
 
 def _amount(verb: Verb, plan: Plan) -> str:
     """Say how much is to be done, as far as that is known."""
-    count = counted(len(plan.jobs), verb.wording.noun)
+    count = verb.wording.count([job.input for job in plan.jobs])
     if not plan.is_measured:
         return count
     return f"{count}, {sum(job.header.amount for job in plan.jobs):.1f} megapixels"

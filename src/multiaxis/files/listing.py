@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from multiaxis.errors import ImageError
+
+OnError = Callable[[OSError], None]
 
 JUNK = {"desktop.ini", "thumbs.db"}
 """What systems leave in folders, lower case."""
 
 
 def list_files(
-    folder: str | os.PathLike[str], suffixes: Collection[str] | None, *, recursive: bool = False
+    folder: str | os.PathLike[str],
+    suffixes: Collection[str] | None,
+    *,
+    recursive: bool = False,
+    on_error: OnError | None = None,
 ) -> list[Path]:
     """List the files of a folder, sorted.
 
@@ -23,7 +29,10 @@ def list_files(
     suffixes : collection of str or None
         Lower case, with the dot; None takes all.
     recursive : bool
-        Whether folders inside count too.
+        Whether folders inside count too; linked ones do not.
+    on_error : callable, optional
+        Receives the error of a folder inside that cannot be listed, and the rest is listed. By
+        default it is raised.
 
     Returns
     -------
@@ -38,15 +47,25 @@ def list_files(
     """
     folder = Path(folder)
     try:
-        next(folder.iterdir(), None)  # rglob would answer "nothing" instead of failing
-        found = list(folder.rglob("*") if recursive else folder.iterdir())
+        next(folder.iterdir(), None)
+        return sorted(
+            path
+            for path in _walk(folder, on_error or _raise, recursive=recursive)
+            if (suffixes is None or path.suffix.lower() in suffixes)
+            and not path.name.startswith(".")
+            and path.name.lower() not in JUNK
+        )
     except OSError as error:
-        raise ImageError(f"cannot list {folder}: {error.strerror}; give a folder") from error
-    return sorted(
-        path
-        for path in found
-        if (suffixes is None or path.suffix.lower() in suffixes)
-        and path.name.lower() not in JUNK
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.is_dir()  # links that lead nowhere are told when they are read
-    )
+        where = error.filename or folder
+        raise ImageError(f"cannot list {where}: {error.strerror}; give a folder") from error
+
+
+def _walk(folder: Path, on_error: OnError, *, recursive: bool) -> Iterator[Path]:
+    """Yield what is no folder: also links that lead nowhere, which are told when they are read."""
+    for place, inside, names in os.walk(folder, onerror=on_error):
+        yield from (Path(place, name) for name in names)
+        inside[:] = [name for name in inside if recursive and not name.startswith(".")]
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -11,6 +11,7 @@ from multiaxis.errors import ImageError
 from multiaxis.files.publish import claim
 from multiaxis.video.av import load
 from multiaxis.video.folder import Segments
+from multiaxis.video.kept import describe_stream, is_beside
 from multiaxis.video.mux import Muxed, Times, mux
 from multiaxis.video.outline import format_of, lay_out, open_output
 from multiaxis.video.plan import ClipPlan
@@ -43,6 +44,7 @@ def join(
     try:
         muxed = _mux(plan, segments, times, part)
         _count(plan, part, muxed, len(times.shown))
+        gone = _empty(plan, part, muxed)
         if before_naming is not None:
             before_naming(part)
         if overwrite:
@@ -59,7 +61,7 @@ def join(
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
-    return tuple(
+    return gone + tuple(
         f"times of stream {index} went back {count} times, and were corrected"
         for index, count in sorted(muxed.repaired.items())
     )
@@ -100,6 +102,33 @@ def _packets(paths: list[Path], header: bytes | None, plan: ClipPlan) -> Generat
         yield from packets_of(path)
 
 
+def _empty(plan: ClipPlan, part: Path, muxed: Muxed) -> tuple[str, ...]:
+    """Name the streams without content that the container left out: MP4 holds no empty tracks."""
+    with open_input(plan.source) as given:
+        kept = [given.streams[index] for index in sorted(plan.kept)]
+        empty = [one for one in kept if not muxed.counts[one.index] and not is_beside(one)]
+        if not empty:
+            return ()
+        with open_input(part, _kind(plan)) as made:
+            found = [one.type for one in made.streams if one.index != film(made).index]
+        for one in kept:
+            if one not in empty and one.type in found:
+                found.remove(one.type)
+        gone: list[str] = []
+        for one in empty:
+            if one.type in found:
+                found.remove(one.type)
+            else:
+                name = describe_stream(one).name
+                gone.append(f"{name} holds nothing here, and {plan.target.suffix} leaves it out")
+    return tuple(gone)
+
+
+def _kind(plan: ClipPlan) -> str | None:
+    """Name what readers might not find out: a very short MPEG-TS is not recognised."""
+    return "mpegts" if format_of(plan.target) == "mpegts" else None
+
+
 def _count(plan: ClipPlan, part: Path, muxed: Muxed, wanted: int) -> None:
     """Count what can be read back: frames that are restored are frames that are written.
 
@@ -109,10 +138,8 @@ def _count(plan: ClipPlan, part: Path, muxed: Muxed, wanted: int) -> None:
         If there are others.
     """
     found = 0
-    # A very short MPEG-TS is not recognised.
-    kind = "mpegts" if format_of(plan.target) == "mpegts" else None
     # What cannot be read back at all holds none.
-    with contextlib.suppress(load().error.FFmpegError), open_input(part, kind) as made:
+    with contextlib.suppress(load().error.FFmpegError), open_input(part, _kind(plan)) as made:
         if stream := film(made):
             found = sum(packet.size > 0 for packet in made.demux(stream))
     if not muxed.frames == found == wanted:

@@ -14,6 +14,9 @@ from multiaxis.video.encoding import Encoding
 from multiaxis.video.folder import why
 from multiaxis.video.outline import Window
 from multiaxis.video.rehearse import rehearse
+from multiaxis.video.whole import is_cut
+
+_CUT = "the file ends before its container does: it was cut short, and what is there is restored"
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def plan_clip(
     with open_clip(source) as given:
         window = Window.of(given, clip, start, end)
     kept, remarks = rehearse(source, target, clip, encoding, window)
+    cut = (_CUT,) if end is None and is_cut(source) else ()
     return ClipPlan(
-        source, target, start, end, clip, encoding, window, kept, encoding.remarks + remarks
+        source, target, start, end, clip, encoding, window, kept, cut + encoding.remarks + remarks
     )

@@ -43,7 +43,13 @@ class Restore(ModelVerb["Restorer"]):
     clips: ClipOptions = ClipOptions()  # noqa: RUF009 (frozen)
     max_megapixels: float = DEFAULT_MEGAPIXELS
 
-    wording = Wording("restore", "restoring", "restored", "picture", READABLE_NAMES)
+    wording = Wording(
+        "restore",
+        "restoring",
+        "restored",
+        accepts=f"{READABLE_NAMES}; clips: {', '.join(sorted(SUFFIXES))}",
+        nouns=dict.fromkeys(SUFFIXES, "clip"),
+    )
     suffixes = READABLE_SUFFIXES | SUFFIXES
     columns = ("width", "height", "frames")
 
