@@ -151,7 +151,7 @@ def test_a_missing_file_beside_a_good_one_is_a_failure_among_others(
     assert "missing.png: there is no such file" in told
     assert states(report) == {"0.png": "restored", "missing.png": "refused"}
     assert run(*words, "--resume") == 1
-    assert "1 were finished earlier" in capsys.readouterr().err
+    assert "restored 0 of 1 picture, 1 were finished earlier" in capsys.readouterr().err
     assert run("restore", tmp_path / "missing.png", *words[3:]) == 2, "nothing else was asked for"
 
 

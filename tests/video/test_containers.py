@@ -93,6 +93,7 @@ def test_marks_are_kept(faults: Path, tmp_path: Path) -> None:
         ("22_plain.mp4", "w.webm", r"\.webm cannot hold stream 1 \(sound, aac\).*-o w\.mp4"),
         ("25_ass.mkv", "a.mp4", r"\.mp4 cannot hold stream 2 \(subtitle, ssa\).*-o a\.mkv"),
         ("25_flac.mkv", "f.mov", r"\.mov cannot hold stream 1 \(sound, flac\).*-o f\.mkv"),
+        ("28_tmcd.mov", "t.webm", r"\.webm cannot hold stream 1 \(sound, aac\).*-o t\.mkv"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_the_work(

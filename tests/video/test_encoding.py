@@ -468,3 +468,11 @@ def test_encoders_of_devices_are_refused_in_a_sentence(tmp_path: Path) -> None:
     for codec in ("h264_nvenc", "h264_vaapi", "h264_qsv"):
         with pytest.raises(ConfigError, match=f"unknown encoder|{codec} does not take"):
             plan_clip(source, tmp_path / "b.mp4", codec=codec)
+
+
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx", "libsvtav1"])
+def test_mov_gets_a_codec_that_its_header_takes(codec: str, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.webm", [patches((64, 64))], codec=codec)
+    plan = plan_clip(source, tmp_path / "b.mov")
+    assert plan.encoding.encoder == "libx264"
+    assert "written by libx264" in plan.remarks[0]

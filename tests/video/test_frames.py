@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from multiaxis.errors import ImageError
 from multiaxis.video import frames as frames_module
 from multiaxis.video import restore_clip
 from multiaxis.video.clip import open_clip, probe, spell_tag
-from multiaxis.video.frames import decode
+from multiaxis.video.frames import _Item, _raised, decode
 from multiaxis.video.pixels import to_rgb, turn, turn_back
 
 av = pytest.importorskip("av")
@@ -356,3 +357,42 @@ def test_a_tag_that_is_no_letters() -> None:
             return b"\xea\0\0\0".decode("ascii")
 
     assert spell_tag(Context()) == ""
+
+
+def test_small_frames_of_a_program_stream_rise(tmp_path: Path) -> None:
+    """MPEG-PS gives several small frames one time, and FFmpeg has the others go back."""
+    rng = np.random.default_rng(0)
+    source = write_clip(
+        tmp_path / "a.mpg",
+        [rng.integers(0, 64, (64, 96, 3), np.uint8) + np.uint8(5 * k) for k in range(38)],
+        codec="mpeg2video",
+        time_base=Fraction(1, 25),
+        times=list(range(38)),
+        options={"g": "12", "b": "400000"},
+        change=lambda stream: setattr(stream.codec_context, "framerate", 25),
+    )
+    with av.open(str(source)) as container:
+        guessed = [frame.pts for frame in container.decode(video=0)]
+    assert sorted(set(guessed)) != guessed, "otherwise nothing is tested"
+    result = restore_clip(same, source, tmp_path / "b.mpg")
+    assert result.frames == 38
+    with av.open(str(tmp_path / "b.mpg")) as container:
+        assert len(list(container.decode(video=0))) == 38
+
+
+@pytest.mark.parametrize(
+    ("guessed", "wanted"),
+    [
+        ([0, 10, 20, 20, 30, 50], [0, 10, 20, 30, 40, 50]),
+        ([0, 10, 20, 0, 10, 20], [0, 10, 20, 30, 40, 50]),
+        ([50, 60, 0, 10], [50, 60, 0, 10]),  # where recordings were joined
+        ([0, None, 20, 15], [0, None, 20, 30]),
+    ],
+)
+def test_only_what_goes_back_a_little_is_moved_on(
+    guessed: list[int | None], wanted: list[int | None]
+) -> None:
+    made = [SimpleNamespace(pts=at, duration=None) for at in guessed]
+    items = [*(_Item(frame, "", sound=True) for frame in made), _Item(None, "", sound=False)]
+    assert list(_raised(items, 10)) == items
+    assert [frame.pts for frame in made] == wanted

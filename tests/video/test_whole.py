@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_clip import patches, write_clip
 
 from multiaxis.video import plan_clip
 from multiaxis.video.whole import is_cut
-from tests.small_clip import patches, write_clip
 
 KINDS = {
     ".mp4": "libx264",

@@ -281,10 +281,9 @@ def _summarise(verb: Verb, batch: Batch, *, quiet: bool) -> int:
     amount = sum(result.header.amount for result in done)
     megapixels = f", {amount:.1f} megapixels" if amount else ""
     count = wording.count([result.job.input for result in done] + [path for path, _ in failures])
-    said = (
-        f"{wording.done} {len(done)} of {count}{megapixels}, "
-        f"in {console.duration(batch.seconds)} on {batch.where}"
-    )
+    said = f"{wording.done} {len(done)} of {count}{megapixels}"
+    if results:
+        said += f", in {console.duration(batch.seconds)} on {batch.where}"
     if not results and not failures:
         said = f"nothing is left to {wording.verb}"
     console.note(f"{said}{earlier}", quiet=quiet)

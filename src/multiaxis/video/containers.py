@@ -25,6 +25,8 @@ _FORMATS = {
     ".3gp": "3gp",
 }
 
+_REFUSED = {"mov": ("libvpx", "libvpx-vp9", "libsvtav1")}  # by the header, though FFmpeg lists them
+
 
 def format_of(target: Path) -> str:
     """Give FFmpeg's name of an output's container.
@@ -44,6 +46,8 @@ def format_of(target: Path) -> str:
 
 def takes(container: str, encoder: str) -> bool:
     """Tell whether a container, by FFmpeg's name, takes what an encoder makes."""
+    if encoder in _REFUSED.get(container, ()):
+        return False
     av = load()
     try:
         with av.open(io.BytesIO(), "w", format=container) as made:

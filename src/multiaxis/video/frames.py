@@ -18,6 +18,7 @@ _UNTIMED = 32  # frames that may wait for one that has a time
 _ADVISED = 1.5e-3  # seconds: the times that messages name are in milliseconds
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _UNORDERED = ("avi", "asf")  # tell when packets come, not when their frames are shown
+_STRAY = 4  # frames by which FFmpeg misplaces those of MPEG-PS that share a packet
 _SLACK = 1e-6  # seconds: containers state their start in microseconds
 
 
@@ -43,7 +44,7 @@ def decode(
     """
     stream = film(container)
     kept = _Kept(path, origin(container))
-    ahead = _timed(_counted(_items(container, stream), container), stream)
+    ahead = _timed(_ordered(_items(container, stream), container, stream), stream)
     for item in ahead:
         frame, lost = item.frame, item.lost
         if frame is not None:
@@ -180,15 +181,32 @@ def _items(container: Any, stream: Any) -> Generator[_Item]:
         yield _Item(None, lost, sound=False)
 
 
-def _counted(items: Iterable[_Item], container: Any) -> Generator[_Item]:
-    """Set times by the order of packets where containers tell no other: FFmpeg guesses badly."""
+def _ordered(items: Generator[_Item], container: Any, stream: Any) -> Iterable[_Item]:
+    """Set times where containers tell none for each frame: FFmpeg guesses badly."""
+    if container.format.name in _UNORDERED:
+        return _counted(items)
+    return _raised(items, length(stream)) if container.format.name == "mpeg" else items
+
+
+def _counted(items: Iterable[_Item]) -> Generator[_Item]:
+    """Set times by the order of packets."""
     delay: int | None = None
     for item in items:
-        frame = item.frame
-        if frame is not None and container.format.name in _UNORDERED:
+        if (frame := item.frame) is not None:
             if delay is None and None not in (frame.dts, frame.pts):
                 delay = frame.dts - frame.pts
             frame.pts = None if None in (frame.dts, delay) else frame.dts - delay
+        yield item
+
+
+def _raised(items: Iterable[_Item], step: int) -> Generator[_Item]:
+    """Move frames on that would be shown with, or shortly before, the one before."""
+    last: int | None = None
+    for item in items:
+        if (frame := item.frame) is not None and frame.pts is not None:
+            if last is not None and last - _STRAY * step < frame.pts <= last:
+                frame.pts = last + (frame.duration or step)
+            last = frame.pts
         yield item
 
 

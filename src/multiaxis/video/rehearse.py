@@ -59,7 +59,7 @@ def rehearse(
     if content:
         for suffix in dict.fromkeys((source.suffix.lower(), ".mkv")):
             other = target.with_suffix(suffix)
-            if _is_other(other, target) and content & stage.keep(other, wanted)[0]:
+            if _is_other(other, target) and content & stage.can_keep(other, wanted):
                 names = ", ".join(stage.name(index) for index in sorted(content))
                 raise ImageError(
                     f"{target.suffix} cannot hold {names} of {source}: name an output that can, "
@@ -133,6 +133,13 @@ class _Stage:
         lost = lost_of_film(self.clip, self.encoding, made)
         film_lost = (f"{target.suffix} cannot hold the film's {', '.join(lost)}",) if lost else ()
         return kept, film_lost + compare(self.source, made, kept, self.window, target.suffix)
+
+    def can_keep(self, target: Path, wanted: Collection[int]) -> set[int]:
+        """Find the streams that can be copied together; none where not even the film fits."""
+        try:
+            return self.keep(target, wanted)[0]
+        except ImageError:
+            return set()
 
     def _fails(self, target: Path, kept: Collection[int]) -> str:
         """Say what does not come back of a rehearsed output, or why there is none."""
