@@ -42,13 +42,18 @@ def _truth(targets: list[dict[str, torch.Tensor]]) -> Truth:
     return Truth("shapes", classes, tuple(pictures))
 
 
-def _learn(config: DetectorConfig, steps: int, rate: float = 5e-3) -> dict[str, float]:
-    """Train on all eight pictures in each step; give AP50 of boxes and masks."""
-    pictures, targets = shapes(8, (SIZE, SIZE))
+def _train(
+    config: DetectorConfig,
+    pictures: list[torch.Tensor],
+    targets: list[dict[str, torch.Tensor]],
+    steps: int,
+) -> tuple[DetectionNetwork, list[float]]:
+    """Train on all pictures in each step; give the network and its losses."""
     torch.manual_seed(0)
-    network = DetectionNetwork(replace(config, score=0.05, most=100)).train()
+    network, rate = DetectionNetwork(replace(config, score=0.05, most=100)).train(), 5e-3
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps)
+    losses: list[float] = []
     for _ in range(steps):
         loss = sum(value.mean() for value in network(pictures, targets).values())
         optimiser.zero_grad()
@@ -56,6 +61,14 @@ def _learn(config: DetectorConfig, steps: int, rate: float = 5e-3) -> dict[str, 
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimiser.step()
         schedule.step()
+        losses.append(loss.item())
+    return network, losses
+
+
+def _learn(config: DetectorConfig, steps: int) -> dict[str, float]:
+    """Train on eight pictures; give AP50 of boxes and masks."""
+    pictures, targets = shapes(8, (SIZE, SIZE))
+    network, _ = _train(config, pictures, targets, steps)
     with torch.inference_mode():
         found = [to_found(made, (SIZE, SIZE), (SIZE, SIZE)) for made in network.eval()(pictures)]
     rows = [row for k, one in enumerate(found) for row in one.as_results(k + 1, (1, 2, 3))]
@@ -71,3 +84,9 @@ def _learn(config: DetectorConfig, steps: int, rate: float = 5e-3) -> dict[str, 
 def test_eight_pictures_are_learnt_by_heart(config: DetectorConfig, steps: int) -> None:
     found = _learn(config, steps)
     assert min(found.values()) > 0.95, found
+
+
+@pytest.mark.parametrize("config", [RETINA, CASCADE], ids=["retina", "cascade"])
+def test_losses_fall(config: DetectorConfig) -> None:
+    _, losses = _train(config, *shapes(2, (64, 64)), steps=12)
+    assert losses[-1] < 0.75 * losses[0]
