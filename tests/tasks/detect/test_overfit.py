@@ -79,7 +79,7 @@ def _learn(config: DetectorConfig, steps: int) -> dict[str, float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("config", "steps"), [(RETINA, 150), (FASTER, 200), (MASK, 200), (CASCADE, 200)]
+    ("config", "steps"), [(RETINA, 200), (FASTER, 200), (MASK, 200), (CASCADE, 200)]
 )
 def test_eight_pictures_are_learnt_by_heart(config: DetectorConfig, steps: int) -> None:
     found = _learn(config, steps)
