@@ -27,7 +27,7 @@ from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log
 from multiaxis.train.override import override
 from small_recipe import SMALL_VIT
-from small_segments import squares_recipe
+from small_segments import make_squares, squares_recipe
 
 
 def test_it_learns_squares(learnt: Path) -> None:
@@ -162,3 +162,20 @@ def test_weights_state_what_they_need(weights: Path) -> None:
         about = file.metadata()
     assert json.loads(about["segmenter"])["classes"]["names"] == ["ground", "square"]
     assert json.loads(about["config"])["decoder"]["kind"] == "unet"
+
+
+@pytest.mark.parametrize("kind", ["fpn", "unet"])
+def test_every_parameter_gets_a_gradient(kind: str) -> None:
+    """Else processes that share gradients would stop."""
+    decoder = DecoderConfig(kind=kind, level=2, channels=8, widths=(8, 8))  # pyright: ignore[reportArgumentType]
+    network = build_network("maxvit", decoder, 2, config=SMALL_VIT).train()
+    network(torch.randn(2, 3, 32, 32)).square().mean().backward()
+    assert not [name for name, x in network.named_parameters() if x.grad is None]
+
+
+@pytest.mark.slow
+def test_shapes_of_128_pixels_are_learnt_well(tmp_path: Path) -> None:
+    squares = make_squares(tmp_path / "squares", count=24, size=(128, 128))
+    recipe = squares_recipe(squares, steps=300, batch=8)
+    recipe = override(recipe, ["data.crop=96,96", "data.scale=0.7,1.4", "valid_samples=24"])
+    assert (train(recipe, tmp_path / "run").score or 0) > 95
