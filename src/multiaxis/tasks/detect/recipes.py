@@ -58,8 +58,12 @@ def folder() -> Recipe:
     )
     return Recipe(
         name="detect-folder",
-        about=FOLDER.format(cost="an hour of one core.", expect="see docs/detect.md."),
-        model=ModelChoice(name="maxvit_pico_retinanet"),
+        about=FOLDER.format(
+            cost="an hour of one core, 0.9 s a step.",
+            expect="on blood cells AP50 .74 after 400 steps (docs/detect.md).",
+        ),
+        # At 256 pixels a platelet has 16, the smallest anchor of level 3 with this size.
+        model=ModelChoice(name="maxvit_pico_retinanet", config={"anchors": {"size": 2.0}}),
         data=data,
         valid=replace(data.held_out(), annotations="valid.json", folder="pictures"),
         valid_samples=5000,
@@ -99,7 +103,7 @@ def coco(size: str) -> Recipe:
         size=896,
         masks=True,
         scale=(0.1, 2.5),
-        strict=False,  # two of its boxes are empty
+        strict=False,  # nobody mends that file
     )
     run = Run(steps=COCO_STEPS, batch=4, precision="bf16", ema=0.9998, workers=12, recompute=True)
     lr = RATES[size]
