@@ -244,3 +244,10 @@ def test_uneven_frames_are_refused_where_a_container_counts_them(tmp_path: Path)
     source = make(tmp_path / "a.mp4", frames=20, gaps=(2, 3))
     with pytest.raises(ImageError, match=r"one rate.*-o b\.mkv"):
         restore_clip(lambda _: pytest.fail("restored"), source, tmp_path / "b.avi")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_a_clip_that_begins_late_is_not_called_cut(suffix: str, tmp_path: Path) -> None:
+    """Matroska counts its length from nothing."""
+    source = make(tmp_path / f"a{suffix}", frames=20, at=40, sound=1.6)
+    assert not restore_clip(lambda x: x, source, tmp_path / f"b{suffix}").remarks

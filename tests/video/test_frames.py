@@ -21,8 +21,11 @@ from multiaxis.errors import ImageError
 from multiaxis.video import frames as frames_module
 from multiaxis.video import restore_clip
 from multiaxis.video.clip import open_clip, probe, spell_tag
+from multiaxis.video.encoding import Encoding
 from multiaxis.video.frames import _Item, _raised, decode
+from multiaxis.video.outline import Window
 from multiaxis.video.pixels import to_rgb, turn, turn_back
+from multiaxis.video.rehearse import rehearse
 
 av = pytest.importorskip("av")
 QUARTERS = [(1, 0, 0, 1), (-1, 0, 0, 1), (0, 1, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (-1, 0, 0, -1)]
@@ -275,6 +278,19 @@ def test_fields_of_either_order_by_a_second_way(first: str, tmp_path: Path) -> N
     result = restore_clip(same, source, target)
     assert [remark for remark in result.remarks if "cannot hold" in remark] == []
     assert probe(target).field_order == probe(source).field_order
+
+
+@pytest.mark.parametrize("suffix", [".mpg", ".ts"])
+@pytest.mark.parametrize("order", [2, 3])
+def test_fields_of_mpeg2_are_not_called_lost(order: int, suffix: str, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mkv", [patches((64, 64))] * 3)
+    clip = replace(probe(source), field_order=order)
+    target = tmp_path / f"b{suffix}"
+    encoding = Encoding.choose(clip, "mpeg2video", None, target)
+    with open_clip(source) as given:
+        window = Window.of(given, clip, 0.0, None)
+    _, lost = rehearse(source, target, clip, encoding, window)
+    assert not any("fields" in said for said in lost)
 
 
 def test_an_interlaced_file(shared_dir: Path, tmp_path: Path) -> None:

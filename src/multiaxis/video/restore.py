@@ -176,7 +176,8 @@ def _spell(plan: ClipPlan) -> str:
 
 def _remarks_on_end(clip: Clip, last: float, end: float | None) -> tuple[str, ...]:
     """Say where frames end long before the clip does: some containers hide that they were cut."""
-    if clip.seconds - last < _GAP or (end is not None and end - last < _GAP):
+    # Matroska counts its length from nothing, also where a clip begins later.
+    if clip.seconds - last - max(clip.start, 0) < _GAP or (end is not None and end - last < _GAP):
         return ()
     said = f"frames end at {last:.2f} of the {clip.seconds:.2f} s that the clip states"
     return (f"{said}: it was cut short, or its sound goes on",)

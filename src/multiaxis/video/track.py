@@ -72,7 +72,8 @@ def lost_of_film(clip: Clip, encoding: Encoding, made: io.BytesIO) -> list[str]:
         "turn and mirroring": clip.turn == after.turn,
         "order of fields": clip.field_order == after.field_order
         or clip.field_order <= 1
-        or encoding.encoder not in FIELD_ENCODERS,
+        or encoding.encoder not in FIELD_ENCODERS
+        or encoding.encoder == "mpeg2video",  # whose frames tell it, but not a blank one
         "mastering display and content light": clip.light is None or after.light is not None,
         "transparency": after.alpha or not has_alpha(encoding.pixel_format),
         **{
