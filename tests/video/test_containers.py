@@ -144,6 +144,18 @@ def test_times_count_from_the_beginning(faults: Path, tmp_path: Path) -> None:
     assert restore_clip(same, faults / "32_negative.mkv", tmp_path / "a.mkv").frames == 30
 
 
+def test_sound_is_cut_where_the_film_is(faults: Path, tmp_path: Path) -> None:
+    """Its clock begins at 1.6 s."""
+    target = tmp_path / "a.mkv"
+    restore_clip(same, faults / "23_ts.ts", target, start=0.5, end=1.0)
+    with av.open(str(target)) as made:
+        found = [(p.stream.index, float(p.pts * p.time_base)) for p in made.demux() if p.size]
+    times = [[at for index, at in found if index == k] for k in (0, 1)]
+    assert len(times[0]) == 5
+    assert abs(times[1][0] - times[0][0]) < 0.1
+    assert abs(times[1][-1] - times[0][-1] - 0.1) < 0.1
+
+
 @pytest.mark.parametrize("options", [{}, {"start": 0.5, "end": 1.2}])
 @pytest.mark.parametrize("name", ["22_plain.mp4", "37_55frames.mp4"])
 def test_no_frame_is_lost(
