@@ -70,7 +70,7 @@ def test_a_resumed_batch_has_the_results_of_both_runs(
     assert run(*WORDS, "-o", "out", "-q") == 0
     shutil.move(away / "3.png", folder / "in")
     assert run(*WORDS, "-o", "out", "--resume", *BOTH, "--report", "report.json") == 0
-    assert "detected 1 of 1 pictures" in capsys.readouterr().err
+    assert "detected 1 of 1 picture," in capsys.readouterr().err
     resumed = (folder / "found.json").read_text()
     states = {row["state"]: row for row in json.loads(Path("report.json").read_text())["pictures"]}
     assert states["finished earlier"]["detections"]

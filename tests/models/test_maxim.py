@@ -53,7 +53,7 @@ def test_every_stage_and_scale_equals_the_authors(name: str, shared_dir: Path) -
     golden = np.load(file)
     config = json.loads(file.with_suffix(".json").read_text())
     x = torch.from_numpy(golden["input"]).permute(0, 3, 1, 2)
-    model = create_model("maxim", in_channels=x.shape[1], **config)
+    model = create_model("maxim", in_channels=x.shape[1], **config).eval()
     load_weights(model, file)
     with torch.inference_mode():
         outputs, final = model.forward_stages(x), model(x)
@@ -78,7 +78,7 @@ def test_fields_without_effect_have_none(
     """`dropout_rate` acts while training only, the other two never."""
     file = shared_dir / "golden" / "maxim" / f"{name}.npz"
     config = {**json.loads(file.with_suffix(".json").read_text()), field: value}
-    model = create_model("maxim", **config)
+    model = create_model("maxim", **config).eval()
     load_weights(model, file)
     golden = np.load(file)
     last = max(key for key in golden.files if key.startswith("output/"))
@@ -90,7 +90,7 @@ def test_fields_without_effect_have_none(
 
 
 def test_dropout_acts_while_training() -> None:
-    model = create_model("maxim", **SMALL, dropout_rate=0.5)
+    model = create_model("maxim", **SMALL, dropout_rate=0.5).eval()
     x = torch.rand(1, 3, 32, 32)
     assert torch.equal(model(x), model(x))
     model.train()

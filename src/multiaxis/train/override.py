@@ -68,7 +68,8 @@ def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
     if isinstance(node, dict):
         # Whoever builds from it knows what may be set, and in which groups.
         inner = node.get(name, {})
-        if rest and not (is_dataclass(inner) or isinstance(inner, dict)):
+        is_named = any(map(is_dataclass, node.values()))  # by the recipe: others mean nothing
+        if rest and (not _has_fields(inner) or (is_named and name not in node)):
             raise ConfigError(f"{whole} does not exist: {name} has no fields")
         return {**node, name: _set(inner, rest, text, whole) if rest else _literal(text)}
     known = {field.name: field for field in fields(node)}
@@ -76,15 +77,19 @@ def _set(node: Any, path: list[str], text: str, whole: str) -> Any:
         raise unknown("field of " + type(node).__name__, name, known)
     value = getattr(node, name)
     if rest:
-        if not (is_dataclass(value) or isinstance(value, dict)):
+        if not _has_fields(value):
             raise ConfigError(f"{whole} does not exist: {name} has no fields")
         return replace(node, **{name: _set(value, rest, text, whole)})
     if "parse" in known[name].metadata:
         return replace(node, **{name: known[name].metadata["parse"](text)})
     hint = get_type_hints(type(node))[name]
-    if isinstance(value, dict) or is_dataclass(value):
+    if _has_fields(value):
         raise ConfigError(f"{whole} is a group of fields: set one of them, {whole}.FIELD=VALUE")
     return replace(node, **{name: _convert(hint, text, whole)})
+
+
+def _has_fields(value: Any) -> bool:
+    return is_dataclass(value) or isinstance(value, dict)
 
 
 def _convert(hint: Any, text: str, whole: str) -> Any:

@@ -152,7 +152,7 @@ def test_results_lie_in_the_picture_that_was_asked_about() -> None:
     assert found.scores.tolist() == [pytest.approx(0.7), pytest.approx(0.2)]
     assert found.boxes[0].tolist() == [60, 20, 100, 40]
     assert found.labels.tolist() == [1, 0]
-    (row,) = found.above(0.5).as_results(8, [3, 90])
+    (row,) = to_found(made, (50, 100), (100, 200), threshold=0.5).as_results(8, [3, 90])
     assert (row["bbox"], row["category_id"]) == ([60, 20, 40, 20], 90)
     from multiaxis.tasks.detect.masks import decode
 

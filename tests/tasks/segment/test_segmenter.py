@@ -120,7 +120,7 @@ def test_files_through_the_command(
     assert "nothing is left" in capsys.readouterr().err
     (tmp_path / "out" / "3_overlay.jpg").unlink()
     assert run(*words, "--as", "both", "--resume") == 0
-    assert "segmented 1 of 1 pictures" in capsys.readouterr().err
+    assert "segmented 1 of 1 picture," in capsys.readouterr().err
     assert (tmp_path / "out" / "3_overlay.jpg").exists()
 
 
