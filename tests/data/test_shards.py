@@ -56,7 +56,12 @@ def about(urls: str, **more: object) -> ClassShards:
 
 @pytest.mark.parametrize(
     ("processes", "workers"),  # each worker is a process that imports torch
-    [(1, 0), (2, 0), (1, 2), (2, 1), pytest.param(3, 2, marks=pytest.mark.slow)],
+    [
+        (1, 0),
+        (2, 0),
+        (2, 1),
+        *(pytest.param(*k, marks=pytest.mark.slow) for k in [(1, 2), (3, 2)]),
+    ],
 )
 def test_together_the_processes_see_everything(shards: str, processes: int, workers: int) -> None:
     seen: list[int] = []
@@ -72,7 +77,7 @@ def test_together_the_processes_see_everything(shards: str, processes: int, work
     assert len(seen) == 24
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_going_on_gives_what_would_have_come(shards: str, workers: int) -> None:
     share = Share(3, workers=workers)
     whole = list(passes(about(shards).open(), 7, share, first=0, end=13))

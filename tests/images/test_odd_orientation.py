@@ -89,7 +89,7 @@ def test_any_block_is_turned_once(carrier, exif, suffix, tmp_path):
     [
         *[(3, 1, 6), (3, 2, 6), (4, 1, 6), (6, 1, 6), (8, 1, 6), (9, 1, 6)],  # numbers
         *[(1, 1, 1), (7, 1, 1), (2, 2, 1)],  # bytes and text
-        *[(3, 0, None), (0, 1, None), (14, 1, None), (3, 2**31, None)],  # no value
+        *[(3, 0, None), (0, 1, None), (13, 1, None), (14, 1, None), (3, 2**31, None)],  # no value
     ],
 )
 def test_types_and_counts(order, kind, count, turned):

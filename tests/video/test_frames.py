@@ -53,6 +53,27 @@ def display_matrix(a: int, b: int, c: int, d: int) -> tuple[int, ...]:
     return (a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_the_last_frame_lasts_as_long_as_its_packet_says(suffix: str, tmp_path: Path) -> None:
+    source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuvj420p"
+        packets = []
+        for k in range(4):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 40 * k, np.uint8))
+            frame.pts, frame.time_base = k, Fraction(1, 25)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        packets[-1].duration = 50  # two seconds, where the rate says a 25th of one
+        for packet in packets:
+            container.mux(packet)
+    restore_clip(same, source, target)
+    last = read(target)[-1]
+    assert float(last.duration * last.time_base) == pytest.approx(2.0, abs=0.05)
+
+
 def test_negative_and_missing_times_are_counted_back(shared_dir: Path, tmp_path: Path) -> None:
     source = fault(shared_dir, "32_negative.mkv")
     found = times(source)

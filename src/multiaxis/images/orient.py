@@ -16,6 +16,7 @@ from multiaxis.images.structure import Directory, Entry, read_directories, read_
 _ORIENTATION = 0x0112
 _INNER = 0x8769  # the EXIF directory
 _WIDTH, _HEIGHT = 0xA002, 0xA003
+_TYPES = range(1, 13)  # of EXIF; libexif passes over entries of another
 _NUMBERS = {3, 4, 5, 6, 8, 9, 10}  # SHORT, LONG, RATIONAL, SBYTE, SSHORT, SLONG, SRATIONAL
 _PREFIX = b"Exif\0\0"
 _MARKS = {b"MM*\0": b"MM\0*", b"II\0*": b"II*\0"}  # bytes in the wrong order; Pillow reads on
@@ -59,16 +60,17 @@ def exif_orientation(block: bytes) -> int | None:
 
     Notes
     -----
-    As common viewers read it: the first entry that has a value counts, of any type of number but
-    BYTE, and of several values the first; of a table that is cut short, what is there. (Pillow and
-    libexif agree in all of that; BYTE turns pictures in libexif, and in no browser.)
+    As common viewers read it: the first entry of a known type that has a value counts, of any type
+    of number but BYTE, and of several values the first; of a table that is cut short, what is
+    there. (Pillow and libexif agree in all of that; BYTE turns pictures in libexif, and in no
+    browser.)
     """
     start, block = _tiff_of(block)
     directories = read_directories(block, start)
     if not directories:
         return None
     entries = (entry for entry in directories[0].entries if entry.tag == _ORIENTATION)
-    deciding = next((entry for entry in entries if entry.body), None)
+    deciding = next((entry for entry in entries if entry.body and entry.type in _TYPES), None)
     if deciding is None:
         return None
     value = deciding.numbers[0] if deciding.type in _NUMBERS and deciding.numbers else 1
