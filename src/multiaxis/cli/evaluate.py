@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +19,7 @@ from multiaxis.cli.options import (
     load_restorer,
     restorer_arguments,
 )
+from multiaxis.cli.tables import prepare_tables
 from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _evaluate(
     rules = [get_protocol(name) for name in protocols]
     tables = [csv / f"{task}-{rule.name}.csv" for rule in rules]
     pair_folders(*folders)
-    prepare(csv, tables, overwrite=overwrite)
+    prepare_tables(csv, tables, overwrite=overwrite)
     restorer = load_restorer(arguments)
     for rule in rules:
         console.say(f"protocol {rule.name}: {rule.summary}. Source: {rule.source}")
@@ -141,22 +141,6 @@ def _grouped(remarks: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
     for name, text in dict.fromkeys(remarks):
         grouped.setdefault(text, []).append(name)
     return grouped
-
-
-def prepare(folder: Path, tables: list[Path], *, overwrite: bool) -> None:
-    """Make the folder for the tables, and find out before the work whether it takes them."""
-    from multiaxis.files.publish import try_folder
-
-    for path in tables:
-        if os.path.lexists(path) and not overwrite:
-            raise ConfigError(f"the table {path} exists: pass --overwrite, or --csv FOLDER")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try_folder(folder)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write tables into {folder}: {error.strerror}; name another folder with --csv"
-        ) from error
 
 
 def _columns(rules: list[Protocol], scores: list[Score]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from multiaxis.cli import console
 from multiaxis.cli.codes import OK, SOME_FAILED
 from multiaxis.cli.options import ModelOptions
+from multiaxis.cli.tables import prepare_tables
 from multiaxis.errors import ConfigError
 
 
@@ -15,13 +16,11 @@ def evaluate_detections(
     model: ModelOptions, pictures: Path, annotations: Path, table: Path, *, overwrite: bool
 ) -> int:
     """Detect in annotated pictures, print pycocotools' figures, and write them as a table."""
-    from multiaxis.cli.evaluate import prepare
-
     if model.weights is None:
         raise ConfigError(
             "detect needs --weights: a file that multiaxis train wrote with a recipe of detection"
         )
-    prepare(table.parent, [table], overwrite=overwrite)
+    prepare_tables(table.parent, [table], overwrite=overwrite)
 
     from multiaxis.tasks.detect.detector import Detector
     from multiaxis.tasks.detect.evaluate import evaluate

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from multiaxis.cli import console
 from multiaxis.cli.codes import OK, SOME_FAILED
 from multiaxis.cli.options import ModelOptions
+from multiaxis.cli.tables import prepare_tables
 from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,14 +20,12 @@ def evaluate_segments(
     model: ModelOptions, pictures: Path, labels: Path, table: Path, *, overwrite: bool
 ) -> int:
     """Segment pictures, print what each and each class scores, and write the classes' table."""
-    from multiaxis.cli.evaluate import prepare
-
     if model.weights is None:
         raise ConfigError(
             "segment needs --weights: the weights.safetensors that multiaxis train writes with a "
             "recipe such as segment-folder"
         )
-    prepare(table.parent, [table], overwrite=overwrite)
+    prepare_tables(table.parent, [table], overwrite=overwrite)
 
     from multiaxis.tasks.segment.evaluate import evaluate
     from multiaxis.tasks.segment.segmenter import Segmenter
