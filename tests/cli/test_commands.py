@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,9 @@ def test_interrupting_is_code_130(
     monkeypatch.setattr("multiaxis.tasks.restore.restorer.Restorer._frames", interrupt)
     before = sorted(pictures.iterdir())
     assert run("restore", pictures, "--task", "derain", "--weights", weights) == 130
+    deadline = time.monotonic() + 5
+    while list(pictures.glob("*.part")) and time.monotonic() < deadline:
+        time.sleep(0.01)  # nobody waits for the reader ahead, which tries the folder
     assert sorted(pictures.iterdir()) == before
 
 
