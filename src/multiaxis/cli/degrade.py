@@ -56,4 +56,5 @@ def degrade(
 
 
 def _drawn(result: Result) -> list[str]:
-    return [f"{result.job.output}: {result.record['degradations']}"]
+    drawn = result.record.get("degradations", "made by a worker that was killed before it told")
+    return [f"{result.job.output}: {drawn}"]
