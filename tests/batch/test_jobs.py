@@ -12,9 +12,14 @@ from PIL import Image
 
 from batches import plan_jobs, run_jobs
 from multiaxis import Restorer
-from multiaxis.batch import Plan
+from multiaxis.batch import Plan, Request
+from multiaxis.batch.ledger import Note
+from multiaxis.batch.planner import make_plan
+from multiaxis.batch.workers import do_once
+from multiaxis.degrade import parse_chain
 from multiaxis.errors import ConfigError
 from multiaxis.files.window import Window
+from multiaxis.tasks.degrade.verb import Degrade
 
 
 @pytest.fixture
@@ -268,3 +273,14 @@ def test_a_folder_that_takes_no_file_is_found_before_the_network_runs(
     (result,) = run_jobs(restorer, [job])
     assert result.error
     assert "cannot create the folder /proc/new" in result.error
+
+
+def test_a_second_attempt_tells_what_the_first_had_finished(tmp_path: Path) -> None:
+    """The worker died between naming its output and telling so."""
+    Image.fromarray(np.full((8, 8, 3), 99, np.uint8)).save(tmp_path / "a.png")
+    verb = Degrade(parse_chain("gaussian-noise:sigma=10..50"), 3)
+    (job,) = make_plan(verb, Request([str(tmp_path / "a.png")], str(tmp_path / "b.png"))).jobs
+    first, second = (do_once(verb, verb.load(), Note(), job, attempt) for attempt in (1, 2))
+    assert (first.error, second.error) == (None, None)
+    assert dict(second.record) == dict(first.record)
+    assert "sigma=" in second.record["degradations"]

@@ -209,6 +209,20 @@ def is_finished(source: Where, target: Where, settings: str) -> bool:
     return find_state(entries, source, target, settings) == "finished"
 
 
+def find_record(target: Where, settings: str) -> Mapping[str, Any]:
+    """Give the record that was noted with a finished output; empty where there was none."""
+    return pick_record(read_entries(target.parent).get(target.name, []), target, settings)
+
+
+def pick_record(entries: list[Entry], target: Where, settings: str | None) -> Mapping[str, Any]:
+    """Give the record of an output among the entries of its name."""
+    noted = [e for e in entries if e.settings == settings and e.record is not None]
+    if len(noted) > 1:  # of several inputs, one after the other
+        held = digest_file(target)
+        noted = [entry for entry in noted if entry.output == held]
+    return (noted[-1].record or {}) if noted else {}
+
+
 def clear_strays(folder: Where) -> None:
     """Remove what a killed run left of files that never got their names."""
     if isinstance(folder, Remote):

@@ -9,7 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiaxis.batch.ledger import Entry, digest_file, find_state, read_entries, record_name
+from multiaxis.batch.ledger import (
+    Entry,
+    digest_file,
+    find_state,
+    pick_record,
+    read_entries,
+    record_name,
+)
 from multiaxis.errors import ImageError, explain
 from multiaxis.files import remote
 from multiaxis.files.address import Remote, Where, is_read_only
@@ -127,7 +134,7 @@ def _state(
         if target is None:
             return _record_state(entries, source, settings)
         name = find_state(entries, source, target, settings or "")
-        record = _record_beside(entries, target, settings) if name == "finished" else {}
+        record = pick_record(entries, target, settings) if name == "finished" else {}
         return State(name, record)
     except ImageError as error:
         return error
@@ -136,15 +143,6 @@ def _state(
     except Exception as error:  # noqa: BLE001 (whatever it is, it costs this file alone)
         _log.debug("%s cannot be compared", source, exc_info=True)
         return ImageError(f"{source}: {explain(error)}")
-
-
-def _record_beside(entries: list[Entry], target: Where, settings: str | None) -> Mapping[str, Any]:
-    """Give the record that was noted with a finished output."""
-    noted = [e for e in entries if e.settings == settings and e.record is not None]
-    if len(noted) > 1:  # of several inputs, one after the other
-        held = digest_file(target)
-        noted = [entry for entry in noted if entry.output == held]
-    return (noted[-1].record or {}) if noted else {}
 
 
 def _record_state(entries: list[Entry], source: Where, settings: str | None) -> State:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from multiaxis.batch.job import Job, Result
-from multiaxis.batch.ledger import Note, clear_strays, is_finished, settings_digest
+from multiaxis.batch.ledger import Note, clear_strays, find_record, is_finished, settings_digest
 from multiaxis.batch.lifeline import Lifeline, end_with_starter
 from multiaxis.batch.verb import Runner, Verb
 from multiaxis.batch.work import do_jobs
@@ -167,6 +167,7 @@ def do_once(verb: Verb, runner: Runner[Any], note: Note | None, job: Job, attemp
         with suppress(OSError, ImageError):  # not to be known: done again
             settings = settings_digest(verb.settings(job.input.name))
             if is_finished(job.input, job.output, settings):
-                return Result(job, 0.0, header=job.header)
+                record = find_record(job.output, settings)
+                return Result(job, 0.0, header=job.header, record=record)
     (result,) = do_jobs(verb, runner, [job], note)
     return result

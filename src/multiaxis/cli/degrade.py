@@ -56,5 +56,4 @@ def degrade(
 
 
 def _drawn(result: Result) -> list[str]:
-    drawn = result.record.get("degradations", "made by a worker that was killed before it told")
-    return [f"{result.job.output}: {drawn}"]
+    return [f"{result.job.output}: {result.record['degradations']}"]
