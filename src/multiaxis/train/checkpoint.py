@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import safetensors.torch
@@ -170,13 +172,18 @@ def go_on(accelerator: Accelerator, recipe: Recipe, checkpoint: Path, parts: Par
         if parts.average is not None:
             state = safetensors.torch.load_file(checkpoint / _AVERAGE)
             parts.average.load_state_dict(state)
-        _load(accelerator, checkpoint, parts)
+        with warnings.catch_warnings():  # torch remarks on a protocol that nobody chose
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            _load(accelerator, checkpoint, parts)
+            if process < processes_of(checkpoint):
+                _check_random(checkpoint, process)
         for optimiser in parts.optimisers.values():
             _check_moments(optimiser)
-        if process < processes_of(checkpoint):
-            _check_random(checkpoint, process)
     except TrainingError:
         raise
+    except UnpicklingError as error:  # torch's own message tells how to run what was planted
+        reason = "a file of it holds something else than tensors and plain values"
+        raise _cannot_go_on(checkpoint, reason) from error
     except Exception as error:  # whatever torch and Accelerate raise on files that they do not know
         first_line = str(error).strip().partition("\n")[0]
         raise _cannot_go_on(checkpoint, f"{type(error).__name__}: {first_line}") from error
