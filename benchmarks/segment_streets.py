@@ -1,20 +1,16 @@
 """Street scenes: a small MaxViT beside a ResNet-10 of equal time, trained the same way, in turns.
 
-    python benchmarks/segment_streets.py STREETS OUTPUT [--steps 480] [--seed 0]
+    python benchmarks/segment_streets.py STREETS OUTPUT [--steps OURS PEER] [--seed 0]
 
 STREETS holds the folders train, trainannot, val and valannot of CamVid. Both see the same samples
-in the same order. They train a hundred steps each, one after the other, so that a busy machine
-treats them alike; the same command goes on with what was stopped. The peer is the feature pyramid
+in the same order, and steps may differ, so that they take equal time. The same command goes on
+with what was stopped. The peer is the feature pyramid
 of segmentation_models_pytorch around timm's resnet10t, both without ImageNet weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +18,14 @@ import segmentation_models_pytorch
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from turns import take_turns
 
 from multiaxis.tasks.recipes import get_recipe
 from multiaxis.tasks.segment.network import build_network
 from multiaxis.tasks.segment.recipes import STREETS
-from multiaxis.train import train
-from multiaxis.train.log import Report
 from multiaxis.train.override import override
 from multiaxis.train.recipe import Recipe
 
-TURN = 50  # steps of one model until the other goes on
 CLASSES = len(STREETS.split(","))
 
 
@@ -79,45 +73,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("streets", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=480)
+    parser.add_argument("--steps", type=int, nargs=2, default=(480, 480), metavar=("OURS", "PEER"))
     parser.add_argument("--seed", type=int, default=0)
     words = parser.parse_args()
     folders = {"data": ("train", "trainannot"), "valid": ("val", "valannot")}
-    changes = [f"run.steps={words.steps}", f"run.seed={words.seed}", "run.tracker=none"]
+    changes = [f"run.steps={max(words.steps)}", f"run.seed={words.seed}", "run.tracker=none"]
     for part, (pictures, labels) in folders.items():
         changes.append(f"{part}.pictures={words.streets / pictures}")
         changes.append(f"{part}.labels={words.streets / labels}")
-    changes += [f"run.save_every={TURN}", "run.validate_every=100", "run.log_every=20"]
+    changes += ["run.save_every=50", "run.validate_every=100", "run.log_every=10"]
     recipe = override(get_recipe("segment-streets"), changes)
-    networks = {name: build(name, recipe) for name in ("maxvit", "resnet10t")}
-    about = {name: measure(network, (160, 224)) for name, network in networks.items()}
-    results = words.output / "turns.jsonl"
-    words.output.mkdir(parents=True, exist_ok=True)
-    done = dict.fromkeys(networks, 0)
-    while min(done.values()) < words.steps:
-        for name, network in networks.items():
-            if done[name] >= words.steps:
-                continue
-
-            def stop(report: Report, start: int = done[name]) -> None:
-                if report.score is None and report.step >= start + TURN:
-                    os.kill(os.getpid(), signal.SIGTERM)
-
-            begun, cpu = time.monotonic(), time.process_time()
-            named = replace(recipe, name=f"streets-{name}")
-            outcome = train(named, words.output / name, models={"model": network}, on_report=stop)
-            done[name] = outcome.step
-            row = {
-                "model": name,
-                "step": outcome.step,
-                "score": outcome.score,
-                "seconds": time.monotonic() - begun,
-                "cpu": time.process_time() - cpu,
-                **about[name],
-            }
-            with results.open("a") as stream:
-                stream.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+    contenders: dict[str, tuple[Recipe, nn.Module]] = {}
+    for name, steps in zip(("maxvit", "resnet10t"), words.steps, strict=True):
+        run = replace(recipe.run, steps=steps)
+        network = build(name, recipe)
+        print(name, measure(network, (160, 224)))
+        contenders[name] = (replace(recipe, name=f"streets-{name}", run=run), network)
+    take_turns(contenders, words.output)
 
 
 if __name__ == "__main__":

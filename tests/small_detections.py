@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from multiaxis.models.store import save_network
 from multiaxis.tasks.detect.masks import encode
 from multiaxis.tasks.detect.networks.config import DetectorConfig
-from multiaxis.tasks.detect.networks.store import save_network
 from multiaxis.tasks.detect.objective import Detection
 from multiaxis.tasks.detect.samples import AnnotatedFolder
 from multiaxis.tasks.detect.stated import write_stated

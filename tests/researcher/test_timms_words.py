@@ -147,9 +147,18 @@ def test_groups_of_wrapped_models(wrap: str) -> None:
     assert grouped == sorted(id(p) for p in wrapped.parameters())
 
 
-def test_what_adds_parameters_is_no_wrapper() -> None:
-    with pytest.raises(ConfigError, match="cannot group the parameters of a Sequential"):
-        parameter_groups(nn.Sequential(small(), nn.Linear(7, 2)), lr=1.0, weight_decay=0.1)
+def test_what_lies_around_a_model_belongs_to_its_head() -> None:
+    model, beyond = small(), nn.Linear(7, 2)
+    groups = parameter_groups(
+        nn.Sequential(model, beyond), lr=1.0, weight_decay=0.1, layer_decay=0.5
+    )
+    rates = {id(p): g["lr"] for g in groups for p in g["params"]}
+    assert rates[id(beyond.weight)] == rates[id(model.head.logits.weight)] == 1.0
+    assert max(rates[id(p)] for p in model.stages.parameters()) == 0.5
+    with pytest.raises(ConfigError, match="which holds a MaxViT and a MaxViT: accepted is one"):
+        parameter_groups(nn.ModuleList([small(), small()]), lr=1.0, weight_decay=0.1)
+    with pytest.raises(ConfigError, match="cannot group the parameters of a Linear"):
+        parameter_groups(beyond, lr=1.0, weight_decay=0.1)
 
 
 def test_the_calls_of_timms_training_script(tmp_path: Path) -> None:

@@ -100,12 +100,14 @@ def detect(
     """
     from multiaxis.tasks.detect.results import Numbers, check_results, write_results
     from multiaxis.tasks.detect.verb import Detect
+    from multiaxis.weights.find import find_own
 
     paths, overwrite = written.results or [], written.overwrite
     if written.annotations is not None and not any(p.suffix.lower() == ".json" for p in paths):
         raise ConfigError("--annotations gives ids to --results FILE.json: name such a file, too")
     names = None if find.classes is None else _names(find.classes)
-    arguments: dict[str, Any] = {"weights": str(weights), **asdict(find), "classes": names}
+    found = str(find_own(str(weights)))
+    arguments: dict[str, Any] = {"weights": found, **asdict(find), "classes": names}
     verb = Detect(arguments, output is not None)
     if not files.dry_run:
         check_results(paths, replace=overwrite or files.resume)

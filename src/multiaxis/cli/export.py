@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from multiaxis.cli import console
 from multiaxis.cli.options import Flag
-from multiaxis.errors import ConfigError
+from multiaxis.errors import ConfigError, WeightsError
 
 
 def export(
@@ -47,12 +47,26 @@ def export(
     from multiaxis.deploy.onnx import export_onnx
     from multiaxis.zoo import open_model
 
+    _refuse_networks(weights)
     with console.progress("bytes") as show:
         model = open_model(weights, offline=offline, on_progress=show)
     for file, pixels in zip(files, sizes, strict=True):
         console.note(f"exporting {file} and checking it ...")
         difference = export_onnx(model, file, pixels, overwrite=overwrite)
         console.say(f"{file}: differs from the model by {difference:.1e} of the largest output")
+
+
+def _refuse_networks(weights: str) -> None:
+    """Refuse networks around a model, of which only the model would be written."""
+    from multiaxis.weights.find import find_published
+    from multiaxis.weights.purpose import stated_purpose
+
+    path = Path(weights)
+    if find_published(weights) is None and path.is_file() and (stated := stated_purpose(path)):
+        raise WeightsError(
+            f"{weights} is {stated}: accepted are a MAXIM, a MaxViT and a backbone. For the "
+            "backbone of it alone, export what create_model(weights=...) gives, in Python"
+        )
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -90,11 +90,13 @@ def segment(
         Print results and errors only.
     """
     from multiaxis.tasks.segment.verb import Segment
+    from multiaxis.weights.find import find_own
 
     shared = ("size", "memory", "device", "dtype")
     arguments: dict[str, Any] = {name: getattr(options, name) for name in shared}
+    arguments["weights"] = str(find_own(weights))
     return run_batch(
-        Segment({"weights": weights, **arguments}, options.form, options.strength, max_megapixels),
+        Segment(arguments, options.form, options.strength, max_megapixels),
         files.request(inputs, output, overwrite=overwrite),
         dry_run=files.dry_run,
         quiet=quiet,

@@ -43,26 +43,36 @@ def family_of(model: object, verb: str = "use") -> AnyFamily:
     )
 
 
-def inner_model(model: nn.Module) -> nn.Module:
-    """Take off what a model is wrapped in: by DDP, ``torch.compile``, averaging, LoRA, Lightning.
+def family_inside(model: nn.Module, verb: str = "use") -> AnyFamily:
+    """Find the family of the one model of ours in a network, which may be the network itself.
 
-    A wrapper has one part that holds all of its parameters.
+    Parameters
+    ----------
+    model : Module
+        Also wrapped: by DDP, ``torch.compile``, averaging, LoRA, Lightning, or in a detector.
+    verb : str
+        What was to be done with it, for the message.
 
-    Returns
-    -------
-    Module
-        The model of a family, or `model` where none is found.
+    Raises
+    ------
+    ConfigError
+        If there is none, or several.
     """
-    kinds = {type(family.default) for family in FAMILIES.values()}
-    found = layer = model
-    while True:
-        if type(vars(layer).get("config")) in kinds:
-            found = layer
-        own = next(layer.parameters(recurse=False), None)
-        parts = [p for p in layer.children() if next(p.parameters(), None) is not None]
-        if own is not None or len(parts) != 1:
-            return found
-        layer = parts[0]
+    kinds = {type(family.default): family for family in FAMILIES.values()}
+    found: list[nn.Module] = []
+    parts = [model]
+    while parts:
+        part = parts.pop()
+        if type(vars(part).get("config")) in kinds:
+            found.append(part)
+        else:
+            parts += part.children()
+    if len(found) > 1:
+        names = " and a ".join(type(part).__name__ for part in found[:2])
+        raise ConfigError(
+            f"cannot {verb} a {type(model).__name__}, which holds a {names}: accepted is one model"
+        )
+    return family_of(found[0] if found else model, verb)
 
 
 def parameter_groups(
@@ -73,7 +83,8 @@ def parameter_groups(
     Parameters
     ----------
     model : MaxViT, Backbone or Maxim
-        Also wrapped, as in DDP or by ``torch.compile``.
+        Also wrapped, as in DDP or by ``torch.compile``; or a network around one, such as a
+        detector or a decoder of another library: what is outside of it then belongs to the head.
     lr : float
         The learning rate. With `layer_decay`, that of the head.
     weight_decay : float
@@ -90,8 +101,8 @@ def parameter_groups(
     Raises
     ------
     ConfigError
-        If the model is neither a MAXIM nor a MaxViT of multiaxis, or `layer_decay` is given for a
-        model whose layers have no order.
+        If there is no MAXIM or MaxViT of multiaxis in it, or several, or `layer_decay` is given for
+        a model whose layers have no order.
 
     Examples
     --------
@@ -102,8 +113,7 @@ def parameter_groups(
     >>> len(groups)
     14
     """
-    model = inner_model(model)
-    group = family_of(model, "group the parameters of").group_parameters
+    group = family_inside(model, "group the parameters of").group_parameters
     return group(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
 
 

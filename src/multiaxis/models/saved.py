@@ -15,13 +15,11 @@ from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.contents import CheckpointContents, shapes_of
 from multiaxis.models.families import family_of
 from multiaxis.models.hub import Card, Shared
-from multiaxis.models.store import read_safetensors, write_safetensors
+from multiaxis.models.store import as_named, read_safetensors, write_safetensors
 from multiaxis.models.wrapping import plain_name, unwrap
 
 LABELS = "labels"
 """Under what a file states the names of the classes of its head."""
-
-_SUFFIX = ".safetensors"
 
 
 class Saved(Shared, nn.Module):
@@ -67,11 +65,7 @@ class Saved(Shared, nn.Module):
         >>> create_model(weights="mine.safetensors").config.windows  # doctest: +SKIP
         ((3, 3), (3, 3))
         """
-        path = Path(path)
-        if path.suffix != _SUFFIX:
-            raise ConfigError(
-                f"the file {path} must end in {_SUFFIX}: name it {path.stem}{_SUFFIX}"
-            )
+        path = as_named(path)
         family = family_of(self, "save")
         state = self._plain_state()
         self._check_parts(state)

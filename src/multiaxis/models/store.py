@@ -3,26 +3,72 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
-from multiaxis.errors import WeightsError
+from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.files.bounds import check_array, check_count, open_regular, readable
 from multiaxis.files.folder import own_folder
 
+_SUFFIX = ".safetensors"
 _FOLDER = ".multiaxis-part-"
 _MOST_HEAD = 1 << 24  # bytes; the largest published header has some 200,000
 
 
 class StoreError(WeightsError):
     """The disk does not take a file, and no other source would change that."""
+
+
+def as_named(path: str | Path) -> Path:
+    """Give the path of a file that is to be written.
+
+    Raises
+    ------
+    ConfigError
+        If it does not end as such files do.
+    """
+    path = Path(path)
+    if path.suffix != _SUFFIX:
+        raise ConfigError(f"the file {path} must end in {_SUFFIX}: name it {path.stem}{_SUFFIX}")
+    return path
+
+
+def save_network(
+    network: nn.Module, path: str | Path, about: Mapping[str, str] | None = None
+) -> None:
+    """Save a network around a model of a family, with its configuration.
+
+    Parameters
+    ----------
+    network : Module
+        Its ``config`` is a dataclass of plain values.
+    path : str or Path
+        A .safetensors file, written all or nothing; replaced if it exists.
+    about : mapping of str to str, optional
+        Further metadata, such as names of classes.
+
+    Raises
+    ------
+    ConfigError
+        If the path has another suffix.
+    WeightsError
+        If it cannot be written.
+    """
+    config: Any = network.config
+    state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    write_safetensors(
+        as_named(path), state, {**(about or {}), "config": json.dumps(asdict(config))}
+    )
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

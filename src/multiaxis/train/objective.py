@@ -11,9 +11,26 @@ from multiaxis.data.batch import Batch
 from multiaxis.data.source import Source
 from multiaxis.errors import ConfigError
 from multiaxis.train.build import build_model
-from multiaxis.train.recipe import ModelChoice
+from multiaxis.train.recipe import ModelChoice, Recipe
 
 Models = Mapping[str, nn.Module]
+
+
+def wrong_data(recipe: Recipe, does: str, lacks: str) -> ConfigError:
+    """Make the error of an objective whose data is another's.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    does : str
+        What the recipe does, such as "classifies".
+    lacks : str
+        What its data has not, such as "classes".
+    """
+    return ConfigError(
+        f"the recipe {recipe.name} {does}, and its data, {type(recipe.data).__name__}, have no "
+        f"{lacks}: give it the objective of its data"
+    )
 
 
 class Metric:
@@ -56,17 +73,18 @@ class Objective:
         The model that is averaged and exported.
     score : str
         Which of the metric's values is reported as the score.
+    takes_input : bool
+        Whether it knows what ``model.from_input`` asks for.
     """
 
     fields: tuple[str, ...] = ()
     turns: tuple[str, ...] = ("model",)
     exported: str = "model"
     score: str = "score"
+    takes_input: bool = False
 
     def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
         """Build the models by name. In a step they are called by ``forward`` alone."""
-        if choice.from_input:
-            raise ConfigError("model.from_input is true: it is for restoring only")
         return {"model": build_model(choice)}
 
     def check(self, models: Models, held_out: Source | None) -> None:

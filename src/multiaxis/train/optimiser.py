@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from multiaxis.errors import ConfigError
-from multiaxis.models.families import family_of
+from multiaxis.models.families import family_inside
 from multiaxis.models.groups import group_parameters
 from multiaxis.train.recipe import Optim
 
@@ -18,8 +18,8 @@ from multiaxis.train.recipe import Optim
 def make_optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
     """Make the optimiser of a model; groups remember their peak rate as ``peak_lr``."""
     try:
-        group = family_of(model).group_parameters
-    except ConfigError:  # of no family of ours, such as a discriminator: all its layers learn alike
+        group = family_inside(model).group_parameters
+    except ConfigError:  # nothing of ours in it, such as a discriminator: all layers learn alike
         group = group_parameters
     groups = group(
         model, lr=optim.lr, weight_decay=optim.weight_decay, layer_decay=optim.layer_decay

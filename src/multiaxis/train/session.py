@@ -241,6 +241,8 @@ def open_objective(recipe: Recipe, source: Source | Stream) -> Objective:
         If it needs other data.
     """
     objective = recipe.objective.open(recipe, source)
+    if recipe.model.from_input and not objective.takes_input:
+        raise ConfigError("model.from_input is true: it is for restoring only")
     for part, data in (("data", recipe.data), ("valid", recipe.valid)):
         missing = set(objective.fields) - set(data.fields) if data and data.fields else set[str]()
         if missing:

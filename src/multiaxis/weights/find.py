@@ -72,6 +72,25 @@ def find_file(weights: str | Path, *, fits: str | None = None, **pulling: Any) -
     return pull(checkpoint, **pulling)
 
 
+def find_own(weights: str | Path) -> Path:
+    """Give the file of weights of which none are published, such as a detector's.
+
+    Parameters
+    ----------
+    weights : str or Path
+        A file, the folder of one that `save_pretrained` wrote, or ``"hf-hub:me/name"``.
+
+    Raises
+    ------
+    WeightsError
+        If they cannot be fetched.
+    """
+    repository = _repository(weights)
+    if repository is not None:
+        return download(repository, local_files_only=is_offline())
+    return _in_folder(Path(weights))
+
+
 def _is_offline(pulling: Mapping[str, Any]) -> bool:
     return bool(pulling.get("offline")) or is_offline()
 

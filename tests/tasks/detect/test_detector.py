@@ -14,13 +14,13 @@ from PIL import Image
 import multiaxis
 import small_detections
 from multiaxis.errors import ConfigError, DataError, ShapeError, WeightsError
+from multiaxis.models.store import save_network
 from multiaxis.tasks.detect.annotations import read_annotations
 from multiaxis.tasks.detect.detector import Detector
 from multiaxis.tasks.detect.draw import colour_of, draw
 from multiaxis.tasks.detect.evaluate import evaluate
 from multiaxis.tasks.detect.found import Found
 from multiaxis.tasks.detect.masks import encode
-from multiaxis.tasks.detect.networks.store import save_network
 from multiaxis.weights.store import write_safetensors
 from small_detector import MASK, RETINA, detector
 
@@ -119,6 +119,26 @@ def test_weights_of_something_else(tmp_path: Path) -> None:
     detector_weights = small_detections.write_weights(tmp_path / "w.safetensors")
     with pytest.raises(WeightsError):
         multiaxis.Classifier(weights=detector_weights)
+
+
+def test_what_is_saved_opens_again(truth: Path, masks: Detector, tmp_path: Path) -> None:
+    """In a file and in a folder as hubs have them, with classes, their ids and the size."""
+    picture = truth.parent / "1.png"
+    masks.save(tmp_path / "again.safetensors")
+    masks.save_pretrained(tmp_path / "folder", repo_id="me/shapes")
+    card = (tmp_path / "folder" / "README.md").read_text()
+    assert "multiaxis.Detector('hf-hub:me/shapes')" in card
+    assert "boxes and outlines of square, disc, bar" in card
+    options: dict[str, Any] = {"threshold": 0.0, "device": "cpu"}
+    for found in (
+        Detector(tmp_path / "again.safetensors", **options),
+        Detector(tmp_path / "folder", **options),
+        Detector.from_pretrained(tmp_path / "folder", **options),
+    ):
+        assert (found.categories, found.size) == (masks.categories, masks.size)
+        assert found.detect(picture) == masks.detect(picture)
+    with pytest.raises(ConfigError, match=r"must end in \.safetensors: name it a\.safetensors"):
+        masks.save(tmp_path / "a.pth")
 
 
 def test_evaluation_of_a_perfect_detector(

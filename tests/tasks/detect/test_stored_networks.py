@@ -12,6 +12,7 @@ import torch
 
 from multiaxis.errors import ConfigError, MultiaxisError, WeightsError
 from multiaxis.models.maxvit import MaxViT
+from multiaxis.models.store import save_network
 from multiaxis.tasks.detect.networks.config import (
     AnchorConfig,
     BoxLossConfig,
@@ -20,12 +21,7 @@ from multiaxis.tasks.detect.networks.config import (
     ResNetConfig,
     RetinaConfig,
 )
-from multiaxis.tasks.detect.networks.store import (
-    create_network,
-    open_network,
-    read_config,
-    save_network,
-)
+from multiaxis.tasks.detect.networks.store import create_network, open_network, read_config
 from multiaxis.tasks.detect.networks.variants import NETWORKS
 from multiaxis.weights.store import write_safetensors
 from small_detector import BODY, KINDS, MASK, RETINA, detector

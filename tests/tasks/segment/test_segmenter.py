@@ -179,7 +179,7 @@ def test_wrong_words_get_a_sentence(
 
 def test_weights_of_something_else_are_refused(weights: Path, tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(WeightsError, match="holds no segmenter"):
+    with pytest.raises(WeightsError, match="is no segmenter, but of no model that multiaxis"):
         Segmenter(tmp_path / "a.safetensors")
     from safetensors import safe_open
 
@@ -195,6 +195,24 @@ def test_weights_of_something_else_are_refused(weights: Path, tmp_path: Path) ->
         Segmenter(tmp_path / "c.safetensors")
     with pytest.raises(ConfigError, match="size is -1"):
         Segmenter(weights, size=-1)
+
+
+def test_what_is_saved_opens_again(weights: Path, squares: Path, tmp_path: Path) -> None:
+    """In a file and in a folder as hubs have them, with the classes and their numbers."""
+    segmenter, picture = Segmenter(weights, device="cpu"), squares / "pictures" / "0.png"
+    segmenter.save(tmp_path / "again.safetensors")
+    segmenter.save_pretrained(tmp_path / "folder")
+    assert "of 2: ground, square" in (tmp_path / "folder" / "README.md").read_text()
+    for found in (
+        Segmenter(tmp_path / "again.safetensors", device="cpu"),
+        Segmenter(tmp_path / "folder", device="cpu"),
+        Segmenter.from_pretrained(tmp_path / "folder", device="cpu"),
+    ):
+        assert (found.classes, found.numbers) == (segmenter.classes, segmenter.numbers)
+        assert np.array_equal(found.segment(picture).labels, segmenter.segment(picture).labels)
+    assert run("segment", picture, "--weights", tmp_path / "folder", "-o", tmp_path / "a.png") == 0
+    with pytest.raises(ConfigError, match=r"must end in \.safetensors"):
+        segmenter.save(tmp_path / "a.bin")
 
 
 def test_evaluating_a_folder(

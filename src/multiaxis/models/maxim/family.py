@@ -11,6 +11,8 @@ from multiaxis.models.maxim.config import VARIANTS, MaximConfig
 from multiaxis.models.maxim.names import ORIGINS
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from multiaxis.models.contents import CheckpointContents, Loaded
     from multiaxis.models.maxim.network import Maxim
 
@@ -57,7 +59,7 @@ def _find_variant(config: MaximConfig) -> str | None:
 
 
 def _group_parameters(
-    model: Maxim, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
     from multiaxis.models.groups import group_parameters
 

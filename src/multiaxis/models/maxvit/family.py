@@ -10,7 +10,7 @@ from multiaxis.models.maxvit.config import VARIANTS, MaxViTConfig, adopt, find_v
 from multiaxis.models.maxvit.names import ORIGINS
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from multiaxis.models.contents import CheckpointContents, Loaded
     from multiaxis.models.maxvit.backbone import Backbone
@@ -55,7 +55,7 @@ def _timm_form(model: Trunk) -> tuple[dict[str, Tensor], MaxViTConfig]:
 
 
 def _group_parameters(
-    model: Trunk, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
     from multiaxis.models.maxvit.groups import parameter_groups
 

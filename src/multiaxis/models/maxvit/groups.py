@@ -6,17 +6,18 @@ from typing import Any
 
 from torch import nn
 
-from multiaxis.models.maxvit.network import MaxViT, Trunk
+from multiaxis.models.maxvit.network import Trunk
 
 
 def parameter_groups(
-    model: Trunk, *, lr: float, weight_decay: float, layer_decay: float = 1.0
+    model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
     """Group the trainable parameters for a PyTorch optimiser.
 
     Parameters
     ----------
-    model : MaxViT or Backbone
+    model : MaxViT, Backbone, or a network around one
+        Such as a detector: all that is neither stem nor block is then its head.
     lr : float
         Learning rate of the head.
     weight_decay : float
@@ -31,16 +32,23 @@ def parameter_groups(
     list of dict
         With ``params``, ``lr`` and ``weight_decay``, as optimisers take them.
     """
-    blocks = [block for stage in model.stages for block in stage]  # pyright: ignore[reportGeneralTypeIssues]
-    heads = [model.head if isinstance(model, MaxViT) else nn.ModuleList()]
-    layers: list[nn.Module] = [*heads, *reversed(blocks), model.stem]
+    trunk = next(part for part in model.modules() if isinstance(part, Trunk))
+    blocks: list[nn.Module] = [block for stage in trunk.stages for block in stage]  # pyright: ignore[reportGeneralTypeIssues, reportAssignmentType]
+    below = [*reversed(blocks), trunk.stem]
+    trained = {id(p): n for n, p in model.named_parameters() if p.requires_grad}
+    inside = {id(p) for layer in below for p in layer.parameters()}
+    head = [p for p in model.parameters() if id(p) not in inside]
     groups: list[dict[str, Any]] = []
-    for distance, layer in enumerate(layers):
-        parameters = {n: p for n, p in layer.named_parameters() if p.requires_grad}
-        plain = [p for n, p in parameters.items() if p.ndim < 2 or n.endswith("bias.table")]
-        decaying = [p for n, p in parameters.items() if p.ndim > 1 and not n.endswith("bias.table")]
+    for distance, layer in enumerate([head, *(list(layer.parameters()) for layer in below)]):
+        members: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for parameter in layer:
+            if id(parameter) in trained:
+                table = trained[id(parameter)].endswith("bias.table")
+                members[parameter.ndim > 1 and not table].append(parameter)
         rate = lr * layer_decay**distance
-        for members, decay in ((decaying, weight_decay), (plain, 0.0)):
-            if members:
-                groups.append({"params": members, "lr": rate, "weight_decay": decay})
+        groups += [
+            {"params": found, "lr": rate, "weight_decay": weight_decay if decays else 0.0}
+            for decays, found in members.items()
+            if found
+        ]
     return groups

@@ -25,6 +25,7 @@ from multiaxis.tasks.classify.rules import Preprocessing, find_preprocessing
 from multiaxis.tasks.classify.stated import Stated, read_stated, write_stated
 from multiaxis.weights.find import find_published
 from multiaxis.weights.index import Checkpoint, find_checkpoint, is_known, list_checkpoints
+from multiaxis.weights.purpose import wrong_purpose
 from multiaxis.zoo import MaxViTName, open_model
 
 DEFAULT_MODEL = "maxvit_tiny"
@@ -245,10 +246,7 @@ def _card_of(model: MaxViT) -> Checkpoint | None:
 
 def _check(wanted: str | None, model: nn.Module, weights: str | Path) -> MaxViT:
     if not isinstance(model, MaxViT):
-        raise WeightsError(
-            f"the weights {weights} are of a {type(model).__name__}, which restores pictures: "
-            "accepted are those of a MaxViT"
-        )
+        raise wrong_purpose(weights, "classifier", "is a MaxViT with its head")
     found = find_variant(model.config)
     if wanted not in (None, found):
         raise WeightsError(

@@ -13,7 +13,7 @@ from multiaxis.errors import ConfigError
 from multiaxis.tasks.classify.objective import Classification
 from multiaxis.tasks.classify.samples import FIELDS, ClassSource, Labelled
 from multiaxis.tasks.classify.stated import as_validated, write_stated
-from multiaxis.train.objective import Metric, Models, Objective
+from multiaxis.train.objective import Metric, Models, Objective, wrong_data
 from multiaxis.train.recipe import Recipe
 
 
@@ -47,10 +47,7 @@ class ClassificationObjective(Objective):
 
     def __init__(self, config: Classification, recipe: Recipe, source: Source | Stream) -> None:
         if not isinstance(source, Labelled):
-            raise ConfigError(
-                f"the recipe {recipe.name} classifies, and its data, "
-                f"{type(recipe.data).__name__}, have no classes: give it the objective of its data"
-            )
+            raise wrong_data(recipe, "classifies", "classes")
         self._config, self._recipe, self._classes = config, recipe, source.classes
         # Shards only count their classes.
         self._names = source.classes if isinstance(source, ClassSource) else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import torch
@@ -16,28 +16,21 @@ from PIL import Image
 
 from multiaxis import batch
 from multiaxis.batch import Batch, Request, Watcher
+from multiaxis.data.pictures import levels_of
 from multiaxis.devices import find_device, find_dtype
-from multiaxis.errors import ConfigError, ShapeError, unknown
-from multiaxis.images import (
-    Picture,
-    from_pillow,
-    from_unit,
-    grey_to_rgb,
-    read_picture,
-    seen_by_model,
-    to_unit,
-)
+from multiaxis.errors import ConfigError, unknown
+from multiaxis.images.sources import Source, to_picture
+from multiaxis.models.hub import Card, Shared
+from multiaxis.models.store import save_network
 from multiaxis.tasks.detect.augment import whole
 from multiaxis.tasks.detect.draw import draw
 from multiaxis.tasks.detect.found import Found, to_found
 from multiaxis.tasks.detect.masks import Rle, decode
 from multiaxis.tasks.detect.networks.network import DetectionNetwork
 from multiaxis.tasks.detect.networks.store import open_network
-from multiaxis.tasks.detect.stated import read_stated
+from multiaxis.tasks.detect.stated import read_stated, write_stated
 from multiaxis.tasks.detect.truth import Category
-
-Source = str | os.PathLike[str] | Image.Image | Picture | NDArray[Any]
-"""A path, a Pillow image, a `Picture`, or an array of shape (height, width[, channels])."""
+from multiaxis.weights.find import find_own
 
 
 @dataclass(frozen=True)
@@ -70,13 +63,14 @@ class Detection:
         return None if self.outline is None else decode(self.outline, *self.outline["size"])
 
 
-class Detector:
+class Detector(Shared):
     """Finds things in pictures, and outlines them where it was trained to.
 
     Parameters
     ----------
     weights : str, Path or DetectionNetwork
-        A file that a training of detection wrote; or a network of your own, which then needs
+        A file that a training of detection or `save` wrote, the folder of one that
+        `save_pretrained` wrote, or ``"hf-hub:me/name"``; or a network of your own, which then needs
         `labels`.
     threshold : float
         Leave out what scores less, from 0 to 1. Average precision needs 0.
@@ -131,7 +125,7 @@ class Detector:
     ) -> None:
         check_threshold(threshold)
         self._arguments: dict[str, Any] = {
-            "weights": None if isinstance(weights, DetectionNetwork) else os.fspath(weights),
+            "weights": None if isinstance(weights, DetectionNetwork) else str(find_own(weights)),
             "threshold": threshold,
             "classes": None if classes is None else tuple(classes),
             "size": size,
@@ -144,8 +138,9 @@ class Detector:
             network, trained_at = weights, size
             self.categories = _named(network.config.classes, labels)
         else:
-            network = open_network(weights)
-            stated = read_stated(Path(weights), network.config.classes)
+            path = find_own(weights)
+            network = open_network(path)
+            stated = read_stated(path, network.config.classes)
             trained_at, self.categories = stated.size, stated.classes
             if labels is not None:
                 raise ConfigError("received labels, and weights that name theirs: leave them out")
@@ -194,7 +189,7 @@ class Detector:
         if isinstance(source, list | tuple):
             return [self.detect(one) for one in source]
         one: Any = source
-        return self.named(self.find(rgb_levels(one)))
+        return self.named(self.find(levels_of(to_picture(one))))
 
     def find(self, pixels: NDArray[np.uint8], *, threshold: float | None = None) -> Found:
         """Find what a picture shows, as arrays.
@@ -236,7 +231,7 @@ class Detector:
 
     def draw(self, source: Source) -> Image.Image:
         """Draw what a picture shows onto an 8-bit copy of it: boxes, outlines, names, scores."""
-        pixels = rgb_levels(source)
+        pixels = levels_of(to_picture(source))
         return Image.fromarray(draw(pixels, self.find(pixels), self.labels))
 
     def run(
@@ -289,22 +284,47 @@ class Detector:
             )
         return batch.run(Detect(self._arguments, output is not None, loaded=self), asked, watcher)
 
+    def save(self, path: str | Path) -> None:
+        """Write the network with its size and the names of its classes, for ``Detector(path)``.
+
+        Parameters
+        ----------
+        path : str or Path
+            A .safetensors file, written all or nothing; replaced if it exists.
+
+        Raises
+        ------
+        ConfigError
+            If the path has another suffix.
+        WeightsError
+            If the file cannot be written.
+        """
+        save_network(self.network, path, write_stated(self.size, self.categories))
+
+    @classmethod
+    def open_file(cls, path: Path, **options: Any) -> Self:
+        """Open a file; `options` are the detector's."""
+        return cls(path, **options)
+
+    def card(self) -> Card:
+        """Say what the card on a hub says."""
+        count = sum(parameter.numel() for parameter in self.network.parameters())
+        kind = "boxes and outlines" if self.finds_masks else "boxes"
+        return Card(
+            title="A detector on MaxViT",
+            text=f"It finds {kind} of {', '.join(self.labels[:20])}"
+            f"{' and others' if len(self.labels) > 20 else ''}, in pictures whose longer side is "
+            f"brought to {self.size} pixels; {count / 1e6:.1f} million parameters.",
+            task="object-detection",
+            tags=("maxvit", "multiaxis"),
+            opener="multiaxis.Detector({})",
+            facts=asdict(self.network.config),
+        )
+
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)
-
-
-def rgb_levels(source: Source) -> NDArray[np.uint8]:
-    """Give the pixels of a picture as training saw them: sRGB, upright, (height, width, 3)."""
-    if isinstance(source, str | os.PathLike):
-        picture = read_picture(source)
-    elif isinstance(source, Image.Image):
-        picture = from_pillow(source)
-    else:
-        picture = source if isinstance(source, Picture) else _from_array(source)
-    seen = grey_to_rgb(seen_by_model(picture))
-    return from_unit(to_unit(seen), np.uint8)
 
 
 def check_threshold(threshold: float) -> None:
@@ -316,22 +336,6 @@ def check_threshold(threshold: float) -> None:
     """
     if not 0 <= threshold <= 1:
         raise ConfigError(f"the threshold is {threshold:g}: accepted is 0 to 1")
-
-
-def _from_array(array: object) -> Picture:
-    if not isinstance(array, np.ndarray):
-        raise ShapeError(
-            f"received a {type(array).__name__}: accepted are paths, Pillow images and arrays of "
-            "shape (height, width) or (height, width, channels)"
-        )
-    pixels = array[..., None] if array.ndim == 2 else array
-    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
-        pixels = pixels[..., :-1]
-    if pixels.dtype.kind == "f":
-        pixels = pixels.astype(np.float32)
-        if not (pixels.size and pixels.min() >= 0 and pixels.max() <= 1):
-            raise ShapeError("received floats beyond 0 to 1: scale them to that range first")
-    return Picture(pixels)
 
 
 def _named(count: int, labels: Sequence[str] | None) -> tuple[Category, ...]:

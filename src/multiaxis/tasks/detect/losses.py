@@ -17,7 +17,7 @@ from multiaxis.tasks.detect.precision import score
 from multiaxis.tasks.detect.samples import FIELDS, Annotations
 from multiaxis.tasks.detect.stated import write_stated
 from multiaxis.tasks.detect.truth import Truth
-from multiaxis.train.objective import Metric, Models, Objective
+from multiaxis.train.objective import Metric, Models, Objective, wrong_data
 from multiaxis.train.recipe import ModelChoice, Recipe
 
 
@@ -88,18 +88,13 @@ class DetectionObjective(Objective):
 
     def __init__(self, recipe: Recipe, source: Source | Stream) -> None:
         if not isinstance(source, Annotations):
-            raise ConfigError(
-                f"the recipe {recipe.name} detects, and its data, {type(recipe.data).__name__}, "
-                "have no boxes: give it the objective of its data"
-            )
+            raise wrong_data(recipe, "detects", "boxes")
         self._recipe, self._truth = recipe, source.truth
         self._held_out: Truth | None = None
         self._masks = False
 
     def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
         """Build the detector for the classes of the data."""
-        if choice.from_input:
-            raise ConfigError("model.from_input is true: it is for restoring only")
         config = {**choice.config, "classes": len(self._truth.classes)}
         return {"model": create_network(choice.name, weights=choice.weights, **config)}
 

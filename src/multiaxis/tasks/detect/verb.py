@@ -114,10 +114,10 @@ class DetectRunner(Runner[_Work]):
 
     def run(self, item: _Work, on_progress: OnFraction | None = None) -> _Work:  # noqa: ARG002
         """Find what it shows, and draw that where a drawing is asked for."""
-        from multiaxis.tasks.detect.detector import rgb_levels
+        from multiaxis.data.pictures import levels_of
         from multiaxis.tasks.detect.draw import draw
 
-        pixels = rgb_levels(item.picture)
+        pixels = levels_of(item.picture)
         found = self.detector.find(pixels)
         things = self.detector.named(found)
         record = {

@@ -41,6 +41,7 @@ class RestorationObjective(Objective):
 
     fields = FIELDS
     score = "psnr"
+    takes_input = True
 
     def __init__(self, config: Restoration, recipe: Recipe) -> None:
         self._config, self._recipe = config, recipe

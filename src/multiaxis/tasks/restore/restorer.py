@@ -19,7 +19,7 @@ from torch import Tensor
 from multiaxis import batch
 from multiaxis.batch import Batch, Request, Watcher
 from multiaxis.devices import find_device, find_dtype
-from multiaxis.errors import ConfigError, ShapeError, WeightsError
+from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
@@ -41,6 +41,7 @@ from multiaxis.tasks.restore.output import Output
 from multiaxis.tasks.restore.selection import check_weights, split_tasks
 from multiaxis.tasks.restore.tiles import check_tile
 from multiaxis.weights.index import find_checkpoint
+from multiaxis.weights.purpose import wrong_purpose
 from multiaxis.zoo import open_model
 
 _TOLERANCE = 1e-3  # how far floats may lie outside [0, 1]: rounding, not another scale
@@ -151,10 +152,7 @@ class Restorer:
         opened = [open_model(name, offline=offline, on_progress=on_progress) for name in names]
         for name, model in zip(names, opened, strict=True):
             if not isinstance(model, Maxim):
-                raise WeightsError(
-                    f"the weights {name} are those of a {type(model).__name__}, which does not "
-                    "restore pictures: name a checkpoint of MAXIM"
-                )
+                raise wrong_purpose(name, "MAXIM", "is a checkpoint of one, which restores")
         self.models = tuple(model.to(self.device) for model in opened if isinstance(model, Maxim))
         self._engines = [
             Engine(model, dtype=self.dtype, memory=memory, spill=spill) for model in self.models

@@ -16,7 +16,7 @@ from multiaxis.tasks.segment.network import build_network
 from multiaxis.tasks.segment.objective import Segmentation
 from multiaxis.tasks.segment.samples import FIELDS, Labelled
 from multiaxis.tasks.segment.stated import write_stated
-from multiaxis.train.objective import Metric, Models, Objective
+from multiaxis.train.objective import Metric, Models, Objective, wrong_data
 from multiaxis.train.recipe import ModelChoice, Recipe
 
 VOID = -1  # labels that do not count
@@ -80,16 +80,11 @@ class SegmentationObjective(Objective):
 
     def __init__(self, about: Segmentation, recipe: Recipe, source: Source | Stream) -> None:
         if not isinstance(source, Labelled):
-            raise ConfigError(
-                f"the recipe {recipe.name} segments, and its data, {type(recipe.data).__name__}, "
-                "have no classes of pixels: give it the objective of its data"
-            )
+            raise wrong_data(recipe, "segments", "classes of pixels")
         self._about, self._classes, self._numbers = about, source.classes, source.numbers
 
     def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
         """Build a backbone with a decoder for as many classes as the data has."""
-        if choice.from_input:
-            raise ConfigError("model.from_input is true: it is for restoring only")
         network = build_network(
             choice.name,
             self._about.decoder,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,17 +16,20 @@ from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, ImageError, WeightsError
 from multiaxis.images.sources import Source, to_picture
 from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes
+from multiaxis.models.hub import Card, Shared
 from multiaxis.models.maxvit.backbone import Backbone
 from multiaxis.models.maxvit.strips import pyramid_in_strips, strip_memory
+from multiaxis.models.store import save_network
 from multiaxis.progress import OnFraction
 from multiaxis.tasks.segment.enlarge import strips, strongest
 from multiaxis.tasks.segment.network import SegmentationNet
 from multiaxis.tasks.segment.paint import Segments
-from multiaxis.tasks.segment.stated import Stated, read_stated
+from multiaxis.tasks.segment.stated import Stated, read_stated, write_stated
 from multiaxis.weights.contents import read_contents
+from multiaxis.weights.find import find_own
 
 
-class Segmenter:
+class Segmenter(Shared):
     """Names the class of every pixel.
 
     Pictures go through whole, at their own size. On a processor the backbone works in strips, with
@@ -33,7 +38,8 @@ class Segmenter:
     Parameters
     ----------
     weights : str or Path
-        The ``weights.safetensors`` that a training such as ``segment-folder`` writes.
+        The ``weights.safetensors`` that a training such as ``segment-folder`` writes, a file of
+        `save`, the folder of one that `save_pretrained` wrote, or ``"hf-hub:me/name"``.
     size : int, optional
         Length of the shorter side at which pictures are shown to the model, in pixels; labels come
         back at the picture's own size. By default pictures are shown as they are: those much larger
@@ -79,7 +85,7 @@ class Segmenter:
         self.size, self.device = size, find_device(device)
         self.memory = None if memory is None else parse_bytes(memory)
         self.dtype = find_dtype(dtype, self.device)
-        self.model, stated = load_network(Path(weights))
+        self.model, stated = load_network(find_own(weights))
         self.classes, self.numbers = stated.classes, stated.numbers
         self.model = self.model.to(self.device, self.dtype).eval()
 
@@ -125,6 +131,41 @@ class Segmenter:
         for rows, values in strips(coarse, level, sides, wanted):
             found[:, rows] = values.softmax(dim=0).cpu().numpy()
         return found
+
+    def save(self, path: str | Path) -> None:
+        """Write the network with its classes and their numbers, for ``Segmenter(path)``.
+
+        Parameters
+        ----------
+        path : str or Path
+            A .safetensors file, written all or nothing; replaced if it exists.
+
+        Raises
+        ------
+        ConfigError
+            If the path has another suffix.
+        WeightsError
+            If the file cannot be written.
+        """
+        save_network(self.model, path, write_stated(self.classes, self.numbers))
+
+    @classmethod
+    def open_file(cls, path: Path, **options: Any) -> Self:
+        """Open a file; `options` are the segmenter's."""
+        return cls(path, **options)
+
+    def card(self) -> Card:
+        """Say what the card on a hub says."""
+        count, names = sum(p.numel() for p in self.model.parameters()), self.classes.names
+        return Card(
+            title="A segmenter on MaxViT",
+            text=f"It tells each pixel's class, of {len(names)}: {', '.join(names[:20])}"
+            f"{' and others' if len(names) > 20 else ''}; {count / 1e6:.1f} million parameters.",
+            task="image-segmentation",
+            tags=("maxvit", "multiaxis"),
+            opener="multiaxis.Segmenter({})",
+            facts=asdict(self.model.config),
+        )
 
     def shown_size(self, sides: tuple[int, int]) -> tuple[int, int]:
         """Tell at what size a picture of (height, width) is shown to the model."""

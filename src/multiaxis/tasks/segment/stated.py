@@ -10,6 +10,7 @@ from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.tasks.segment.classes import Classes, Numbers
 from multiaxis.tasks.segment.config import SegmenterConfig
 from multiaxis.weights.contents import read_metadata
+from multiaxis.weights.purpose import wrong_purpose
 
 _KEY = "segmenter"
 
@@ -46,10 +47,8 @@ def read_stated(path: Path) -> Stated:
     """
     metadata = read_metadata(path)
     if _KEY not in metadata or "config" not in metadata:
-        raise WeightsError(
-            f"{path} holds no segmenter: accepted are the weights.safetensors that a training "
-            "such as multiaxis train segment-folder writes"
-        )
+        written = "is what a training such as multiaxis train segment-folder writes"
+        raise wrong_purpose(path, "segmenter", written)
     try:
         config = SegmenterConfig.from_fields(json.loads(metadata["config"]))
         about = json.loads(metadata[_KEY])

@@ -53,16 +53,7 @@ class RetinaHead(nn.Module):
     def forward(
         self, maps: Sequence[Tensor], size: tuple[int, int], truths: Sequence[PictureTruth] | None
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Find objects, or say what was missed.
-
-        Parameters
-        ----------
-        maps : sequence of Tensor, shape (batch, channels, height, width)
-            Of each level.
-        size : (height, width)
-            Of the pictures.
-        truths : sequence of PictureTruth, or None
-            With them, losses are returned.
+        """Find objects, or say what was missed; arguments are those of `regions.Regions`.
 
         Returns
         -------

@@ -1,11 +1,11 @@
-"""Detectors in files: built by name, saved, opened again by their configuration."""
+"""Detectors built by name, and opened again by the configuration that their file states."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +30,8 @@ from multiaxis.tasks.detect.networks.config import (
 from multiaxis.tasks.detect.networks.network import DetectionNetwork
 from multiaxis.tasks.detect.networks.variants import NETWORKS
 from multiaxis.weights.contents import read_contents
-from multiaxis.weights.store import write_safetensors
+from multiaxis.weights.find import find_own
+from multiaxis.weights.purpose import wrong_purpose
 from multiaxis.zoo import create_model
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ def create_network(
     name : str
         One of `NETWORKS`.
     weights : str or Path, optional
-        A detector's file, or weights of its backbone: a published checkpoint's name or a file.
+        A detector's file, folder or repository; or weights of its backbone, where a published
+        checkpoint's name is accepted, too.
         Without it, parameters are random. From a detector of other classes, all is taken but what
         tells classes apart.
     **config
@@ -78,7 +80,7 @@ def create_network(
     network = DetectionNetwork(_replaced(NETWORKS[name], config))
     if weights is None:
         return network
-    path = Path(weights)
+    path = find_own(weights)
     if not path.is_file():
         _load_backbone(network, weights)
         return network
@@ -108,9 +110,8 @@ def open_network(path: str | Path) -> DetectionNetwork:
     contents = read_contents(path)
     stated = contents.metadata.get("config")
     if stated is None or not _is_detector(contents):
-        raise WeightsError(
-            f"{path} is no detector: accepted is what `multiaxis train` exports for detecting"
-        )
+        written = "is what a training such as multiaxis train detect-folder writes"
+        raise wrong_purpose(path, "detector", written)
     with readable(path):
         try:
             config = read_config(json.loads(stated))
@@ -122,29 +123,6 @@ def open_network(path: str | Path) -> DetectionNetwork:
         check_fit("the detector that it states", path, tensors, shapes_of(network))
         network.load_state_dict(tensors, assign=True)
         return network.eval()
-
-
-def save_network(
-    network: DetectionNetwork, path: str | Path, about: Mapping[str, str] | None = None
-) -> None:
-    """Save a detector with its configuration, for `open_network`.
-
-    Parameters
-    ----------
-    network : DetectionNetwork
-    path : str or Path
-        A safetensors file; replaced if it exists.
-    about : mapping of str to str, optional
-        Further metadata, such as names of classes.
-
-    Raises
-    ------
-    WeightsError
-        If it cannot be written.
-    """
-    state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
-    stated = json.dumps(asdict(network.config))
-    write_safetensors(Path(path), state, {**(about or {}), "config": stated})
 
 
 def read_config(stated: object) -> DetectorConfig:

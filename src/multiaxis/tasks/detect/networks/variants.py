@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from multiaxis.models.maxvit.config import VARIANTS, MaxViTConfig
+from multiaxis.models.maxvit.config import SMALL_DATA, VARIANTS, MaxViTConfig
 from multiaxis.models.pyramid import PyramidConfig
 from multiaxis.tasks.detect.networks.config import (
     AnchorConfig,
@@ -77,8 +77,8 @@ def _trio(name: str, start: DetectorConfig) -> dict[str, DetectorConfig]:
 
 
 def _body(variant: str) -> MaxViTConfig:
-    """Build a backbone that learns from few pictures: its batch norms forget sooner."""
-    return replace(VARIANTS[variant], num_classes=0, bn_momentum=0.1, image_size=256)
+    """Build a backbone that learns from few pictures."""
+    return replace(replace(VARIANTS[variant], **SMALL_DATA), num_classes=0, image_size=256)
 
 
 NETWORKS: dict[str, DetectorConfig] = {
