@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from multiaxis.score import psnr, ssim
     from multiaxis.tasks.classify.classifier import Classifier
     from multiaxis.tasks.detect.detector import Detector
+    from multiaxis.tasks.rate.rater import Rater
     from multiaxis.tasks.restore.evaluate import evaluate
     from multiaxis.tasks.restore.restorer import Restorer
     from multiaxis.tasks.restore.single import restore
@@ -32,6 +33,7 @@ _HOMES = {
     "MaxViT": "multiaxis.models.maxvit.network",
     "Maxim": "multiaxis.models.maxim.network",
     "Detector": "multiaxis.tasks.detect.detector",
+    "Rater": "multiaxis.tasks.rate.rater",
     "Restorer": "multiaxis.tasks.restore.restorer",
     "Segmenter": "multiaxis.tasks.segment.segmenter",
     "create_model": "multiaxis.zoo",
@@ -51,6 +53,7 @@ __all__ = [
     "Detector",
     "MaxViT",
     "Maxim",
+    "Rater",
     "Restorer",
     "Segmenter",
     "__version__",

@@ -105,7 +105,9 @@ def list_rows(verb: Verb, plan: Plan, results: Sequence[Result]) -> list[dict[st
     rows = [_named(path, None, "refused", error=reason) for path, reason in plan.refused]
     rows += [_finished(one) for one in plan.finished]
     rows += [_row(verb, job, done.get(job)) for job in plan.jobs]
-    return [{**empty, **row} for row in rows]
+    filled = [{**empty, **row} for row in rows]
+    verb.complete(filled)
+    return filled
 
 
 def _finished(one: Finished) -> dict[str, Any]:

@@ -235,6 +235,15 @@ class Verb(ABC):
     def load(self, on_progress: OnProgress | None = None) -> Runner[Any]:
         """Make ready: load models."""
 
+    def complete(self, rows: Sequence[dict[str, Any]]) -> None:  # noqa: B027 (most add nothing)
+        """Add to the rows of a report what only all of them together tell, such as ranks.
+
+        Parameters
+        ----------
+        rows : sequence of dict
+            One for each input, in the columns of the report; changed in place.
+        """
+
     def local_files(self) -> Sequence[Path]:
         """List the files of this machine that another machine needs, such as weights."""
         return ()

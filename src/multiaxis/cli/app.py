@@ -64,6 +64,11 @@ app.command(
     help="Name the class of every pixel of pictures, with a MaxViT that you have trained.",
 )
 app.command(
+    "multiaxis.cli.rate:app",
+    name="rate",
+    help="Rate photographs as you would, find the best, with a rater learnt from your ratings.",
+)
+app.command(
     "multiaxis.cli.export:export", name="export", help="Write a model as an ONNX file and check it."
 )
 app.command(

@@ -20,6 +20,7 @@ _NOTE = "http://ns.adobe.com/xmp/note/"
 _BASIC = "http://ns.adobe.com/xap/1.0/"
 _TERMS = "http://purl.org/dc/terms/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RATING = (_BASIC, "Rating")
 _OFFSET = (_CAMERA, "MicroVideoOffset")  # from the end of the file
 _HAS_EXTENSION = (_NOTE, "HasExtendedXMP")
 _FILM = ("MotionPhoto", "MicroVideo")
@@ -32,6 +33,10 @@ _SHORT = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{rdf}"><rdf:Description '
     'rdf:about="" xmlns:xmpNote="{note}" xmpNote:HasExtendedXMP="{guid}"/></rdf:RDF></x:xmpmeta>'
 )
+_EMPTY = (
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"><rdf:Description '
+    'rdf:about=""/></rdf:RDF></x:xmpmeta>'
+).encode()
 _MOST = 65_502  # bytes of a packet in one JPEG segment
 _LARGEST = 100_000  # marks of a packet that is taken apart
 _DEEPEST = 100  # elements inside each other; real packets have about 10
@@ -152,6 +157,44 @@ def semantics(xmp: bytes | None) -> list[tuple[str, str]]:
     for directory in _directories(document) if document else ():
         listed += [(_item(row, "Semantic"), _item(row, "Mime")) for row in _rows(directory)[1:]]
     return listed
+
+
+def find_value(xmp: bytes | None, name: Name) -> str | None:
+    """Read a property, as element or attribute; None where there is none, or damage."""
+    document = _parsed(without_packet(xmp)) if xmp and name[1].encode() in xmp else None
+    return next((text.strip() for _, text in _find(document, name)), None) if document else None
+
+
+def put_value(xmp: bytes | None, name: Name, prefix: str, value: str) -> bytes | None:
+    """Give a property a value, and keep everything else.
+
+    Parameters
+    ----------
+    xmp : bytes or None
+        A packet; None makes a new one.
+    name : (str, str)
+        Namespace and local name.
+    prefix : str
+        For a namespace that is not declared yet.
+    value : str
+
+    Returns
+    -------
+    bytes or None
+        None where the packet cannot be understood.
+    """
+    document = _parsed(_EMPTY if xmp is None else without_packet(xmp))
+    if document is None:
+        return None
+    if any(True for _ in _find(document, name)):
+        _put(document, name, value)
+        return _written(document)
+    about = document.getElementsByTagNameNS(_RDF, "Description")
+    if not about:
+        return None
+    about[0].setAttribute(f"xmlns:{prefix}", name[0])
+    about[0].setAttributeNS(name[0], f"{prefix}:{name[1]}", value)
+    return _written(document)
 
 
 def without_packet(xmp: bytes) -> bytes:

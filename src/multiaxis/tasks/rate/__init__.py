@@ -1,0 +1,1 @@
+"""Telling how good pictures are, as people have rated them: taste, preferences, closeness."""
