@@ -184,16 +184,16 @@ def _ranks(values: FloatArray) -> FloatArray:
 
 
 def _fitted(a: FloatArray, b: FloatArray) -> float:
-    """Fit b1 + (b2 - b1) / (1 + exp(-(a - c) / s)), as VQEG does, and correlate."""
+    """Fit b1 + (b2 - b1) / (1 + exp(-(a - c) * s)), as VQEG does, and correlate."""
     if len(a) < 8:
         return float("nan")
     from scipy.optimize import OptimizeWarning, curve_fit
 
-    def curve(x: FloatArray, low: float, high: float, middle: float, width: float) -> FloatArray:
-        return low + (high - low) / (1 + np.exp(-np.clip((x - middle) / abs(width), -60, 60)))
+    def curve(x: FloatArray, low: float, high: float, middle: float, slope: float) -> FloatArray:
+        return low + (high - low) / (1 + np.exp(-np.clip((x - middle) * slope, -60, 60)))
 
     a = a if np.corrcoef(a, b)[0, 1] >= 0 else -a  # a rising curve is found more surely
-    start = (b.min(), b.max(), float(np.median(a)), float(a.std() / 2))
+    start = (b.min(), b.max(), float(np.median(a)), 2 / float(a.std()))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OptimizeWarning)

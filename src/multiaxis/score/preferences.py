@@ -236,20 +236,18 @@ def _information(won: Floats, values: Floats, model: Model) -> Floats:
     """Fisher's information: a weighted Laplacian of the graph of comparisons."""
     difference = values[:, None] - values[None, :]
     weight = (won + won.T) * _WEIGHTS[model](difference)
-    laplacian = -weight
-    np.fill_diagonal(laplacian, weight.sum(axis=1) - np.diag(weight))
-    return laplacian
+    return np.diag(weight.sum(axis=1)) - weight
 
 
 def _solve(information: Floats, right: Floats) -> Floats:
     """Solve where the mean is free: a constant is added, and the mean stays 0."""
-    return np.linalg.solve(information + 1 / len(right), right)
+    return np.asarray(np.linalg.solve(information + 1 / len(right), right), np.float64)
 
 
 def _errors(won: Floats, values: Floats, model: Model) -> Floats:
     count = len(values)
     inverse = np.linalg.inv(_information(won, values, model) + 1 / count) - 1 / count
-    return np.asarray([max(value, 0.0) ** 0.5 for value in np.diag(inverse)])
+    return np.asarray(np.sqrt(np.maximum(np.diag(inverse), 0)), np.float64)
 
 
 def _normal(x: Floats) -> Floats:

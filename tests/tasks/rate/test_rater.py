@@ -102,7 +102,7 @@ def run_stars(rater: Rater, folder: Path) -> None:
 def test_an_original_and_its_versions(backbone: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lines = ["reference,a,b,choice"]
-    for k in range(12):
+    for k in range(8):
         original = np.asarray(photograph(0.5, k)).astype(int)
         Image.fromarray(original.astype(np.uint8)).save(tmp_path / f"{k}.png")
         for level in (1, 2, 3):
