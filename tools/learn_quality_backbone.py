@@ -33,6 +33,7 @@ from multiaxis.train import train
 from multiaxis.train.log import Report
 from multiaxis.train.objective import Metric, Models, Objective
 from multiaxis.train.recipe import ModelChoice, Optim, Recipe, Run
+from multiaxis.zoo import create_named
 
 SIDE, LONGEST = 112, 1000  # pixels of crops, and of the longer side of what they are cut from
 WAYS = ("defocus", "motion", "shrink", "gamma", "contrast", "colour", "noise", "jpeg")
@@ -74,6 +75,7 @@ class SpoiltCrops(Data):
     held: bool = False
 
     def open(self) -> SpoiltSource:
+        """Read the photographs."""
         return SpoiltSource(self)
 
 
@@ -91,9 +93,11 @@ class SpoiltSource(Source):
         return len(self.paths)
 
     def name(self, index: int) -> str:
+        """Name the photograph."""
         return str(self.paths[index])
 
     def sample(self, index: int, rng: np.random.Generator) -> Arrays:
+        """Cut a crop and spoil it."""
         picture = self.pictures[index]
         height, width = picture.shape[:2]
         part = int(rng.integers(SIDE, min(height, width) + 1) if rng.random() < 0.5 else SIDE)
@@ -116,10 +120,12 @@ class Errors(Metric):
     """Mean absolute error of all ways, and the correlation of each."""
 
     def add(self, models: Models, batch: Batch) -> None:
+        """Compare what is found with what was done."""
         found = models["model"](batch["picture"])[:, : len(WAYS)]
         self.records += list(zip(found.tolist(), batch["much"].tolist(), strict=True))
 
     def compute(self) -> dict[str, float]:
+        """Correlate each way."""
         found, wanted = np.array(self.records).transpose(1, 2, 0)
         each = {n: float(np.corrcoef(a, b)[0, 1]) for n, a, b in zip(WAYS, found, wanted)}  # noqa: B905
         return {"correlation": float(np.mean(list(each.values()))), **each}
@@ -134,9 +140,12 @@ class Spoiling(Objective):
         self.photographs = photographs
 
     def build(self, choice: ModelChoice) -> dict[str, nn.Module]:
-        return {"model": create_model(choice.name, num_classes=len(WAYS) + self.photographs, **choice.config)}  # pyright: ignore # noqa: E501, PGH003
+        """Build a model with both heads in one."""
+        outputs = len(WAYS) + self.photographs
+        return {"model": create_named(choice.name, None, {**choice.config, "num_classes": outputs})}
 
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """Give the loss of amounts and that of photographs."""
         found = models[turn](batch["picture"])
         much, which = found[:, : len(WAYS)], found[:, len(WAYS) :]
         return {
@@ -145,6 +154,7 @@ class Spoiling(Objective):
         }
 
     def metric(self) -> Errors:
+        """Give an empty metric."""
         return Errors()
 
 
@@ -153,6 +163,8 @@ class SpoilingChoice:
     """The objective as a value."""
 
     def open(self, recipe: Recipe, source: Any) -> Spoiling:
+        """Make the objective."""
+        del recipe
         return Spoiling(len(source))
 
 

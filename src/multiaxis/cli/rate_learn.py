@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -15,6 +15,9 @@ from multiaxis.cli import console
 from multiaxis.cli.codes import OK
 from multiaxis.cli.options import Flag
 from multiaxis.errors import ConfigError
+
+if TYPE_CHECKING:
+    from multiaxis.tasks.rate.learn import Report
 
 
 def learn(
@@ -79,18 +82,17 @@ def learn(
     from multiaxis.tasks.rate.rater import Rater
 
     start = time.monotonic()
+    how: dict[str, Any] = {"backbone": backbone, "scale": values, "seed": seed, "device": device}
     with console.progress("pictures", quiet=quiet) as show:
-        rater = Rater.learn(
-            photos,
-            ratings,
-            backbone=backbone,
-            scale=values,
-            seed=seed,
-            device=device,
-            on_progress=show,
-        )
+        rater = Rater.learn(photos, ratings, **how, on_progress=show)
     rater.save(output)
-    report = rater.report
+    _tell(rater.report, as_json=as_json, quiet=quiet)
+    seconds = console.duration(time.monotonic() - start)
+    console.note(f"wrote {output}, in {seconds}", quiet=quiet)
+    return OK
+
+
+def _tell(report: Report | None, *, as_json: bool, quiet: bool) -> None:
     assert report is not None  # noqa: S101 (it was learnt)
     for text in report.left_out:
         console.note(f"note: {text}", quiet=quiet)
@@ -98,10 +100,7 @@ def learn(
         console.say(json.dumps(asdict(report)))
     else:
         console.say(*report.sentences)
-    seconds = console.duration(time.monotonic() - start)
     console.note(f"described by {report.backbone}", quiet=quiet)
-    console.note(f"wrote {output}, in {seconds}", quiet=quiet)
-    return OK
 
 
 def _rehearse(photos: Path, ratings: str, values: tuple[float, ...] | None) -> int:
