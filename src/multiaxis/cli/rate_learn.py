@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,16 +20,41 @@ if TYPE_CHECKING:
     from multiaxis.tasks.rate.learn import Report
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class LearnOptions:
+    """What is learnt with.
+
+    Attributes
+    ----------
+    backbone
+        What describes photographs: a published checkpoint of a MaxViT, or a file. auto: MaxViT-tiny
+        with ImageNet weights, or else a small one that comes with multiaxis.
+    scale
+        The values that ratings may have, such as 1,2,3,4,5. By default those that they seem to
+        have.
+    seed
+        Of which photographs are held out together.
+    device
+        Where to compute: cpu, cuda, cuda:N, mps, or auto (a GPU if there is one).
+    """
+
+    backbone: str = "auto"
+    scale: str | None = None
+    seed: int = 0
+    device: str = "auto"
+
+
+DEFAULT_OPTIONS = LearnOptions()
+
+
 def learn(
     photos: Path,
     /,
     *,
     ratings: str = "xmp",
     output: Annotated[Path, Parameter(alias="-o")] = Path("rater.safetensors"),
-    backbone: str = "auto",
-    scale: str | None = None,
-    seed: int = 0,
-    device: str = "auto",
+    options: LearnOptions = DEFAULT_OPTIONS,
     dry_run: Flag = False,
     overwrite: Flag = False,
     as_json: Annotated[Flag, Parameter(name="--json")] = False,
@@ -52,16 +77,6 @@ def learn(
         choices between two versions of an original (docs/rate.md).
     output
         The file for the rater.
-    backbone
-        What describes photographs: a published checkpoint of a MaxViT, or a file. auto: MaxViT-tiny
-        with ImageNet weights, or else a small one that comes with multiaxis.
-    scale
-        The values that ratings may have, such as 1,2,3,4,5. By default those that they seem to
-        have.
-    seed
-        Of which photographs are held out together.
-    device
-        Where to compute: cpu, cuda, cuda:N, mps, or auto (a GPU if there is one).
     dry_run
         Read the ratings, say what can be used, and learn nothing.
     overwrite
@@ -71,7 +86,7 @@ def learn(
     quiet
         Print results and errors only.
     """
-    values = None if scale is None else _values(scale)
+    values = None if options.scale is None else _values(options.scale)
     if output.suffix != ".safetensors":
         raise ConfigError(f"--output is {output}: accepted are names that end in .safetensors")
     if dry_run:
@@ -82,7 +97,7 @@ def learn(
     from multiaxis.tasks.rate.rater import Rater
 
     start = time.monotonic()
-    how: dict[str, Any] = {"backbone": backbone, "scale": values, "seed": seed, "device": device}
+    how: dict[str, Any] = {**asdict(options), "scale": values}
     with console.progress("pictures", quiet=quiet) as show:
         rater = Rater.learn(photos, ratings, **how, on_progress=show)
     rater.save(output)
