@@ -97,18 +97,22 @@ def test_layouts_give_the_same() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3, 5]))
-def test_same_padding(height: int, width: int, kernel: int) -> None:
+@given(
+    st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3, 5]), st.booleans(), st.booleans()
+)
+def test_same_padding(height: int, width: int, kernel: int, depthwise: bool, train: bool) -> None:
     """Against explicit zeros: an odd total puts the extra one last."""
-    layer = Conv2d(2, 4, kernel, stride=2)
+    groups = 2 if depthwise else 1
+    layer = Conv2d(2, 4, kernel, stride=2, groups=groups)
     x = torch.rand(1, 2, height, width)
     amounts = []
     for side in (width, height):
         total = max((-(-side // 2) - 1) * 2 + kernel - side, 0)
         amounts += [total // 2, total - total // 2]
     padded = torch.nn.functional.pad(x, amounts)
-    expected = torch.nn.functional.conv2d(padded, layer.weight, layer.bias, stride=2)
-    torch.testing.assert_close(layer(x), expected)
+    expected = torch.nn.functional.conv2d(padded, layer.weight, layer.bias, stride=2, groups=groups)
+    with torch.set_grad_enabled(train):
+        torch.testing.assert_close(layer(x), expected)
 
 
 def test_drop_path_drops_whole_samples_and_keeps_the_mean() -> None:
