@@ -65,7 +65,7 @@ def measure(name: str, size: str, threads: int, *, with_reference: bool) -> dict
 
     from multiaxis import create_model, streamed
     from multiaxis.memory import free_memory
-    from multiaxis.models.maxim.streaming.plan import plain_memory
+    from multiaxis.models.maxim.plan import plain_memory
 
     width, height = (int(side) for side in (size.split("x") * 2)[:2])
     pixels = width * height

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from multiaxis.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -65,18 +67,27 @@ def free_device_memory(device: torch.device) -> int | None:
     if device.type == "cpu":
         return free_memory()
     if device.type == "cuda":
+        import torch
+
         free, _ = torch.cuda.mem_get_info(device)
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return free + kept
     return None
 
 
-def process_memory() -> int | None:
-    """Return the bytes of memory that this process holds, or None where that is unknown."""
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
+def process_memory(process: int | None = None) -> int | None:
+    """Return the bytes of memory that this process holds, or None where that is unknown.
+
+    Parameters
+    ----------
+    process : int, optional
+        The number of another one.
+    """
+    statm = Path(f"/proc/{process or 'self'}/statm")
+    try:
+        return int(statm.read_text().split()[1]) * 4096
+    except (OSError, IndexError):  # another system, or the process has ended
         return None
-    return int(statm.read_text().split()[1]) * 4096
 
 
 def peak_memory_of_process() -> int:
@@ -97,6 +108,8 @@ def level2_cache(root: Path = Path("/")) -> int | None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether memory is what failed: PyTorch has no exception of its own for it on CPUs."""
+    import torch
+
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
         and ("can't allocate memory" in str(error) or "not enough memory" in str(error))

@@ -87,7 +87,7 @@ def _run(
                 yield worker_died(job)
                 continue
             attempts[job] += 1
-            with _interrupts_held():  # this starts the workers
+            with interrupts_held():  # this starts the workers
                 running[pool.submit(_do, job, attempts[job])] = job
         if not running:
             break
@@ -105,7 +105,7 @@ def _run(
 
 
 @contextmanager
-def _interrupts_held() -> Generator[None]:
+def interrupts_held() -> Generator[None]:
     """Hold Ctrl-C back: here until the end, in a process started meanwhile until it is ready.
 
     Python shows a traceback if it comes while a new process imports what it needs.

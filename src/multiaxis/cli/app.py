@@ -83,6 +83,11 @@ app.command(
     help="Spoil pictures on purpose: noise, blur, rain, haze, darkness, JPEG.\n\n"
     "The command prints what it drew for each picture, in words that --with accepts.",
 )
+app.command(
+    "multiaxis.cli.serve:serve",
+    name="serve",
+    help="Restore pictures on a page in the browser, and for programs over HTTP (extra: serve).",
+)
 app.command("multiaxis.cli.models:models", name="models", help="List the models.")
 app.command(
     "multiaxis.cli.info:info",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from multiaxis.cli import console
-from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
     from multiaxis.tasks.restore.restorer import Restorer
@@ -112,24 +111,11 @@ def chosen_weights(task: str, options: ModelOptions, quality: QualityOptions) ->
     Raises
     ------
     ConfigError
-        If there is no small model for the task, or both a model and weights are asked for.
+        As `multiaxis.tasks.restore.selection.weights_of`.
     """
-    if quality.model == "full":
-        return options.weights
-    from multiaxis.weights.index import list_checkpoints
+    from multiaxis.tasks.restore.selection import weights_of
 
-    if options.weights is not None:
-        raise ConfigError(
-            f"received --model {quality.model} and --weights {options.weights}: give one of them"
-        )
-    known = [row.name for row in list_checkpoints() if row.name.endswith("-nano")]
-    if f"{task}-nano" not in known:
-        tasks = ", ".join(name.removesuffix("-nano") for name in known)
-        raise ConfigError(
-            f"there is no nano model for {task!r}, only for {tasks}: leave --model out for "
-            "the published model"
-        )
-    return f"{task}-nano"
+    return weights_of(task, quality.model, options.weights)
 
 
 def load_restorer(arguments: dict[str, Any], *, quiet: bool = False) -> Restorer:

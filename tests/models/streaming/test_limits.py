@@ -15,7 +15,7 @@ from multiaxis import streamed
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.memory import parse_bytes
 from multiaxis.models.maxim import Maxim
-from multiaxis.models.maxim.streaming.plan import maps_memory
+from multiaxis.models.maxim.plan import maps_memory
 from multiaxis.models.maxim.streaming.workspace import Sizes, Workspace
 
 module = import_module("multiaxis.models.maxim.streaming.streamed")

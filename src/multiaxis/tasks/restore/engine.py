@@ -12,8 +12,8 @@ from torch import Tensor
 from multiaxis.errors import ImageError
 from multiaxis.memory import free_device_memory, is_out_of_memory
 from multiaxis.models.maxim import Maxim, MaximConfig
+from multiaxis.models.maxim.plan import plain_memory
 from multiaxis.models.maxim.streaming import Streamed, streamed
-from multiaxis.models.maxim.streaming.plan import plain_memory
 from multiaxis.progress import OnFraction
 
 

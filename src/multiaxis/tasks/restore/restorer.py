@@ -19,7 +19,7 @@ from torch import Tensor
 from multiaxis import batch
 from multiaxis.batch import Batch, Request, Watcher
 from multiaxis.devices import find_device, find_dtype
-from multiaxis.errors import ConfigError, ShapeError
+from multiaxis.errors import ShapeError
 from multiaxis.images import (
     DEFAULT_MEGAPIXELS,
     Picture,
@@ -38,7 +38,7 @@ from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import restore_eightfold
 from multiaxis.tasks.restore.frame import Frames, Restored, luma, restore_frames
 from multiaxis.tasks.restore.output import Output
-from multiaxis.tasks.restore.selection import check_weights, split_tasks
+from multiaxis.tasks.restore.selection import check_strength, check_weights, split_tasks
 from multiaxis.tasks.restore.tiles import check_tile
 from multiaxis.weights.index import find_checkpoint
 from multiaxis.weights.purpose import wrong_purpose
@@ -127,8 +127,7 @@ class Restorer:
     ) -> None:
         tasks = split_tasks(task)
         check_weights(weights, tasks)
-        if not 0 <= strength <= 1:
-            raise ConfigError(f"the strength is {strength:g}: accepted is 0 to 1")
+        check_strength(strength)
         if tile is not None:
             check_tile(tile)
         self.task, self.tile = task, tile

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multiaxis.errors import ConfigError
-from multiaxis.weights.index import check_task
+from multiaxis.weights.index import check_task, list_checkpoints
 
 
 def split_tasks(task: str) -> list[str]:
@@ -38,3 +38,50 @@ def check_weights(weights: str | Path | None, tasks: Sequence[str]) -> None:
             f"weights serve one task, and you named {len(tasks)}: restore in {len(tasks)} "
             "steps, or leave the weights out"
         )
+
+
+def check_strength(strength: float) -> None:
+    """Refuse a share of the change that is none.
+
+    Raises
+    ------
+    ConfigError
+        If it is not from 0 to 1.
+    """
+    if not 0 <= strength <= 1:
+        raise ConfigError(f"the strength is {strength:g}: accepted is 0 to 1")
+
+
+def weights_of(task: str, model: str, weights: str | None = None) -> str | None:
+    """Name the weights of a task's full or nano model; None for the task's own.
+
+    Parameters
+    ----------
+    task : str
+    model : str
+        ``"full"`` or ``"nano"``.
+    weights : str, optional
+        What was named beside it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no small model for the task, or both a model and weights are asked for.
+    """
+    if model == "full":
+        return weights
+    if weights is not None:
+        raise ConfigError(f"received --model {model} and --weights {weights}: give one of them")
+    known = small_models()
+    if task not in known:
+        raise ConfigError(
+            f"there is no nano model for {task!r}, only for {', '.join(known)}: leave --model out "
+            "for the published model"
+        )
+    return f"{task}-nano"
+
+
+def small_models() -> list[str]:
+    """Name the tasks that have a nano model."""
+    names = [row.name for row in list_checkpoints() if row.name.endswith("-nano")]
+    return [name.removesuffix("-nano") for name in names]

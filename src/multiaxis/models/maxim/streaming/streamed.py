@@ -14,9 +14,14 @@ from multiaxis.errors import ConfigError, ImageError
 from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes, process_memory
 from multiaxis.models.maxim.config import MaximConfig
 from multiaxis.models.maxim.network import Maxim, Stage, pyramid
+from multiaxis.models.maxim.plan import (
+    LEAST_PIECE,
+    maps_memory,
+    peak_memory,
+    pictures_memory,
+)
 from multiaxis.models.maxim.streaming.network import StreamedStage
-from multiaxis.models.maxim.streaming.plan import maps_memory, peak_memory, pictures_memory
-from multiaxis.models.maxim.streaming.workspace import LEAST_PIECE, Sizes, Workspace, find_sizes
+from multiaxis.models.maxim.streaming.workspace import Sizes, Workspace, find_sizes
 from multiaxis.progress import OnFraction, part_of
 
 

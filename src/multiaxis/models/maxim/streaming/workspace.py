@@ -11,13 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from multiaxis.memory import level2_cache
+from multiaxis.models.maxim.plan import LEAST_PIECE, TEMPORARIES, piece_size
 from multiaxis.models.maxim.streaming.pieces import Size, size_of, window_pieces
 from multiaxis.models.maxim.streaming.spill import file_backed
 
-LEAST_PIECE = 1 << 20  # below 256 KiB the calls cost more than the work; flat from there to 2 MiB
-_LARGEST_PIECE = 16 << 20
-_TEMPORARIES = 96  # pieces that a pass holds at once or has not given back: 80 measured
 _LEAST_ROWS = 16  # of a band for each row of a halo
 _GPU_PIECE = 64 << 20  # fills thousands of cores, and is little beside their memory
 
@@ -38,7 +35,7 @@ class Sizes:
 
     piece: int = LEAST_PIECE
     band: int = 4 * LEAST_PIECE
-    workspace: int = _TEMPORARIES * LEAST_PIECE
+    workspace: int = TEMPORARIES * LEAST_PIECE
 
     def smaller(self) -> Sizes:
         """Give the sizes to try again with, where a device ran out of memory."""
@@ -46,12 +43,11 @@ class Sizes:
 
 
 def find_sizes(device: torch.device) -> Sizes:
-    """Choose sizes from the cache: a piece fills half of the level 2 of all threads together."""
+    """Choose sizes from the cache."""
     if device.type != "cpu":
         return Sizes(_GPU_PIECE, 2 * _GPU_PIECE, 16 * _GPU_PIECE)
-    cache = torch.get_num_threads() * (level2_cache() or 0)
-    piece = min(max(cache // 2, LEAST_PIECE), _LARGEST_PIECE)
-    return Sizes(piece, max(piece, 4 * LEAST_PIECE), _TEMPORARIES * piece)
+    piece = piece_size(torch.get_num_threads())
+    return Sizes(piece, max(piece, 4 * LEAST_PIECE), TEMPORARIES * piece)
 
 
 class Workspace:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from multiaxis.memory import level2_cache
 from multiaxis.models.maxim.config import MaximConfig
+
+LEAST_PIECE = 1 << 20  # below 256 KiB the calls cost more than the work; flat from there to 2 MiB
+TEMPORARIES = 96  # pieces that a pass holds at once or has not given back: 80 measured
+_LARGEST_PIECE = 16 << 20
 
 PLAIN_BYTES_PER_PIXEL = 7_000
 """Peak of a plain float32 pass at 32 features: 6500 to 6860 measured (docs/results/time.md)."""
@@ -67,3 +72,9 @@ def plain_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
         Bytes of one value.
     """
     return pixels * PLAIN_BYTES_PER_PIXEL * config.features // 32 * item_size // 4
+
+
+def piece_size(threads: int) -> int:
+    """Choose the bytes of a piece on a processor: half of the level 2 of all threads together."""
+    cache = threads * (level2_cache() or 0)
+    return min(max(cache // 2, LEAST_PIECE), _LARGEST_PIECE)
