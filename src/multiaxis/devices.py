@@ -62,3 +62,15 @@ def has_bfloat16(device: torch.device) -> bool:
         return False
     flags = cpuinfo.read_text().split()
     return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def share_gpus(index: int) -> None:
+    """Let ``cuda`` mean another GPU in each of several processes, where there are several GPUs.
+
+    Parameters
+    ----------
+    index : int
+        Of this process, from 0.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.set_device(index % torch.cuda.device_count())

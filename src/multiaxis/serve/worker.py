@@ -151,9 +151,10 @@ def _ready(role: Role) -> LoadedRestorers | None:
     if not role.restores:
         _limit_memory()
         return None
+    from multiaxis.devices import share_gpus
     from multiaxis.tasks.restore.loaded import LoadedRestorers
 
-    _choose_gpu(role.index)
+    share_gpus(role.index)
     return LoadedRestorers(role.models)
 
 
@@ -164,13 +165,6 @@ def _limit_memory() -> None:
 
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, (_READER_MEMORY, _READER_MEMORY))
-
-
-def _choose_gpu(index: int) -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.set_device(index % torch.cuda.device_count())
 
 
 def _listen(pipe: Connection, orders: queue.Queue[Order | None], stop: threading.Event) -> None:

@@ -16,8 +16,8 @@ from multiaxis import create_model, streamed
 from multiaxis.axis import block, grid
 from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.models.maxim import VARIANTS, Maxim, MaximConfig
-from multiaxis.models.maxim.streaming import convolution, pieces
 from multiaxis.models.maxim.plan import live_units, peak_memory
+from multiaxis.models.maxim.streaming import convolution, pieces
 from multiaxis.models.maxim.streaming.workspace import Sizes, Workspace
 
 
