@@ -13,6 +13,8 @@ _PROBLEM = {
     "description": "A problem, in the sentence that the command gives (RFC 9457).",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+_RAW = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+_FORM = {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/RestoreForm"}}}
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _KINDS = {"strength": "number", "quality": "integer", "ensemble": "boolean", "strip": "boolean"}
 
@@ -37,6 +39,10 @@ def document() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
+    return {**_restoring(), **_jobs(), **_pictures(), **_about()}
+
+
+def _restoring() -> dict[str, Any]:
     options = [
         {"name": name, "in": "query", "description": text, "schema": {"type": _kind(name)}}
         for name, text in NAMES.items()
@@ -47,11 +53,9 @@ def _paths() -> dict[str, Any]:
         "description": "respond-async: answer with the job at once; wait=N: after N seconds.",
         "schema": {"type": "string"},
     }
-    raw = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
-    form = {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/RestoreForm"}}}
     stored = {"application/x-www-form-urlencoded": {"schema": _options_schema("picture")}}
-    job, picture = _json("Job"), _json("Picture")
-    file = {"description": "The file.", "content": raw}
+    job = _json("Job")
+    file = {"description": "The file.", "content": _RAW}
     return {
         "/v1/restore": {
             "post": _operation(
@@ -61,10 +65,24 @@ def _paths() -> dict[str, Any]:
                 "options in the address. The answer is the restored picture; or, with Prefer, the "
                 "job.",
                 parameters=[*options, prefer],
-                body={**form, **raw, **stored},
+                body={**_FORM, **_RAW, **stored},
                 problems=("400", "413", "422", "429", "503"),
             )
         },
+        "/v1/estimate": {
+            "post": _operation(
+                "Estimate time and memory",
+                {"200": _json("Estimate")},
+                "The time comes from what was measured on this machine; null before that.",
+                body=_body({"$ref": "#/components/schemas/Size"}),
+            )
+        },
+    }
+
+
+def _jobs() -> dict[str, Any]:
+    job = _json("Job")
+    return {
         "/v1/jobs/{id}": {
             "get": _operation("Say how far a job is", {"200": job}, parameters=[_ID]),
             "delete": _operation(
@@ -97,12 +115,18 @@ def _paths() -> dict[str, Any]:
                 ),
             )
         },
+    }
+
+
+def _pictures() -> dict[str, Any]:
+    picture = _json("Picture")
+    return {
         "/v1/pictures": {
             "post": _operation(
                 "Send a picture, for several jobs",
                 {"201": picture},
                 "Jobs name it with the field 'picture'.",
-                body={**form, **raw},
+                body={**_FORM, **_RAW},
                 problems=("413", "422", "507"),
             )
         },
@@ -113,14 +137,11 @@ def _paths() -> dict[str, Any]:
             ),
         },
         "/v1/pictures/{id}/view": {"get": _file("See a picture", "As a browser shows it.")},
-        "/v1/estimate": {
-            "post": _operation(
-                "Estimate time and memory",
-                {"200": _json("Estimate")},
-                "The time comes from what was measured on this machine; null before that.",
-                body=_body({"$ref": "#/components/schemas/Size"}),
-            )
-        },
+    }
+
+
+def _about() -> dict[str, Any]:
+    return {
         "/v1/models": {
             "get": _operation("List tasks, models, formats, limits", {"200": _json("Models")})
         },

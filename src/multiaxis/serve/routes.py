@@ -22,7 +22,8 @@ from multiaxis.serve.answers import (
     failed,
     send_result,
 )
-from multiaxis.serve.job import TYPES, Job
+from multiaxis.serve.archive import pack
+from multiaxis.serve.job import TYPES, Job, new_id
 from multiaxis.serve.options import NAMES, Options
 from multiaxis.serve.service import Service
 from multiaxis.tasks.restore.output import DEPTHS
@@ -176,7 +177,8 @@ class Routes:
         jobs = [self.service.find_job(str(name)) for name in names]
         for job in jobs:
             self._check_done(job)
-        path = await self.service.archive(jobs)
+        path = self.service.spool.incoming(f"{new_id()}.zip")
+        await asyncio.to_thread(pack, jobs, self.service.spool, path)
         return FileResponse(
             path,
             media_type="application/zip",

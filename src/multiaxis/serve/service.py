@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import math
 import os
-import zipfile
-from collections.abc import Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -337,24 +335,6 @@ class Service:
         if not view.exists():
             await self._read(Order("view", str(path), str(view)), owner)
         return view, ".png"
-
-    async def archive(self, jobs: Sequence[Job]) -> Path:
-        """Put results into one zip file, whose removal is the caller's."""
-        path = self.spool.incoming(f"{new_id()}.zip")
-        await asyncio.to_thread(self._pack, jobs, path)
-        return path
-
-    def _pack(self, jobs: Sequence[Job], path: Path) -> None:
-        taken: set[str] = set()
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for job in jobs:
-                name, stem = job.output_name, PurePath(job.output_name)
-                number = 1
-                while name.lower() in taken:
-                    number += 1
-                    name = f"{stem.stem} ({number}){stem.suffix}"
-                taken.add(name.lower())
-                archive.write(self.spool.output(job), name)
 
     async def _read(self, order: Order, owner: Upload | Job | str) -> Answer:
         """Have a file looked at in a process of its own, which a hostile one may end."""
