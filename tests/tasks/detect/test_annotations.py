@@ -50,7 +50,7 @@ def test_coco_is_read(tmp_path: Path) -> None:
     assert (crowd.label, crowd.crowd, crowd.area) == (0, True, 5)
     assert second.instances == ()
     assert decode(square.mask, 8, 12).sum() == 16
-    assert truth.has_masks
+    assert truth.without_mask() is None
     written = truth.as_coco()
     assert written["annotations"][0]["category_id"] == 90
     assert with_pictures(truth, tmp_path, drawn="upright") == truth
@@ -73,11 +73,15 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "text": (entry(bbox=["1", 1, 3, 3]), "accepted are four numbers"),
     "no box": (lambda c: c["annotations"][0].pop("bbox"), "has the box None"),
     "same id": (lambda c: c["annotations"][1].update(id=1), "annotation 1 repeats the id"),
-    "no id": (lambda c: c["annotations"][0].pop("id"), "annotation None has no id"),
+    "no id": (lambda c: c["annotations"][0].pop("id"), r"annotation \{'image_id': 7.* has no id"),
     "text as id": (entry(id="one"), "annotation one has no id that is a whole number"),
     "unknown picture": (entry(image_id=8), "is of the image 8, which is not listed"),
     "picture as list": (entry(image_id=[7]), "which is not listed"),
     "unknown class": (entry(category_id=1), "is of the category 1, which is not listed"),
+    "no picture id": (lambda c: c["annotations"][0].pop("image_id"), "1 has no image_id, as inst"),
+    "no class": (lambda c: c["annotations"][0].pop("category_id"), "captions and panoptic files"),
+    "area as text": (entry(area="big"), "a.png has the area 'big': accepted is a number from 0"),
+    "negative area": (entry(area=-1), "has the area"),
     "crowd": (entry(iscrowd=2), "has iscrowd 2: accepted is 0 or 1"),
     "four numbers": (entry(segmentation=[[1, 1, 3, 3]]), "of 3 corners or more"),
     "odd polygon": (entry(segmentation=[[1, 1, 3, 3, 5, 1, 2]]), "of 3 corners or more"),
@@ -155,6 +159,14 @@ def test_files_that_are_no_annotations(kind: str, tmp_path: Path) -> None:
         read_annotations(write(tmp_path, text))
 
 
+def test_a_fault_of_a_picture_is_told_once(tmp_path: Path) -> None:
+    """Not again for each thing in it."""
+    coco = copy.deepcopy(COCO)
+    coco["images"][0].update(width="12")
+    with pytest.raises(DataError, match="has 1 fault: the image a.png has the size '12' x 8"):
+        read_annotations(write(tmp_path, coco))
+
+
 def test_many_faults_are_counted(tmp_path: Path) -> None:
     coco = copy.deepcopy(COCO)
     coco["annotations"] += [{"id": k} for k in range(10, 30)]
@@ -211,7 +223,7 @@ def test_voc_counts_from_one(tmp_path: Path) -> None:
     dog, cat = truth.pictures[0].instances
     assert (dog.box, dog.given, dog.crowd) == ((0, 0, 4, 3), (0, 0, 4, 3), False)
     assert (cat.box, cat.crowd) == ((4, 1, 12, 8), True)  # difficult: not scored
-    assert not truth.has_masks
+    assert truth.without_mask()
     assert len(with_pictures(truth, tmp_path, drawn="upright").pictures) == 2
     assert (
         read_annotations(folder, classes=["dog", "cow", "cat"]).pictures[0].instances[0].label == 0
@@ -227,6 +239,7 @@ def test_voc_counts_from_one(tmp_path: Path) -> None:
         (("dog", "x", 4, 20, 6, 0), "accepted is a number"),
         (("", 3, 4, 20, 6, 0), "no <name>"),
         (("cow", 3, 4, 20, 6, 0), "which is none of"),
+        (("dog", 3, 4, 8, 6, "maybe"), "<difficult> .maybe.: accepted is 0 or 1"),
     ],
 )
 def test_faults_of_voc(thing: tuple[Any, ...], message: str, tmp_path: Path) -> None:

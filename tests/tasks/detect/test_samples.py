@@ -169,7 +169,7 @@ def test_settings_that_cannot_work(folder: AnnotatedFolder) -> None:
     coco: dict[str, Any] = json.loads(path.read_text())
     del coco["annotations"][0]["segmentation"]
     path.write_text(json.dumps(coco))
-    with pytest.raises(DataError, match="without a mask, and masks are asked for"):
+    with pytest.raises(DataError, match=r"without a mask, such as annotation 0 of a\.png, and"):
         folder.open()
     assert len(replace(folder, masks=False).open()) == 3
 

@@ -77,8 +77,10 @@ def test_data_that_does_not_fit_is_refused(truth: Path, tmp_path: Path) -> None:
         opened(replace(boxes, valid=valid), tmp_path)
     coco["categories"][0]["name"] = "square"
     other.write_text(json.dumps({**coco, "annotations": []}))
-    with pytest.raises(ConfigError, match="nothing is annotated in valid"):
+    with pytest.raises(ConfigError, match="nothing is annotated in valid.*to score on"):
         opened(replace(boxes, valid=valid), tmp_path)
+    with pytest.raises(ConfigError, match="nothing is annotated in data.*to learn from"):
+        opened(replace(boxes, data=replace(boxes.data, annotations=str(other))), tmp_path)  # pyright: ignore[reportCallIssue]
     coco["annotations"][0]["bbox"] = [1, 1, 0, 0]
     other.write_text(json.dumps(coco))
     with pytest.raises(DataError, match="the empty box"):

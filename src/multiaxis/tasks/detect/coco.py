@@ -36,15 +36,17 @@ def read_coco(path: Path, *, strict: bool = True) -> Truth:
     content = _read(path)
     faults = Faults(str(path))
     classes = _read_categories(content["categories"], path)
-    pictures = _read_pictures(content["images"], faults)
+    pictures, refused = _read_pictures(content["images"], faults)
     labels = {category.id: label for label, category in enumerate(classes)}
     things: dict[int, list[Instance]] = {number: [] for number in pictures}
     reader = _Reader(pictures, labels, faults)
     for entry in content["annotations"]:
+        if isinstance(entry, dict) and str(entry.get("image_id")) in refused:  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            continue  # told with its picture
         thing = reader.read(entry)
         if thing is not None:
             things[entry["image_id"]].append(thing)
-    if not pictures:
+    if not content["images"]:
         faults.add("it lists no pictures")
     remarks = faults.settle(strict=strict)
     annotated = tuple(
@@ -97,9 +99,12 @@ def _read_categories(entries: list[Any], path: Path) -> tuple[Category, ...]:
     return tuple(found)
 
 
-def _read_pictures(entries: list[Any], faults: Faults) -> dict[int, tuple[str, int, int]]:
+def _read_pictures(
+    entries: list[Any], faults: Faults
+) -> tuple[dict[int, tuple[str, int, int]], set[str]]:
+    """Give name, width and height by id, and the ids of the entries that are refused."""
     found: dict[int, tuple[str, int, int]] = {}
-    names = dict[str, int]()
+    names, refused = dict[str, int](), set[str]()
     for entry in entries:
         known: Any = entry if isinstance(entry, dict) else {}
         number, name = known.get("id"), known.get("file_name")
@@ -110,15 +115,20 @@ def _read_pictures(entries: list[Any], faults: Faults) -> dict[int, tuple[str, i
                 "file_name"
             )
         elif not _is_whole(width, 1) or not _is_whole(height, 1):
-            faults.add(f"the image {name} has the size {width} x {height}: accepted is 1 or more")
+            refused.add(str(number))
+            faults.add(
+                f"the image {name} has the size {width!r} x {height!r}: accepted are whole numbers "
+                "from 1 on"
+            )
         elif number in found:
             faults.add(f"the images {found[number][0]} and {name} have the same id {number}")
         elif name in names:
+            refused.add(str(number))
             faults.add(f"the images {names[name]} and {number} have the same file_name {name}")
         else:
             names[name] = number
             found[number] = (name, width, height)
-    return found
+    return found, refused
 
 
 class _Reader:
@@ -137,8 +147,9 @@ class _Reader:
         """Read an annotation; None if it is faulty."""
         fault = self._fault_of_place(entry) or self._fault_of_content(entry)
         if fault:
-            number = entry.get("id") if isinstance(entry, dict) else entry  # pyright: ignore[reportUnknownVariableType]
-            self.faults.add(f"annotation {str(number)[:20]} {fault}")  # pyright: ignore[reportUnknownArgumentType]
+            number: Any = entry.get("id") if isinstance(entry, dict) else None  # pyright: ignore[reportUnknownVariableType]
+            shown = str(entry)[:60] if number is None else str(number)[:20]  # pyright: ignore[reportUnknownArgumentType]
+            self.faults.add(f"annotation {shown} {fault}")
             return None
         number = int(entry["id"])
         self.numbers.add(number)
@@ -150,7 +161,7 @@ class _Reader:
             self.faults.note(CLIPPED, f"annotation {number} of {name}")
         mask: Any = entry.get("segmentation") or None
         area: Any = entry.get("area")
-        if not is_number(area):  # some tools leave it out
+        if area is None:  # some tools leave it out
             area = wide * high if mask is None else _area(mask, height, width)
         return Instance(
             id=number,
@@ -173,9 +184,9 @@ class _Reader:
         if number in self.numbers:
             return "repeats the id of another"
         if not _is_whole(image) or image not in self.pictures:
-            return f"is of the image {str(image)[:20]}, which is not listed"
+            return _unlisted("image", image)
         if not _is_whole(category) or category not in self.labels:
-            return f"is of the category {str(category)[:20]}, which is not listed"
+            return _unlisted("category", category)
         return ""
 
     def _fault_of_content(self, entry: Any) -> str:
@@ -183,10 +194,19 @@ class _Reader:
         crowd = entry.get("iscrowd", 0)
         if not isinstance(crowd, int) or crowd not in (0, 1):
             return f"of {name} has iscrowd {str(crowd)[:20]}: accepted is 0 or 1"
+        area = entry.get("area")
+        if area is not None and not (is_number(area) and area >= 0):
+            return f"of {name} has the area {str(area)[:20]!r}: accepted is a number from 0 on"
         fault = fault_of_box(entry.get("bbox"), width, height)
         if not fault and entry.get("segmentation"):
             fault = fault_of(entry["segmentation"], height, width)
         return f"of {name} has {fault}" if fault else ""
+
+
+def _unlisted(kind: str, number: object) -> str:
+    if number is None:
+        return f"has no {kind}_id, as instances have: captions and panoptic files are none"
+    return f"is of the {kind} {str(number)[:20]}, which is not listed"
 
 
 def fault_of_box(box: object, width: int, height: int) -> str:

@@ -155,7 +155,7 @@ def _score(detector: Detector, truth: Truth, folder: Path, tell: _Tell) -> Evalu
     if not scored.pictures:
         raise ImageError(f"no picture can be scored; the first: {failed[0][1]}")
     known = tuple(row for row in results if row["category_id"] != absent)
-    has_masks = detector.finds_masks and scored.has_masks
+    has_masks = detector.finds_masks and scored.without_mask() is None
     return Evaluation(
         boxes=score(scored, known),
         masks=score(scored, known, "segm") if has_masks else None,

@@ -116,6 +116,7 @@ class DetectionObjective(Objective):
                     f"{recipe.model.name} finds masks, and {part}.masks is false: --set "
                     f"{part}.masks=true, or choose a model of boxes"
                 )
+        _check_annotated("data", self._truth)
         if not isinstance(held_out, Annotations):
             return
         other = sorted(set(held_out.truth.names) - set(self._truth.names))
@@ -124,8 +125,7 @@ class DetectionObjective(Objective):
                 f"valid has classes that data has not, such as {', '.join(other[:3])}: give both "
                 "the same classes"
             )
-        if not any(not t.crowd for p in held_out.truth.pictures for t in p.instances):
-            raise ConfigError("nothing is annotated in valid: there is nothing to score on")
+        _check_annotated("valid", held_out.truth)
         self._held_out = held_out.truth
 
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
@@ -146,6 +146,12 @@ class DetectionObjective(Objective):
         """State the size that pictures were trained at, and what classes are called."""
         size: int = getattr(self._recipe.data, "size", 0)
         return write_stated(size, self._truth.classes)
+
+
+def _check_annotated(part: str, truth: Truth) -> None:
+    if truth.pictures and not any(not t.crowd for p in truth.pictures for t in p.instances):
+        purpose = "learn from" if part == "data" else "score on"
+        raise ConfigError(f"nothing is annotated in {part}: there is nothing to {purpose}")
 
 
 def _pictures(batch: Batch) -> list[Tensor]:

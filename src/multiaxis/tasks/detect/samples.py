@@ -97,10 +97,11 @@ class AnnotatedFolder(Data):
         """
         truth = read_annotations(self.annotations, strict=self.strict)
         truth = with_pictures(truth, self.folder, drawn=self.drawn, strict=self.strict)
-        if self.masks and not truth.has_masks:
+        if self.masks and (bare := truth.without_mask()):
             raise DataError(
-                f"{truth.source} has things without a mask, and masks are asked for: train a "
-                "network of boxes, such as --set objective.network=retinanet, or add masks"
+                f"{truth.source} has things without a mask, such as {bare}, and masks are asked "
+                "for: add them, or train a network of boxes (--set data.masks=false --set "
+                "model.name=maxvit_pico_retinanet)"
             )
         return AnnotatedSource(self, truth)
 

@@ -104,11 +104,11 @@ class Truth:
         """Names of the classes, by label."""
         return [category.name for category in self.classes]
 
-    @property
-    def has_masks(self) -> bool:
-        """Whether everything that is to be learnt has a mask."""
-        each = (thing for picture in self.pictures for thing in picture.instances)
-        return all(thing.mask is not None for thing in each if not thing.crowd)
+    def without_mask(self) -> str | None:
+        """Name a thing that is to be learnt and has no mask; None where all have one."""
+        each = ((thing, picture) for picture in self.pictures for thing in picture.instances)
+        bare = (one for one in each if one[0].mask is None and not one[0].crowd)
+        return next((f"annotation {thing.id} of {p.name}" for thing, p in bare), None)
 
     def map_pictures(self, change: Callable[[Annotated], Annotated]) -> Truth:
         """Give the same set with changed pictures."""

@@ -59,7 +59,7 @@ def read_voc(folder: Path, *, classes: Sequence[str] = (), strict: bool = True) 
     names = list(classes)
     if not names:
         names = sorted({thing.name for _, about in found if about for thing in about.things})
-    if not names:
+    if not names and not faults.found:
         faults.add("it names no object")
     labels = {name: label for label, name in enumerate(names)}
     pictures: dict[str, Annotated] = {}
@@ -97,7 +97,7 @@ def _read_file(path: Path, faults: Faults) -> _About | None:
             _Thing(
                 _text(entry, "name"),
                 [_number(entry, f"bndbox/{side}") for side in _SIDES],
-                (entry.findtext("difficult") or "0").strip() == "1",
+                _is_difficult(entry),
             )
             for entry in root.iter("object")
         ]
@@ -126,6 +126,13 @@ def _text(node: ET.Element, tag: str) -> str:
     if not text:
         raise ValueError(f"no <{tag}>")
     return text
+
+
+def _is_difficult(node: ET.Element) -> bool:
+    text = (node.findtext("difficult") or "0").strip()
+    if text not in ("0", "1"):
+        raise ValueError(f"<difficult> {text[:20]!r}: accepted is 0 or 1")
+    return text == "1"
 
 
 def _number(node: ET.Element, tag: str) -> float:
