@@ -200,7 +200,7 @@ def test_training_by_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     }  # fmt: skip
     words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     assert run("train", "detect-folder", *words) == 0
-    assert "held out:" in capsys.readouterr().out
+    assert "held out: AP " in capsys.readouterr().out
     weights = "runs/detect-folder/weights.safetensors"
     assert run("detect", "in", "--weights", weights, "-o", "out", "-q") == 0
     assert run("evaluate", "--task", "detect", "--input", "in", "--target", "in/truth.json",

@@ -38,7 +38,7 @@ def test_train(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run("train", tiny, "-o", tmp_path / "run", "--set", "run.steps=3") == 0
     told = capsys.readouterr()
     assert "step        3 of 3  loss" in told.out
-    assert "held out: " in told.out
+    assert "held out: psnr " in told.out
     assert "weights.safetensors" in told.err
     weights = tmp_path / "run" / "weights.safetensors"
     picture = tmp_path / "photographs" / "0.png"

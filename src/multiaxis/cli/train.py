@@ -103,7 +103,7 @@ def _train(name: str, chosen: Recipe, output: Path | None, *, quiet: bool) -> in
 def line(state: Report) -> str:
     """Put a report into one line."""
     if state.score is not None:
-        return f"step {state.step:>8}  held out: {state.score:.3f}"
+        return f"step {state.step:>8}  held out: {state.scored} {state.score:.3f}"
     counts = "".join(
         f"  {count} {what}"
         for count, what in ((state.skipped, "skipped"), (state.unreadable, "unreadable"))

@@ -48,6 +48,8 @@ class Report:
         What `loss` is the sum of, by name.
     score : float or None
         Of a validation at this step.
+    scored : str
+        Its name among `scores`.
     scores : dict of str to float
         All that the validation computed, by name.
     skipped, unreadable : int
@@ -66,6 +68,7 @@ class Report:
     seconds_left: float
     losses: dict[str, float] = field(default_factory=dict[str, float])
     score: float | None = None
+    scored: str = ""
     scores: dict[str, float] = field(default_factory=dict[str, float])
     skipped: int = 0
     unreadable: int = 0
@@ -157,7 +160,8 @@ class Log:
         """Take note of a validation, for which the step was just reported."""
         assert self._last is not None  # noqa: S101
         complaints = self._new_complaints()
-        self._tell(replace(self._last, score=score, scores=scores, complaints=complaints), scores)
+        named = {"score": score, "scored": self._session.objective.score, "scores": scores}
+        self._tell(replace(self._last, **named, complaints=complaints), scores)
         self._since = time.monotonic()
 
     def _means(self, losses: list[dict[str, Tensor]]) -> dict[str, float]:
