@@ -160,3 +160,18 @@ def test_what_is_not_there_or_another_kind(tmp_path: Path, monkeypatch: pytest.M
     for call in (lambda: Maxim.from_pretrained(tmp_path), lambda: hub.download("me/trees")):
         with pytest.raises(MissingExtraError, match=r"pip install 'multiaxis\[hub\]'"):
             call()
+
+
+@pytest.mark.parametrize("levels", [(0,), (0, 1)])
+def test_a_backbone_opens_again_and_says_what_it_is(
+    levels: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Also that of the stem alone, whose names are not ours alone."""
+    path = tmp_path / "backbone.safetensors"
+    backbone = create_model("maxvit_pico", features_only=True, out_indices=levels)
+    backbone.save(path)
+    assert same(create_model(weights=path), backbone)
+    with pytest.raises(WeightsError, match=r"is a backbone .*features_only=True and out_indices="):
+        create_model("maxvit_pico", weights=path)
+    with pytest.raises(WeightsError, match="bytes of parameters, and the model takes"):
+        create_model("maxvit_base", weights=path)

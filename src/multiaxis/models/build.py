@@ -12,7 +12,7 @@ from torch import nn
 
 from multiaxis.errors import WeightsError
 from multiaxis.files.bounds import readable, unpacked_limit
-from multiaxis.models.contents import CheckpointContents, Loaded
+from multiaxis.models.contents import CheckpointContents, Loaded, advice
 from multiaxis.models.families import AnyFamily, family_of, recognise
 from multiaxis.models.saved import LABELS, Saved
 
@@ -129,4 +129,7 @@ def _check_size(model: nn.Module, contents: CheckpointContents) -> None:
     needed = sum(parameter.numel() * parameter.itemsize for parameter in model.parameters())
     there = sum(array.nbytes for array in contents.arrays.values())
     if needed > unpacked_limit(there):
-        raise ValueError(f"it holds {there} bytes of parameters, and its model takes {needed}")
+        raise WeightsError(
+            f"{contents.path} holds {there:,} bytes of parameters, and the model takes {needed:,}: "
+            f"{advice(contents.arrays)}"
+        )

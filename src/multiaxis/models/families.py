@@ -142,6 +142,10 @@ def recognise(contents: CheckpointContents) -> tuple[AnyFamily, str]:
     """
     if contents.origin is not None:
         return FAMILIES[contents.origin.family], contents.origin.name
+    if "config" in contents.metadata:  # a stem alone has names that many networks have
+        for family in FAMILIES.values():
+            if contents.metadata.get("model") in (family.name, *family.variants):
+                return family, next(iter(family.origins))
     shown = ", ".join(sorted(contents.arrays)[:4]) or "none"
     accepted = ", ".join(origin for family in FAMILIES.values() for origin in family.origins)
     from multiaxis.models.contents import advice

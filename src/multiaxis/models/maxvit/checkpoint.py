@@ -171,6 +171,7 @@ def load(
         check_fit(what, contents.path, tensors, shapes_of(model), unexpected)
     except WeightsError:
         _check_flavour(model, contents, origin, found)
+        _check_part(model, contents)
         raise
     model.load_state_dict(tensors, assign=assign)
     if resized:
@@ -203,6 +204,19 @@ def _check_flavour(
         raise WeightsError(
             f"{contents.path} ({origin}) computes in the way of the {other}, the model in that of "
             f"{model.config.flavour}, which gives other results: use create_model({flavour})"
+        )
+
+
+def _check_part(model: Trunk, contents: CheckpointContents) -> None:
+    """Say of a file that does not fit if it is the backbone of a whole model."""
+    stated = stated_config(contents, MaxViTConfig)
+    levels = stated.out_indices if stated else None
+    if levels is not None and not isinstance(model, Backbone):
+        raise WeightsError(
+            f"{contents.path} is a backbone with the feature maps {levels}, the model a whole "
+            "MaxViT: open the backbone with create_model(weights=...), create one with "
+            f"features_only=True and out_indices={levels}, or call load_weights with skip=[...] "
+            "for the parts that the model is to keep of its own, such as its head"
         )
 
 
