@@ -146,7 +146,7 @@ def test_a_small_file_of_many_pixels_is_refused_undecoded(
 
 
 def test_bombs_in_metadata_cost_one_request(small: Server, make_picture: Make) -> None:
-    bomb = zlib.compress(bytes(150_000_000), 9)
+    bomb = zlib.compress(bytes(50_000_000), 9)
     rows = zlib.compress(b"".join(b"\0" + bytes(3 * 16) for _ in range(16)))
     icc = chunk(b"iCCP", b"p\0\0" + bomb)
     text = chunk(b"zTXt", b"Raw profile type exif\0\0" + bomb)

@@ -38,6 +38,7 @@ class Process:
         self.role, self.deaths = role, 0
         self._context = multiprocessing.get_context("spawn")
         self._turn = asyncio.Lock()
+        self._is_condemned = False
         self._child: Any = None
         self._pipe: Connection | None = None
         self._lifeline: Lifeline | None = None
@@ -51,9 +52,10 @@ class Process:
 
     def start(self) -> None:
         """Start the process, unless it runs."""
-        if self.number is not None:
+        if self.number is not None and not self._is_condemned:
             return
         self.stop()
+        self._is_condemned = False
         self._lifeline = Lifeline(self._context)
         self._pipe, theirs = self._context.Pipe()
         arguments = (self._lifeline.end, theirs, self.role)
@@ -111,6 +113,7 @@ class Process:
     def kill(self) -> None:
         """End the process, in the middle of whatever it does."""
         if self._child is not None:
+            self._is_condemned = True  # it may seem alive for a moment
             self._child.kill()
 
     def stop(self) -> None:

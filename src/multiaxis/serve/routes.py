@@ -119,6 +119,13 @@ class Routes:
             return send_result(job, self.queue)
         if job.state == "failed":
             raise failed(job)
+        if seconds is None and self.queue.is_closing:
+            raise Problem(
+                503,
+                "Server ends",
+                "the server ends, and the job is kept for the next one: ask for it there",
+                {"location": f"/v1/jobs/{job.id}", "retry-after": "10"},
+            )
         return self._accepted(job)
 
     async def _wait(self, request: Request, job: Job, seconds: float | None) -> None:
