@@ -180,6 +180,21 @@ def test_what_was_not_finished_is_done_by_the_next_server(tmp_path: Path) -> Non
     with_queue(tmp_path, go_on)
 
 
+def test_the_last_change_is_told_even_if_it_comes_while_another_is(tmp_path: Path) -> None:
+    async def act(queue: Queue, worker: FakeWorker) -> None:
+        worker.held.clear()
+        running = add(queue, job("running"))
+        await asyncio.sleep(0.05)
+        told: list[str] = []
+        async for one in queue.changes([running], 5.0):
+            told.append(one.state if one else "")
+            worker.held.set()
+            await queue.wait(running)
+        assert told == ["running", "done"]
+
+    with_queue(tmp_path, act)
+
+
 def test_a_job_waits_until_its_memory_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,9 +198,11 @@ class Queue:
             for job in news:
                 seen[job.id] = self._versions.get(job.id, -1)
                 yield job
+            if news:
+                continue  # they may have changed while they were told
             if self._is_closing or all(job.is_over for job in jobs):
                 return
-            if not news and not await self._bell.wait(beat):
+            if not await self._bell.wait(beat):
                 yield None
 
     def forget(self, job: Job) -> None:
