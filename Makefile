@@ -40,6 +40,8 @@ bench: setup ## seconds, share of the matrix-multiply rate, memory; beside timm 
 	$(BIN)/python benchmarks/axis.py
 	$(BIN)/python benchmarks/maxim.py
 	$(BIN)/python benchmarks/maxvit.py
+	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/sequences.py
 
 fmt: setup ## format and repair what can be repaired
 	$(BIN)/ruff check --fix-only --exit-zero
