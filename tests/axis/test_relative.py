@@ -121,3 +121,25 @@ def test_the_fast_gelu_is_the_tanh_one() -> None:
         assert gelu(torch.zeros(0, 3)).shape == (0, 3)
     assert odd[0].isnan()
     assert odd[1] == float("inf")
+
+
+def test_the_compiled_gelu_has_the_values_and_slopes_of_the_tanh_one() -> None:
+    x = torch.cat([torch.linspace(-12, 12, 1001), torch.tensor([1e4, -1e4])]).requires_grad_()
+    torch.compiler.reset()
+    y = torch.compile(gelu, backend="aot_eager", fullgraph=True)(x)
+    expected = F.gelu(x, approximate="tanh")
+    torch.testing.assert_close(y, expected, rtol=1e-6, atol=1e-6)
+    slopes = [torch.autograd.grad(z.sum(), x)[0] for z in (y, expected)]
+    torch.testing.assert_close(*slopes, rtol=1e-5, atol=3e-6)
+
+
+def test_an_exported_gelu_stays_one_operation() -> None:
+    program = torch.export.export(Gelu(), (torch.zeros(2, 3),))
+    assert [str(n.target) for n in program.graph.nodes if n.op == "call_function"] == [
+        "aten.gelu.default"
+    ]
+
+
+class Gelu(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return gelu(x)
