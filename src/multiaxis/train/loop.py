@@ -182,7 +182,15 @@ def _move(session: Session, turn: str, passes: list[Batch]) -> tuple[dict[str, T
 
 
 def _mean_losses(session: Session, batch: Batch, turn: str) -> dict[str, Tensor]:
-    losses = session.objective.losses(session.trained, batch, turn)
+    try:
+        losses = session.objective.losses(session.trained, batch, turn)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):  # PyTorch's own words
+            raise
+        raise ConfigError(
+            "a batch norm sees one value of each channel, from which it learns nothing: set "
+            "run.batch=2 or more, or give it larger pictures"
+        ) from error
     if not losses:
         raise ConfigError(f"the objective has no losses for the turn of {turn}: give at least one")
     for name, each in losses.items():

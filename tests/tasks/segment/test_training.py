@@ -147,6 +147,12 @@ def test_what_does_not_fit_together_is_refused(squares: Path, tmp_path: Path) ->
         override(recipe, ["objective.decoder.kind=uned"])
 
 
+def test_a_batch_norm_of_one_value_has_a_sentence(squares: Path, tmp_path: Path) -> None:
+    words = ["data.crop=8,8", "run.batch=1", "run.steps=1"]
+    with pytest.raises(ConfigError, match=r"set run\.batch=2 or more, or give it larger pictures"):
+        train(override(squares_recipe(squares), words), tmp_path)
+
+
 def test_held_out_folders_take_the_classes_of_the_data(squares: Path) -> None:
     recipe = replace(squares_recipe(squares), valid=None)
     words = ["valid.pictures=a", "valid.labels=b", "data.classes=x,y", "data.ignore=7"]
