@@ -19,8 +19,9 @@ from multiaxis.tasks.detect.annotations import read_annotations
 from multiaxis.tasks.detect.detector import Detector
 from multiaxis.tasks.detect.draw import colour_of, draw
 from multiaxis.tasks.detect.evaluate import evaluate
-from multiaxis.tasks.detect.found import Found
-from multiaxis.tasks.detect.masks import encode
+from multiaxis.tasks.detect.found import Found, to_found
+from multiaxis.tasks.detect.masks import bounds, decode, encode
+from multiaxis.tasks.detect.samples import AnnotatedFolder
 from multiaxis.weights.store import write_safetensors
 from small_detector import MASK, RETINA, detector
 
@@ -66,6 +67,28 @@ def test_large_pictures_are_seen_smaller_and_answered_large(masks: Detector, tru
     assert max(n for thing in found for n in thing.box) > 80
     finer = Detector(masks.network, labels=masks.labels, size=200, threshold=0.0, device="cpu")
     assert finer.detect(large) != found
+
+
+def test_pictures_are_shown_as_in_a_training(masks: Detector, truth: Path) -> None:
+    """On the same square: windows fall as they were learnt. What lies beside a picture is out."""
+    data = AnnotatedFolder(
+        folder=str(truth.parent), annotations=str(truth), size=masks.size, train=False
+    )
+    wanted = data.open().sample(1, np.random.default_rng(0))["picture"]
+    seen: list[torch.Tensor] = []
+    hook = masks.network.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
+    masks.detect(truth.parent / "1.png")
+    hook.remove()
+    assert wanted.shape == (80, 80, 3)
+    np.testing.assert_array_equal(seen[0].permute(1, 2, 0).mul(255).round().numpy(), wanted)
+    mask = torch.zeros(2, 80, 80, dtype=torch.bool)
+    mask[:, 60:70, 5:9] = True
+    boxes = torch.tensor([[5.0, 60, 9, 70], [5, 66, 9, 70]])
+    made = {"boxes": boxes, "labels": torch.ones(2, dtype=torch.int64), "scores": torch.ones(2)}
+    found = to_found({**made, "masks": mask}, (64, 80), (64, 80))
+    assert found.boxes.tolist() == [[5, 60, 9, 64]]
+    assert found.masks is not None
+    assert bounds(decode(found.masks[0], 64, 80)) == (5, 60, 9, 64)
 
 
 def test_threshold_and_classes(truth: Path, masks: Detector) -> None:
@@ -198,6 +221,8 @@ def test_drawings_show_boxes_masks_and_names() -> None:
     assert 0 < drawn[30, 45].max() < max(colour_of(1))  # the mask lets the picture through
     assert (drawn[45:] == 0).all()
     assert drawn[:20].any()  # name and score
+    small = replace(found, boxes=np.array([[30, 20, 36, 26]], np.float32), masks=None)
+    assert not draw(black, small, ["a", "b"])[:20].any()  # a name would hide it
     boxes = draw(black, replace(found, masks=None), ["a", "b"])
     assert not boxes[30, 45].any()
     empty = Found(np.zeros((0, 4), np.float32), np.zeros(0, int), np.zeros(0, np.float32))

@@ -16,7 +16,16 @@ from PIL import Image
 from multiaxis.data.batch import Batch
 from multiaxis.data.load import Share, passes
 from multiaxis.errors import ConfigError, DataError
-from multiaxis.tasks.detect.augment import Frame, Scene, coloured, cut, jittered, turned, whole
+from multiaxis.tasks.detect.augment import (
+    FILL,
+    Frame,
+    Scene,
+    coloured,
+    cut,
+    jittered,
+    turned,
+    whole,
+)
 from multiaxis.tasks.detect.masks import bounds, encode
 from multiaxis.tasks.detect.samples import AnnotatedFolder, AnnotatedSource, MadeUpScenes
 
@@ -62,14 +71,15 @@ def test_large_scale_jitter(seed: int, low: float, high: float) -> None:
     check(made, slack=1.6)
 
 
-def test_whole_pictures_keep_their_shape() -> None:
+def test_whole_pictures_keep_their_shape_on_a_square() -> None:
     made = cut(rectangles(), whole((60, 90), 180))
-    assert made.size == (120, 180)
+    assert made.size == (180, 180)
+    assert (made.picture[120:] == FILL).all()
     np.testing.assert_allclose(made.boxes, 2 * rectangles().boxes)
     check(made)
-    assert whole((1, 3000), 100).canvas == (1, 100)
+    assert whole((1, 3000), 100).scaled == (1, 100)
     same = rectangles()
-    np.testing.assert_array_equal(cut(same, whole((60, 90), 90)).picture, same.picture)
+    np.testing.assert_array_equal(cut(same, whole((60, 90), 90)).picture[:60], same.picture)
 
 
 def test_what_is_out_of_sight_is_left_out() -> None:
@@ -156,7 +166,7 @@ def test_held_out_pictures_are_whole(folder: AnnotatedFolder) -> None:
     )
     assert held.open().is_fixed
     batch = first_batch(held.open())
-    assert [tuple(p.shape) for p in batch["picture"]] == [(32, 48, 3)] * 3
+    assert [tuple(p.shape) for p in batch["picture"]] == [(48, 48, 3)] * 3
     assert "masks" not in batch.fields
 
 

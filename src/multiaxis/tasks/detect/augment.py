@@ -74,11 +74,14 @@ class Frame:
     canvas: tuple[int, int]
 
 
-def whole(size: tuple[int, int], longest: int) -> Frame:
-    """Frame a whole picture so that its longer side is `longest`; its shape stays."""
-    scale = longest / max(size)
-    height, width = (max(1, round(side * scale)) for side in size)
-    return Frame((height, width), (0, 0, width, height), (0, 0), (height, width))
+def whole(size: tuple[int, int], side: int) -> Frame:
+    """Frame a whole picture at the left and top of a square, whose side its longer one fills.
+
+    Networks see pictures on squares of that side in training, so windows fall as they learnt them.
+    """
+    scale = side / max(size)
+    height, width = (max(1, round(n * scale)) for n in size)
+    return Frame((height, width), (0, 0, width, height), (0, 0), (side, side))
 
 
 def jittered(
@@ -126,10 +129,8 @@ def cut(scene: Scene, frame: Frame) -> Scene:
     moved = scene.boxes * factors - np.array([left, top] * 2)
     seen = np.clip(moved, 0, np.array([right - left, bottom - top] * 2))
     x, y = frame.place
-    source = tuple((np.array(frame.window) / factors).tolist())
-    picture = np.full((*frame.canvas, 3), FILL, np.uint8)
-    part = _resize(scene.picture, (right - left, bottom - top), source)
-    picture[y : y + bottom - top, x : x + right - left] = part
+    source = _source(scene.size, frame)
+    picture = shown(scene.picture, frame)
     masks = None
     if scene.masks is not None:
         masks = np.zeros((len(seen), *frame.canvas), np.bool_)
@@ -140,6 +141,23 @@ def cut(scene: Scene, frame: Frame) -> Scene:
     boxes = (seen + np.array([x, y] * 2)).astype(np.float32)
     found = Scene(picture, boxes, scene.labels, scene.crowd, masks)
     return _without_slivers(found, is_cut)
+
+
+def shown(picture: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+    """Give what a network sees of a picture: its canvas."""
+    left, top, right, bottom = frame.window
+    x, y = frame.place
+    canvas = np.full((*frame.canvas, 3), FILL, np.uint8)
+    source = _source((picture.shape[0], picture.shape[1]), frame)
+    part = _resize(picture, (right - left, bottom - top), source)
+    canvas[y : y + bottom - top, x : x + right - left] = part
+    return canvas
+
+
+def _source(size: tuple[int, int], frame: Frame) -> tuple[float, ...]:
+    """Give left, top, right and bottom of what is seen, in the picture before it is scaled."""
+    factors = np.array([frame.scaled[1] / size[1], frame.scaled[0] / size[0]] * 2)
+    return tuple((np.array(frame.window) / factors).tolist())
 
 
 def _without_slivers(scene: Scene, is_cut: NDArray[np.bool_]) -> Scene:

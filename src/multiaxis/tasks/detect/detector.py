@@ -22,7 +22,7 @@ from multiaxis.errors import ConfigError, unknown
 from multiaxis.images.sources import Source, to_picture
 from multiaxis.models.hub import Card, Shared
 from multiaxis.models.store import save_network
-from multiaxis.tasks.detect.augment import whole
+from multiaxis.tasks.detect.augment import shown, whole
 from multiaxis.tasks.detect.draw import draw
 from multiaxis.tasks.detect.found import Found, to_found
 from multiaxis.tasks.detect.masks import Rle, decode
@@ -77,7 +77,8 @@ class Detector(Shared):
     classes : sequence of str, optional
         Names of the classes to look for; by default all.
     size : int, optional
-        Longer side of a picture as the network sees it, in pixels; by default as in training.
+        Side of the square that a picture's longer side fills as the network sees it, in pixels; by
+        default as in training.
     labels : sequence of str, optional
         Names of the classes, for a network of your own.
     device : str or torch.device
@@ -202,17 +203,13 @@ class Detector(Shared):
             In place of the detector's.
         """
         height, width = pixels.shape[:2]
-        rows, columns = whole((height, width), self.size).canvas
-        seen = pixels
-        if (rows, columns) != (height, width):
-            image = Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR)
-            seen = np.array(image)
-        picture = torch.from_numpy(np.ascontiguousarray(seen)).to(self.device)
+        frame = whole((height, width), self.size)
+        picture = torch.from_numpy(shown(pixels, frame)).to(self.device)
         picture = picture.permute(2, 0, 1).float() / 255
         with torch.inference_mode(), self._precision():
             made: Any = self.network([picture])[0]
         least = self.threshold if threshold is None else threshold
-        found = to_found(made, (rows, columns), (height, width), threshold=least)
+        found = to_found(made, frame.scaled, (height, width), threshold=least)
         return found.of_classes(self._wanted)
 
     def named(self, found: Found) -> list[Detection]:

@@ -33,7 +33,8 @@ def draw(pixels: NDArray[np.uint8], found: Found, labels: Sequence[str]) -> NDAr
     Returns
     -------
     array of uint8, shape (height, width, 3)
-        Each class has a colour; the best thing lies on top.
+        Each class has a colour; the best thing lies on top. Name and score are left out where they
+        would cover more than the thing itself.
     """
     drawn = pixels.copy()
     height, width = pixels.shape[:2]
@@ -70,6 +71,8 @@ def _frame(
     left, top, right, bottom = box[0], box[1], max(box[0], box[2] - 1), max(box[1], box[3] - 1)
     pen.rectangle((left, top, right, bottom), outline=colour, width=line)
     wide, high = pen.textbbox((0, 0), text, font=font)[2:]
+    if wide * high > (right - left + 1) * (bottom - top + 1):
+        return
     above = top - high - 1 if top > high else top  # inside, where there is no room above
     pen.rectangle((left, above, left + wide + 2, above + high + 1), fill=colour)
     bright = sum(colour) > 380

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -73,6 +74,8 @@ def to_found(
 ) -> Found:
     """Bring what a network found from the size that it saw to that of the picture.
 
+    What lies beside the picture, on the square that it was shown on, is left out.
+
     Parameters
     ----------
     made : mapping of str to Tensor
@@ -88,13 +91,15 @@ def to_found(
     order = order[scores[order] >= threshold]
     height, width = size
     factors = np.array([width / seen[1], height / seen[0]] * 2)
-    scaled = boxes[order].float().cpu().numpy() * factors
-    masks = made.get("masks")
+    moved = boxes[order].float().cpu().numpy() * factors
+    scaled = np.clip(moved, 0, [width, height] * 2).astype(np.float32)
+    inside = (scaled[:, 2:] > scaled[:, :2]).all(axis=1)
+    order, masks = order[torch.from_numpy(inside).to(order.device)], made.get("masks")
     return Found(
-        np.clip(scaled, 0, [width, height] * 2).astype(np.float32),
+        scaled[inside],
         labels[order].cpu().numpy() - 1,
         scores[order].float().cpu().numpy(),
-        None if masks is None else tuple(_scaled(masks[k], size) for k in order.tolist()),
+        None if masks is None else tuple(_scaled(masks[k], seen, size) for k in order.tolist()),
     )
 
 
@@ -103,9 +108,9 @@ def _known(part: Tensor | None) -> Tensor:
     return part
 
 
-def _scaled(mask: Tensor, size: tuple[int, int]) -> Rle:
+def _scaled(mask: Tensor, seen: tuple[int, int], size: tuple[int, int]) -> Rle:
     """Scale one mask: all at once would take the memory of a hundred pictures."""
-    values = mask.float().cpu().numpy()
+    values = mask[: seen[0], : seen[1]].float().cpu().numpy()
     if values.shape != size:
         image = Image.fromarray(values)
         values = np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))

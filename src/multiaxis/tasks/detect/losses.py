@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from multiaxis.data.batch import Batch
 from multiaxis.data.source import Source, Stream
 from multiaxis.errors import ConfigError
+from multiaxis.tasks.detect.augment import whole
 from multiaxis.tasks.detect.found import to_found
 from multiaxis.tasks.detect.networks.network import DetectionNetwork
 from multiaxis.tasks.detect.networks.store import create_network
@@ -42,8 +43,9 @@ class AveragePrecision(Metric):
         made = models["model"](_pictures(batch))
         for item, picture, found in zip(batch["item"], batch["picture"], made, strict=True):
             about = self.truth.pictures[int(item)]
-            seen = (picture.shape[0], picture.shape[1])
-            self.records.append((int(item), to_found(found, seen, (about.height, about.width))))
+            size = (about.height, about.width)
+            seen = whole(size, picture.shape[0]).scaled
+            self.records.append((int(item), to_found(found, seen, size)))
 
     def compute(self) -> dict[str, float]:
         """Give the figures that the set has things for; those of masks begin with ``mask_``."""

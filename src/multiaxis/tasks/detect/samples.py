@@ -46,7 +46,7 @@ class AnnotatedFolder(Data):
     annotations : str
         A ``.json`` file of COCO's instances, or a folder of VOC's ``.xml`` files.
     size : int
-        Pixels of the side of training's squares; otherwise of a picture's longer side.
+        Pixels of the side of the squares that pictures lie on; whole ones fill the longer side.
     train : bool
         Random parts and the changes below; otherwise whole pictures.
     masks : bool
