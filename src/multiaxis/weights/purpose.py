@@ -12,6 +12,7 @@ from multiaxis.weights.find import find_file
 STATED = {
     "detector": ("a detector", "multiaxis detect"),
     "segmenter": ("a segmenter", "multiaxis segment"),
+    "rater": ("a rater", "multiaxis rate"),
 }
 """What files of whole networks around a model of a family state something under."""
 

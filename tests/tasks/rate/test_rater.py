@@ -297,7 +297,7 @@ def test_bad_words_are_refused_with_a_sentence(
         err = capsys.readouterr().err
         assert said in err, err
         assert "Traceback" not in err
-    with pytest.raises(WeightsError, match="holds no rater"):
+    with pytest.raises(WeightsError, match="is no rater, but"):
         Rater(_other(tmp_path))
     with pytest.raises(DataError, match="too few"):
         Rater.learn([rated / "00.jpg"])

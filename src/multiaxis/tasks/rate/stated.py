@@ -11,6 +11,7 @@ from typing import Any
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.tasks.rate.config import RaterConfig
 from multiaxis.weights.contents import read_metadata
+from multiaxis.weights.purpose import wrong_purpose
 
 _KEY = "rater"
 
@@ -50,10 +51,8 @@ def read_stated(path: Path) -> Stated:
     """
     metadata = read_metadata(path)
     if _KEY not in metadata or "config" not in metadata:
-        raise WeightsError(
-            f"{path} holds no rater: accepted are files that multiaxis rate learn writes, and the "
-            "weights.safetensors of a training such as multiaxis train rate-folder"
-        )
+        written = "is what multiaxis rate learn or a training such as rate-folder writes"
+        raise wrong_purpose(path, "rater", written)
     try:
         config = RaterConfig.from_fields(json.loads(metadata["config"]))
         report = json.loads(metadata[_KEY])["report"]
