@@ -99,6 +99,12 @@ def rank_correlation(prediction: NDArray[Any], truth: NDArray[Any]) -> float:
     return float(a @ b) / size if size else float("nan")
 
 
+def pearson(prediction: NDArray[Any], truth: NDArray[Any]) -> float:
+    """Give Pearson's correlation; NaN where one side is constant."""
+    a, b = _checked(prediction, truth)
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else float("nan")
+
+
 def right_pairs(prediction: NDArray[Any], truth: NDArray[Any]) -> float:
     """Give the share of pairs with different truths whose order is right; NaN without any."""
     a, b = _checked(prediction, truth)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from multiaxis.errors import unknown
 from multiaxis.tasks.classify.recipes import RECIPES as CLASSIFY
 from multiaxis.tasks.detect.recipes import RECIPES as DETECT
+from multiaxis.tasks.rate.recipes import RECIPES as RATE
 from multiaxis.tasks.restore.recipes import RECIPES as RESTORE
 from multiaxis.tasks.segment.recipes import RECIPES as SEGMENT
 from multiaxis.train.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (*RESTORE, *CLASSIFY, *DETECT, *SEGMENT)
+    recipe.name: recipe for recipe in (*RESTORE, *CLASSIFY, *DETECT, *SEGMENT, *RATE)
 }
 
 

@@ -26,6 +26,8 @@ def make_optimiser(model: nn.Module, optim: Optim) -> torch.optim.Optimizer:
     )
     for group in groups:
         group["peak_lr"] = group["lr"]
+    if optim.kind == "sgd":
+        return torch.optim.SGD(groups, lr=optim.lr, momentum=optim.betas[0], fused=True)
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     # Fused: all parameters in one call; a processor spends a tenth of a small step otherwise.
     return kinds[optim.kind](groups, lr=optim.lr, betas=optim.betas, fused=True)

@@ -62,13 +62,13 @@ class Optim:
     Attributes
     ----------
     kind : str
-        ``adam`` or ``adamw``.
+        ``adam``, ``adamw`` or ``sgd``, whose momentum is the first of `betas`.
     lr : float
         Peak learning rate.
     final_lr : float
         At the end of the schedule.
     schedule : str
-        ``cosine``, ``linear`` or ``constant``, after the warm-up.
+        ``cosine``, ``linear``, ``exponential`` or ``constant``, after the warm-up.
     warmup : int
         Steps in which the rate rises from nothing.
     betas : tuple of float
@@ -80,10 +80,10 @@ class Optim:
         Largest norm of all gradients together.
     """
 
-    kind: Literal["adam", "adamw"] = "adam"
+    kind: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = 2e-4
     final_lr: float = 1e-7
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "exponential", "constant"] = "cosine"
     warmup: int = 0
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0

@@ -21,6 +21,7 @@ def rate_at(step: int, steps: int, optim: Optim) -> float:
     done = (step - optim.warmup) / max(steps - 1 - optim.warmup, 1)
     shares = {
         "constant": 1.0,
+        "exponential": max(least, 1e-12) ** done,
         "linear": 1 - done * (1 - least),
         "cosine": least + (1 - least) * (1 + math.cos(math.pi * done)) / 2,
     }
