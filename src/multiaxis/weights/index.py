@@ -30,6 +30,7 @@ class PublishedScore:
 
     def __str__(self) -> str:
         units = {"psnr": "{:g} dB", "ssim": "{:g}", "top1": "top-1 {:g} %"}
+        units |= {"correlation": "{:g}", "percent": "{:g} %"}
         return f"{self.test_set} " + " / ".join(units[k].format(v) for k, v in self.scores.items())
 
 

@@ -131,6 +131,28 @@ def test_an_original_and_its_versions(backbone: Path, tmp_path: Path) -> None:
         rater.distance(photograph(0.5, 1), photograph(0.5, 1, (50, 50)))
 
 
+def test_what_comes_with_the_package_compares_and_describes(
+    rated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = np.asarray(photograph(0.5, 3, (64, 72)))
+    Image.fromarray(original).save(tmp_path / "o.png")
+    for quality in (20, 80):
+        Image.fromarray(original).save(tmp_path / f"{quality}.jpg", quality=quality)
+    words = [tmp_path / name for name in ("o.png", "20.jpg", "80.jpg", "o.png", "none.jpg")]
+    assert run("rate", "compare", *words, "--json") == 1
+    said = capsys.readouterr()
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert [Path(row["input"]).name for row in rows] == ["o.png", "80.jpg", "20.jpg"]
+    assert rows[1]["preferred_to_next"] > 0.5
+    assert "none.jpg" in said.err
+    # Without the ImageNet weights, the small backbone of the package describes, and that is said.
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MULTIAXIS_OFFLINE", "1")
+    rater = Rater.learn(sorted(rated.iterdir())[:20], device="cpu")
+    assert rater.report is not None
+    assert "rate-backbone (the ImageNet weights" in rater.report.backbone
+
+
 def test_nothing_to_learn_is_told_from_something() -> None:
     """On noise, the interval holds zero, and the report says so."""
     rng = np.random.default_rng(1)
