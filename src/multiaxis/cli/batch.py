@@ -33,7 +33,8 @@ class BatchOptions:
         Also take the files in subfolders. The output keeps their tree.
     resume
         Resume a batch that was stopped: leave alone what an earlier run finished from the same
-        content with the same settings, and do the rest. classify also needs --report.
+        content with the same settings, and do the rest. A command that writes no pictures also needs
+        --report.
     dry_run
         Show the plan, and write nothing.
     report
