@@ -33,7 +33,7 @@ class BatchOptions:
         Also take the files in subfolders. The output keeps their tree.
     resume
         Resume a batch that was stopped: leave alone what an earlier run finished from the same
-        content with the same settings, and do the rest. A command that writes no pictures also needs
+        content with the same settings, and do the rest. A command without outputs also needs
         --report.
     dry_run
         Show the plan, and write nothing.
