@@ -63,16 +63,20 @@ def failed(job: Job) -> Problem:
 
 
 def describe_upload(upload: Upload) -> dict[str, Any]:
-    """Say what is known of a picture."""
+    """Say what is known of a picture that was sent alone."""
+    facts = describe_picture(upload)
+    return {"id": upload.id, **facts, "view": f"/v1/pictures/{upload.id}/view"}
+
+
+def describe_picture(upload: Upload) -> dict[str, Any]:
+    """Say what is known of a picture, whoever holds it."""
     return {
-        "id": upload.id,
         "name": upload.name,
         "bytes": upload.bytes,
         "width": upload.width,
         "height": upload.height,
         "megapixels": upload.megapixels,
         "notes": upload.notes,
-        "view": f"/v1/pictures/{upload.id}/view",
     }
 
 
@@ -86,7 +90,7 @@ def describe_job(job: Job, queue: Queue) -> dict[str, Any]:
         "progress": round(job.progress, 4) if job.stage == "restoring" or job.is_over else 0.0,
         "loading": round(job.progress, 4) if job.stage == "loading" else None,
         "position": queue.position(job),
-        "picture": describe_upload(job.upload),
+        "picture": describe_picture(job.upload),
         "options": dict(job.words),
         "error": job.error or None,
         "notes": [*job.notes, *_losses(job)],

@@ -225,7 +225,7 @@ def _schemas() -> dict[str, Any]:
         ),
         "Job": _record(
             id=text, state={"enum": states}, stage=text, progress=number, position=whole,
-            picture={"$ref": "#/components/schemas/Picture"}, options={"type": "object"},
+            picture={"type": "object"}, options={"type": "object"},
             error={"type": ["string", "null"]}, notes=_TEXTS,
             estimate={"$ref": "#/components/schemas/Estimate"}, seconds=maybe, name=text,
             bytes=maybe, result={"type": ["string", "null"]}, before=text,
