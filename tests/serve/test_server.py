@@ -36,28 +36,42 @@ def state(address: str, job: dict[str, Any]) -> dict[str, Any]:
     return httpx.get(f"{address}v1/jobs/{job['id']}").json()
 
 
-def test_a_server_restores_over_a_socket_stops_and_goes_on(
+def test_a_server_restores_over_a_socket_and_ends_in_good_order(
     make_picture: Make, tmp_path: Path
 ) -> None:
-    small, large, spool = make_picture("a.jpg"), make_picture(side=250), tmp_path / "spool"
+    path, spool = make_picture("a.jpg"), tmp_path / "spool"
     with command_server("--spool", str(spool)) as (process, address):
-        answer = post(address, small)
-        run("restore", small, "--task", "denoise", "--model", "nano", "-o", tmp_path / "a.jpg")
+        answer = post(address, path)
+        run("restore", path, "--task", "denoise", "--model", "nano", "-o", tmp_path / "a.jpg")
         assert answer.content == (tmp_path / "a.jpg").read_bytes()
-        done = answer.headers["location"]
-        running = post(address, large, prefer="respond-async").json()
-        waiting = post(address, small, prefer="respond-async").json()
-        until(lambda: state(address, running)["progress"] > 0)
+        waiting = post(address, make_picture(side=300), prefer="respond-async").json()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert "left to the next one" in process.stderr.read()
     assert all(path.stat().st_mode & 0o077 == 0 for path in spool.rglob("*"))
     assert spool.stat().st_mode & 0o077 == 0
+    assert (spool / "records" / f"{waiting['id']}.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_waits_is_done_by_the_next_server(
+    make_picture: Make, tmp_path: Path, number: signal.Signals
+) -> None:
+    small, large, spool = make_picture("a.jpg"), make_picture(side=1200), tmp_path / "spool"
     with command_server("--spool", str(spool)) as (process, address):
-        assert httpx.get(f"{address[:-1]}{done}/result").content == answer.content
-        until(lambda: state(address, waiting)["state"] == "done", 60)
-        until(lambda: state(address, running)["state"] == "done", 60)
-        process.send_signal(signal.SIGINT)
+        done = post(address, small)
+        running = post(address, large, prefer="respond-async").json()
+        waiting = post(address, small, prefer="respond-async").json()
+        until(lambda: state(address, running)["progress"] > 0)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    with command_server("--spool", str(spool)) as (process, address):
+        found = httpx.get(f"{address[:-1]}{done.headers['location']}/result")
+        assert found.content == done.content
+        for job in (running, waiting):
+            until(lambda job=job: state(address, job)["state"] == "done", 120)
+        process.send_signal(number)
         process.wait(30)
 
 
