@@ -9,8 +9,8 @@ from multiaxis.serve.process import Process
 from multiaxis.serve.settings import Settings
 
 BASE = 750 << 20
-"""Bytes of a worker with its models, before a picture: 590 MiB were measured with the small one, 690
-with a published one."""
+"""Bytes of a worker with its models, before a picture: 590 MiB with the small one, 690 with a large
+one were measured."""
 
 
 class Room:
