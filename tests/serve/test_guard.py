@@ -53,7 +53,7 @@ def test_the_own_page_may_ask_and_links_may_open_it(server: Server) -> None:
 
 def test_a_token_is_asked_for_everywhere_but_by_the_page(guarded: Server) -> None:
     client = guarded.client
-    for path in ("/v1/models", "/metrics", "/docs", "/openapi.json", "/v1/jobs/x", "/nothing"):
+    for path in ("/v1/models", "/metrics", "/v1/events", "/v1/jobs/x", "/nothing"):
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}):
             answer = client.get(path, headers=headers)
             assert answer.status_code == 401, path
@@ -61,7 +61,7 @@ def test_a_token_is_asked_for_everywhere_but_by_the_page(guarded: Server) -> Non
     sent = client.post("/v1/restore", data=NANO, files={"file": ("a.png", b"x")})
     assert sent.status_code == 401
     assert not guarded.files()
-    for path in ("/", "/page.js", "/page.css", "/words.json", "/health"):
+    for path in ("/", "/page.js", "/page.css", "/words.json", "/docs", "/openapi.json", "/health"):
         assert client.get(path).status_code == 200
         assert TOKEN not in client.get(path).text
     assert client.get("/v1/models", headers={"authorization": f"bearer {TOKEN}"}).status_code == 200

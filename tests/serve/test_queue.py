@@ -135,6 +135,27 @@ def test_a_job_whose_worker_dies_is_tried_once_more(tmp_path: Path) -> None:
     with_queue(tmp_path, act)
 
 
+def test_a_full_disk_costs_records_and_not_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def act(queue: Queue, worker: FakeWorker) -> None:
+        one, two = add(queue, job("one")), add(queue, job("two"))
+        with monkeypatch.context() as patch:
+            patch.setattr(queue.spool, "save", full)
+            patch.setattr(queue.rates, "add", full)
+            with pytest.raises(OSError, match="No space"):
+                add(queue, job("three"))
+            for known in (one, two):
+                await queue.wait(known)
+                assert known.state == "done"
+        assert queue.waiting == 0
+
+    with_queue(tmp_path, act)
+
+
 def test_a_cancelled_job_that_does_not_stop_ends_with_its_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,19 +58,19 @@ def test_a_server_restores_over_a_socket_and_ends_in_good_order(
 def test_what_waits_is_done_by_the_next_server(
     make_picture: Make, tmp_path: Path, number: signal.Signals
 ) -> None:
-    small, large, spool = make_picture("a.jpg"), make_picture(side=1200), tmp_path / "spool"
+    small, large, spool = make_picture("a.jpg"), make_picture(side=700), tmp_path / "spool"
     with command_server("--spool", str(spool)) as (process, address):
         done = post(address, small)
         running = post(address, large, prefer="respond-async").json()
         waiting = post(address, small, prefer="respond-async").json()
-        until(lambda: state(address, running)["progress"] > 0)
+        until(lambda: state(address, running)["progress"] > 0, 120)
         process.send_signal(number)
         assert process.wait(30) == 0
     with command_server("--spool", str(spool)) as (process, address):
         found = httpx.get(f"{address[:-1]}{done.headers['location']}/result")
         assert found.content == done.content
         for job in (running, waiting):
-            until(lambda job=job: state(address, job)["state"] == "done", 120)
+            until(lambda job=job: state(address, job)["state"] == "done", 300)
         process.send_signal(number)
         process.wait(30)
 
@@ -82,7 +82,7 @@ def test_a_killed_server_leaves_no_process_and_its_jobs_are_done_later(
     large, spool = make_picture(side=400), tmp_path / "spool"
     with command_server("--spool", str(spool)) as (process, address):
         job = post(address, large, prefer="respond-async").json()
-        until(lambda: state(address, job)["progress"] > 0)
+        until(lambda: state(address, job)["progress"] > 0, 120)
         found = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, check=True
         )
@@ -91,7 +91,7 @@ def test_a_killed_server_leaves_no_process_and_its_jobs_are_done_later(
         process.wait()
     until(lambda: not any(Path(f"/proc/{child}/stat").exists() for child in children))
     with command_server("--spool", str(spool)) as (process, address):
-        until(lambda: state(address, job)["state"] == "done", 60)
+        until(lambda: state(address, job)["state"] == "done", 300)
         process.send_signal(signal.SIGTERM)
         process.wait(30)
 

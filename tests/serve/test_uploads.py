@@ -224,6 +224,26 @@ def test_the_spool_does_not_grow_beyond_its_size(small: Server) -> None:
         small.service.used = used
 
 
+def test_a_full_disk_is_said_and_leaves_nothing(
+    small: Server, make_picture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(small.files())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for part in ("take", "share", "save"):
+        with monkeypatch.context() as patch:
+            patch.setattr(small.service.spool, part, full)
+            answer = send(small, make_picture().read_bytes())
+        assert answer.status_code == 507, part
+        assert "free some space" in answer.json()["detail"]
+        assert not incoming(small)
+    assert len(small.files()) == before
+    assert not small.service.queue.waiting
+    assert send(small, make_picture().read_bytes()).status_code == 200
+
+
 def test_names_and_suffixes() -> None:
     assert shown_name("a/b\\c.png") == "c.png"
     assert shown_name("\u202egnp.exe") == "gnp.exe"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -62,6 +63,7 @@ def make_app(service: Service) -> ASGIApp:
             MultiaxisError: _answer,
             HTTPException: _answer,
             ClientDisconnect: _answer,
+            OSError: _answer,
             Exception: _answer,
         },
     )
@@ -80,6 +82,9 @@ async def _answer(_: Request, error: Exception) -> Response:
         return Problem(error.status_code, title, said, error.headers or {}).response()
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # nobody reads it
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        said = "the disk of the server's folder is full: free some space, or choose another --spool"
+        return Problem(507, "Disk full", said, {"retry-after": "30"}).response()
     _log.error("a request failed", exc_info=error)
     return Problem(
         500, "Unexpected", f"unexpected {type(error).__name__}: the server's log has more"

@@ -12,8 +12,8 @@ from multiaxis.serve.answers import Problem
 from multiaxis.serve.settings import Settings
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
-_OPEN = ("/", "/page.css", "/page.js", "/words.json", "/health")
-"""What needs no token: the page itself, which holds nothing, and whether the server lives."""
+_OPEN = ("/", "/page.css", "/page.js", "/words.json", "/docs", "/openapi.json", "/health")
+"""What needs no token: the page and the documents, which hold nothing, and whether it lives."""
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

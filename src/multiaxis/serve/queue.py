@@ -112,7 +112,7 @@ class Queue:
             if not job.is_over:
                 job.state, job.progress, job.stage, job.started = "queued", 0.0, "", 0.0
                 job.attempts = 0
-                self.spool.save(job)
+                self._keep(job)
         self._tell(*self._running)
         for worker in self.workers:
             worker.stop()
@@ -150,9 +150,9 @@ class Queue:
         QueueFullError
         """
         self.check_room()
+        self.spool.save(job)
         self.jobs[job.id] = job
         self._waiting.append(job)
-        self.spool.save(job)
         self._tell(job.id)
 
     def cancel(self, job: Job) -> None:
@@ -247,7 +247,7 @@ class Queue:
     async def _do(self, job: Job, worker: Process) -> None:
         job.state, job.stage, job.started = "running", "starting", time.time()
         job.attempts += 1
-        self.spool.save(job)
+        self._keep(job)
         self._tell(job.id)
         options = Options.read(job.words)
         source, target = self.spool.input(job.upload, job), self.spool.output(job)
@@ -278,15 +278,23 @@ class Queue:
         job.lost = list(answer.lost)
         job.bytes = self.spool.output(job).stat().st_size
         job.progress = 1.0
-        self.rates.add(options.kind, answer.seconds, job.megapixels)
+        with suppress(OSError):  # a full disk: it is measured again
+            self.rates.add(options.kind, answer.seconds, job.megapixels)
         self._end(job, "done")
 
     def _end(self, job: Job, state: str, error: str = "", kind: str = "") -> None:
         job.state, job.error, job.error_kind = state, error, kind  # pyright: ignore[reportAttributeAccessIssue]
         job.finished = time.time()
         self.counts[state] += 1
-        self.spool.save(job)
+        self._keep(job)
         self._tell(job.id)
+
+    def _keep(self, job: Job) -> None:
+        """Keep the record of a job that is known here, whatever the disk says."""
+        try:
+            self.spool.save(job)
+        except OSError as error:
+            _log.warning("the record of job %s could not be written: %s", job.id, error)
 
     def _hear(self, job: Job, report: Report) -> None:
         if not job.is_over:

@@ -316,15 +316,25 @@ async function follow() {
         if (item) took(item, job);
       });
       warn("");
-      for (const item of watched.filter(({ job }) => job && ACTIVE.includes(job.state))) {
-        took(item, await (await ask(`/v1/jobs/${item.job.id}`)).json());
-      }
+      for (const item of watched.filter(({ job }) => job && ACTIVE.includes(job.state))) await look(item);
     } catch (error) {
       if (mine.signal.aborted) return;
-      if (error.status === 404) watched.forEach((item) => fail(item, error.message));
-      else warn(say("no_server"));
+      warn(say("no_server"));
     }
     await pause(1);
+  }
+}
+
+/** Ask for one job; one that is no longer there has failed, and the others go on. */
+async function look(item) {
+  try {
+    took(item, await (await ask(`/v1/jobs/${item.job.id}`)).json());
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    fail(item, error.message);
+    delete item.job;
+    drawItem(item);
+    drawAll();
   }
 }
 
