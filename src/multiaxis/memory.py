@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiaxis.errors import ConfigError
+from multiaxis.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -114,6 +117,66 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError)
         and ("can't allocate memory" in str(error) or "not enough memory" in str(error))
     )
+
+
+@contextmanager
+def refusing(device: torch.device, what: str) -> Generator[None]:
+    """Turn a lack of memory into a refusal.
+
+    Parameters
+    ----------
+    device : torch.device
+    what : str
+        What did not fit, and what to do: ``"a picture of 9 x 9 pixels: make it smaller"``.
+
+    Raises
+    ------
+    ImageError
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ImageError(f"{device} ran out of memory at {what}") from error
+
+
+def run_in_parts(run: Callable[[Tensor], Tensor], batch: Tensor, what: str) -> Tensor:
+    """Run a batch; where memory does not do, its halves, down to single samples.
+
+    Parameters
+    ----------
+    run : callable
+        From a batch to something of as many rows.
+    batch : Tensor, shape (samples, ...)
+    what : str
+        What one sample is, and what to do if it does not fit.
+
+    Raises
+    ------
+    ImageError
+        If a single sample does not fit.
+    """
+    import torch
+
+    if len(batch) < 2:
+        with refusing(batch.device, what):
+            return run(batch)
+    try:
+        return run(batch)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    give_back(batch.device)  # behind the error, which holds what the pass had made
+    return torch.cat([run_in_parts(run, half, what) for half in batch.tensor_split(2)])
+
+
+def give_back(device: torch.device) -> None:
+    """Give a GPU's memory that is kept for later back, so that larger pieces can be had."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
 
 
 def _free_in_groups(folder: Path) -> list[int]:

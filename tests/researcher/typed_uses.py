@@ -66,7 +66,7 @@ def wrong_fields() -> None:
     MaxViTConfig(activation="swish")  # pyright: ignore[reportArgumentType]
     MaxViTConfig(depth=3)  # pyright: ignore[reportCallIssue]
     str(create_model("maxvit_pico").config.window_sise)  # pyright: ignore[reportAttributeAccessIssue]
-    Classifier(dtype="float16")  # pyright: ignore[reportArgumentType]
+    Classifier(dtype="float64")  # pyright: ignore[reportArgumentType]
 
 
 def wrong_methods(maxvit: MaxViT, maxim: Maxim) -> None:

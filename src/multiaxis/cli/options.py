@@ -30,8 +30,9 @@ class ModelOptions:
         Where to compute: cpu, cuda (an NVIDIA or AMD GPU), cuda:N (the GPU of that number), mps
         (an Apple GPU), or auto (a GPU if there is one).
     dtype
-        Precision: float32, bfloat16 or auto. bfloat16 halves the memory, is faster if the hardware
-        supports it, and is a little less exact. auto is bfloat16 if the hardware supports it.
+        Precision: float32, bfloat16, float16 or auto. 16 bits halve the memory, are faster if the
+        hardware supports them, and are a little less exact. auto is bfloat16 if the hardware
+        supports it.
     offline
         Never download: fail if the weights are not cached. The environment variable
         MULTIAXIS_OFFLINE=1 does the same.

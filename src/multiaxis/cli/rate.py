@@ -56,7 +56,7 @@ class ChoiceOptions:
     device
         Where to compute: cpu, cuda, cuda:N, mps, or auto (a GPU if there is one).
     dtype
-        Precision: float32, bfloat16 or auto.
+        Precision: float32, bfloat16, float16 or auto.
     """
 
     best: int | None = None

@@ -42,7 +42,7 @@ def compare(
     device
         Where to compute: cpu, cuda, cuda:N, mps, or auto (a GPU if there is one).
     dtype
-        Precision: float32, bfloat16 or auto.
+        Precision: float32, bfloat16, float16 or auto.
     as_json
         Print one line of JSON for each picture.
     """

@@ -38,7 +38,7 @@ class SegmentOptions:
     device
         Where to compute: cpu, cuda, cuda:N, mps, or auto (a GPU if there is one).
     dtype
-        Precision: float32, bfloat16 or auto.
+        Precision: float32, bfloat16, float16 or auto.
     """
 
     form: Annotated[Literal["labels", "overlay", "both"], Parameter(name="--as")] = "labels"

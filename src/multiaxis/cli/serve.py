@@ -63,7 +63,7 @@ class PlaceOptions:
     device
         Where to compute: cpu, cuda, cuda:N, mps, or auto (a GPU if there is one).
     dtype
-        Precision: float32, bfloat16 or auto, as for multiaxis restore.
+        Precision: float32, bfloat16, float16 or auto, as for multiaxis restore.
     offline
         Never download weights.
     spool

@@ -30,12 +30,15 @@ class Share:
     process, processes : int
     workers : int
         Processes that prepare samples; 0 prepares them in the caller's own.
+    pinned : bool
+        Whether batches lie in memory that a GPU reads while it calculates.
     """
 
     batch: int
     process: int = 0
     processes: int = 1
     workers: int = 0
+    pinned: bool = False
 
     def numbers(self, position: int) -> range:
         """Give the numbers of the samples of a pass."""
@@ -72,6 +75,7 @@ def passes(
     # A loader draws a seed: from a generator of its own, so that the training's is not shifted.
     common: dict[str, Any] = {
         "num_workers": share.workers,
+        "pin_memory": share.pinned,
         "generator": torch.Generator(),
         "worker_init_fn": _leave_group,
         # A forked worker waits for ever for libvips' threads where the caller has read a picture.

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from multiaxis.data.batch import Batch
 from multiaxis.errors import ConfigError, TrainingError
+from multiaxis.memory import is_out_of_memory
 from multiaxis.train.checkpoint import clear_parts, save
 from multiaxis.train.lines import LOG, read_lines
 from multiaxis.train.log import Log, Report
@@ -97,7 +98,8 @@ def _run(session: Session, log: Log, signals: list[int]) -> float | None:
     bad_in_row = 0
     for passes in batches(session):
         rate = _set_rates(session)
-        losses, norm = step(session, passes)
+        with _refusing_too_large(session):
+            losses, norm = step(session, passes)
         position.step += 1
         if math.isfinite(norm):
             bad_in_row = 0
@@ -111,7 +113,8 @@ def _run(session: Session, log: Log, signals: list[int]) -> float | None:
         )
         log.step(losses, norm, rate, passes, report=is_scored)
         if is_scored:
-            scores = validate(session, log.complain)
+            with _refusing_too_large(session):
+                scores = validate(session, log.complain)
             score = scores[session.objective.score]
             log.validated(scores, score)
         stops = _asked_to_stop(session, signals)
@@ -211,6 +214,22 @@ def _gradients_of(session: Session, turn: str, *, shared: bool) -> Generator[Non
             if name != turn or not shared:
                 stack.enter_context(session.accelerator.no_sync(model))
         yield
+
+
+@contextmanager
+def _refusing_too_large(session: Session) -> Generator[None]:
+    """Say what makes a step smaller, where a device ran out of memory."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"{session.accelerator.device} ran out of memory at step {session.position.step + 1}: "
+            f"halve run.batch ({session.recipe.run.batch}) and double run.accumulate "
+            f"({session.recipe.run.accumulate}), which gives the same steps, or set "
+            "run.recompute=true; the last checkpoint is whole, and the same command goes on from it"
+        ) from error
 
 
 def _check_patience(session: Session, bad_in_row: int) -> None:

@@ -285,7 +285,13 @@ def check_names(
 def batches(session: Session) -> Iterator[list[Batch]]:
     """Give the passes of each step that is left, on the session's device."""
     run, accelerator = session.recipe.run, session.accelerator
-    share = Share(run.batch, accelerator.process_index, accelerator.num_processes, run.workers)
+    share = Share(
+        batch=run.batch,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+        workers=run.workers,
+        pinned=accelerator.device.type == "cuda",
+    )
     first, end = session.position.step * run.accumulate, run.steps * run.accumulate
     waiting: list[Batch] = []
     for batch in passes(session.source, run.seed, share, first=first, end=end):

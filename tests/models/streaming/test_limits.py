@@ -128,7 +128,7 @@ def test_out_of_memory_is_tried_again_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("has_units", [False, True])
 def test_narrow_maps(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "has_bfloat16", lambda _: has_units)
+    monkeypatch.setattr(module, "has_units", lambda *_: has_units)
     model, x = small()
     exact, run = streamed(model)(x), streamed(model, dtype=torch.bfloat16)
     assert run.compute == (torch.bfloat16 if has_units else torch.float32)

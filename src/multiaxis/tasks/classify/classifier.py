@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multiaxis.devices import find_device, find_dtype
+from multiaxis.devices import check_finite, find_device, find_dtype, full_precision
 from multiaxis.errors import ConfigError, WeightsError, unknown
 from multiaxis.images.sources import Source
+from multiaxis.memory import run_in_parts
 from multiaxis.models.hub import Card, Shared
 from multiaxis.models.maxvit.config import find_variant
 from multiaxis.models.maxvit.network import MaxViT
@@ -75,7 +76,7 @@ class Classifier(Shared):
     device : str or torch.device
         ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
-        ``float32`` or ``bfloat16``.
+        ``float32``, ``bfloat16``, ``float16`` or ``auto``.
     offline : bool
         Whether to use only what the cache holds.
     on_progress : callable, optional
@@ -111,7 +112,7 @@ class Classifier(Shared):
         labels: Sequence[str] | None = None,
         image_size: int | None = None,
         device: str | torch.device = "auto",
-        dtype: Literal["float32", "bfloat16"] | torch.dtype = "float32",
+        dtype: Literal["float32", "bfloat16", "float16", "auto"] | torch.dtype = "float32",
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -178,8 +179,10 @@ class Classifier(Shared):
         inputs = np.stack([preprocess(rgb_pixels(s), self.preprocessing) for s in sources])
         # Channels last in memory, as the model computes.
         batch = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device, self.dtype)
-        with torch.inference_mode():
-            return self.model(batch).float().cpu()
+        what = f"a picture of {batch.shape[3]} x {batch.shape[2]} pixels: use a smaller image_size"
+        with torch.inference_mode(), full_precision():
+            found = run_in_parts(self.model, batch, what).float().cpu()
+        return check_finite(found, self.dtype)
 
     def save(self, path: str | Path) -> None:
         """Write the model with its preprocessing and labels, for ``Classifier(weights=path)``.

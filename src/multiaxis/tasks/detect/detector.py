@@ -17,9 +17,10 @@ from PIL import Image
 from multiaxis import batch
 from multiaxis.batch import Batch, Request, Watcher
 from multiaxis.data.pictures import levels_of
-from multiaxis.devices import find_device, find_dtype
+from multiaxis.devices import find_device, find_dtype, full_precision
 from multiaxis.errors import ConfigError, unknown
 from multiaxis.images.sources import Source, to_picture
+from multiaxis.memory import refusing
 from multiaxis.models.hub import Card, Shared
 from multiaxis.models.store import save_network
 from multiaxis.tasks.detect.augment import shown, whole
@@ -134,7 +135,8 @@ class Detector(Shared):
             "dtype": str(dtype).removeprefix("torch."),
         }
         self.device = find_device(device)
-        self.dtype = find_dtype(dtype, self.device)
+        # Boxes whose scores overflow would be missing without a word: no float16.
+        self.dtype = find_dtype(dtype, self.device, ("float32", "bfloat16"))
         if isinstance(weights, DetectionNetwork):
             network, trained_at = weights, size
             self.categories = _named(network.config.classes, labels)
@@ -206,10 +208,12 @@ class Detector(Shared):
         frame = whole((height, width), self.size)
         picture = torch.from_numpy(shown(pixels, frame)).to(self.device)
         picture = picture.permute(2, 0, 1).float() / 255
-        with torch.inference_mode(), self._precision():
-            made: Any = self.network([picture])[0]
         least = self.threshold if threshold is None else threshold
-        found = to_found(made, frame.scaled, (height, width), threshold=least)
+        what = f"a picture of {width} x {height} pixels: use a smaller size (--size)"
+        with refusing(self.device, what), torch.inference_mode(), full_precision():
+            with self._precision():
+                made: Any = self.network([picture])[0]
+            found = to_found(made, frame.scaled, (height, width), threshold=least)
         return found.of_classes(self._wanted)
 
     def named(self, found: Found) -> list[Detection]:

@@ -110,7 +110,7 @@ def _known(part: Tensor | None) -> Tensor:
 
 def _scaled(mask: Tensor, seen: tuple[int, int], size: tuple[int, int]) -> Rle:
     """Scale one mask: all at once would take the memory of a hundred pictures."""
-    values = mask[: seen[0], : seen[1]].float().cpu().numpy()
+    values = mask[: seen[0], : seen[1]].cpu().float().numpy()  # of bools, a quarter moves
     if values.shape != size:
         image = Image.fromarray(values)
         values = np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))

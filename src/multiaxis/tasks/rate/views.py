@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from multiaxis.devices import check_finite, full_precision
 from multiaxis.errors import ShapeError
+from multiaxis.memory import refusing
 from multiaxis.tasks.rate.config import HeadConfig
 from multiaxis.tasks.rate.network import ClosenessNet, RatingNet
 from multiaxis.tasks.rate.statistics import measure
@@ -48,9 +52,10 @@ def describe(network: RatingNet, pixels: Pixels) -> Tensor:
             parts.append(torch.from_numpy(measure(pixels)))
             continue
         shown = [whole(pixels, head.size)] if view == "whole" else sharpest(pixels, head.size)
-        with torch.inference_mode():
+        with _calculating(network.head.weight, head.size):
             found = [network.features(prepared(x, head, network.head.weight))[0] for x in shown]
-        parts.append(torch.stack(found).mean(dim=0).float().cpu())
+        made = torch.stack(found).mean(dim=0).float().cpu()
+        parts.append(check_finite(made, network.head.weight.dtype))
     return torch.cat(parts)
 
 
@@ -135,6 +140,15 @@ def differences(network: ClosenessNet, reference: Pixels, picture: Pixels) -> Te
     head, found = network.config.head, list[Tensor]()
     for rows, columns in places(reference, head.size, _COMPARED):
         pair = (prepared(x[rows, columns], head, network.weight) for x in (reference, picture))
-        with torch.inference_mode():
-            found.append(network.features(*pair)[0].float().cpu())
+        with _calculating(network.weight, head.size):
+            made = network.features(*pair)[0].float().cpu()
+            found.append(check_finite(made, network.weight.dtype))
     return torch.stack(found).mean(dim=0)
+
+
+@contextmanager
+def _calculating(weight: Tensor, side: int) -> Generator[None]:
+    """Calculate without gradients and exactly, and refuse what does not fit into the memory."""
+    what = f"a view of {side} x {side} pixels: free memory, or use device='cpu'"
+    with refusing(weight.device, what), torch.inference_mode(), full_precision():
+        yield

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from multiaxis.errors import ImageError
-from multiaxis.memory import free_device_memory, is_out_of_memory
+from multiaxis.devices import full_precision
+from multiaxis.memory import free_device_memory, give_back, is_out_of_memory, refusing
 from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.models.maxim.plan import plain_memory
 from multiaxis.models.maxim.streaming import Streamed, streamed
-from multiaxis.progress import OnFraction
+from multiaxis.progress import OnFraction, part_of
 
 
 class Engine:
@@ -25,7 +25,7 @@ class Engine:
     model : Maxim
         In float32, on its device; its weights are taken as they are now.
     dtype : torch.dtype
-        float32, or bfloat16: of maps, and of arithmetic where the hardware has it.
+        float32, bfloat16 or float16: of maps, and of arithmetic where the hardware has it.
     memory : str or int, optional
         As in `multiaxis.streamed`.
     spill : str or Path, optional
@@ -69,18 +69,25 @@ class Engine:
         ImageError
             If it does not fit into memory.
         """
-        if self._fits_whole(x):
-            return self._run_whole(x, exact=exact)
-        in_pieces = self._exact if exact else self._streamed
-        try:
+        if len(x) > 1 and not self._fits_whole(x):
+            parts = [part_of(on_progress, k, len(x)) for k in range(len(x))]
+            made = [self.run(x[k : k + 1], exact=exact, on_progress=p) for k, p in enumerate(parts)]
+            return torch.cat(made)
+        size = f"{x.shape[2]} x {x.shape[3]} pixels"
+        with (
+            full_precision(),
+            refusing(self.device, f"{size}: use a smaller picture, or a machine with more memory"),
+        ):
+            if self._fits_whole(x):
+                try:
+                    return self._run_whole(x, exact=exact)
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                # The estimate was too low, or others took the memory meanwhile: go on in pieces.
+                give_back(self.device)
+            in_pieces = self._exact if exact else self._streamed
             return in_pieces(x, on_progress=on_progress)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise ImageError(
-                f"{self.device} ran out of memory at {x.shape[2]} x {x.shape[3]} pixels: use a "
-                "smaller picture, or a machine with more memory"
-            ) from error
 
     def _fits_whole(self, x: Tensor) -> bool:
         """Prefer whole maps on a GPU; a processor is quicker with pieces that fit its cache."""

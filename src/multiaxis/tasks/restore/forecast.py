@@ -15,7 +15,7 @@ from multiaxis.models.maxim import VARIANTS, MaximConfig
 from multiaxis.models.maxim.plan import TEMPORARIES, peak_memory, piece_size
 from multiaxis.weights.index import Checkpoint, find_checkpoint
 
-_ITEM = {"float32": 4, "bfloat16": 2}
+_ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}
 _FILE = 60
 """Bytes for each pixel of a picture beside the network: samples as read, as floats, padded,
 restored, as written, and encoded."""
@@ -49,7 +49,7 @@ def forecast(
     height, width : int
         Pixels.
     dtype : str
-        Of the maps: ``"float32"`` or ``"bfloat16"``.
+        Of the maps: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
     threads : int
         Of the work; by default one for each core.
 

@@ -64,9 +64,10 @@ class Restorer:
     device : str or torch.device
         ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
-        ``float32``, ``bfloat16`` or ``auto``. ``bfloat16`` halves the memory, is faster if the
-        hardware supports it, and is a little less exact. ``auto`` is ``bfloat16`` if the hardware
-        supports it.
+        ``float32``, ``bfloat16``, ``float16`` or ``auto``. 16 bits halve the memory, are faster if
+        the hardware supports them, and are a little less exact. Of the two, ``float16`` is nearer
+        to ``float32``, and ``bfloat16`` takes larger numbers. What does not go is restored in
+        ``float32``, with a remark. ``auto`` is ``bfloat16`` if the hardware supports it.
     memory : str or int, optional
         The most memory that the process may hold, such as ``"4GB"`` or a number of bytes. By
         default the free memory. Pictures that need more are refused before the work, with an
@@ -116,7 +117,7 @@ class Restorer:
         *,
         weights: str | Path | None = None,
         device: str | torch.device = "auto",
-        dtype: Literal["float32", "bfloat16", "auto"] | torch.dtype = "float32",
+        dtype: Literal["float32", "bfloat16", "float16", "auto"] | torch.dtype = "float32",
         memory: str | int | None = None,
         spill: str | Path | None = None,
         tile: int | None = None,

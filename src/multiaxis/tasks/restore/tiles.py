@@ -73,8 +73,8 @@ def blend(shape: Sequence[int], places: Sequence[Place], parts: Sequence[Tensor]
     total = torch.zeros(*shape, device=parts[0].device)
     weights = torch.zeros(shape[1], shape[2], 1, device=parts[0].device)
     for (rows, columns), part in zip(places, parts, strict=True):
-        fade = _fade(rows.stop - rows.start)[:, None] * _fade(columns.stop - columns.start)
-        fade = fade.to(part.device)
+        down, along = (_fade(side.stop - side.start, part.device) for side in (rows, columns))
+        fade = down[:, None] * along
         total[:, rows, columns] += part * fade[..., None]
         weights[rows, columns] += fade[..., None]
     return total / weights
@@ -89,7 +89,7 @@ def _spread(length: int, tile: int) -> list[slice]:
     return [slice(int(start), int(start) + tile) for start in starts]
 
 
-def _fade(length: int) -> Tensor:
+def _fade(length: int, device: torch.device) -> Tensor:
     """Rise from the edge over the overlap; never zero, so that borders of the frame are covered."""
-    ramp = (torch.arange(length) + 0.5) / max(length // OVERLAP, 1)
+    ramp = (torch.arange(length, device=device) + 0.5) / max(length // OVERLAP, 1)
     return torch.minimum(ramp, ramp.flip(0)).clamp(max=1)

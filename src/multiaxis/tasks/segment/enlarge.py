@@ -57,8 +57,10 @@ def strongest(
     array of uint8, of uint16 beyond 256 classes, shape (height, width)
     """
     labels = np.empty(wanted, np.uint8 if logits.shape[0] <= 256 else np.uint16)
+    kept = torch.uint8 if logits.shape[0] <= 256 else torch.int32
     for rows, values in strips(logits, level, shown, wanted):
-        labels[rows] = values.argmax(dim=0).cpu().numpy()
+        # An index has 8 bytes: it is narrowed before it leaves the device.
+        labels[rows] = values.argmax(dim=0).to(kept).cpu().numpy()
     return labels
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiaxis.data.pictures import levels_of
-from multiaxis.devices import find_device, find_dtype
+from multiaxis.devices import check_finite, find_device, find_dtype, full_precision
 from multiaxis.errors import ConfigError, ImageError, WeightsError
 from multiaxis.images.sources import Source, to_picture
 from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes
@@ -187,11 +187,12 @@ class Segmenter(Shared):
         model, sides = self.model, (x.shape[2], x.shape[3])
         self._check_memory(sides)
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), full_precision():
                 if self.device.type != "cpu":
-                    return model.coarse(x)[0].float()
+                    return check_finite(model.coarse(x)[0].float(), self.dtype)
                 maps = pyramid_in_strips(model.backbone, x, model.indices, on_progress=on_progress)
-                return model.decode(dict(zip(model.decoder.levels, maps, strict=True)))[0].float()
+                found = model.decode(dict(zip(model.decoder.levels, maps, strict=True)))
+                return check_finite(found[0].float(), self.dtype)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -9,9 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from multiaxis.devices import has_bfloat16
+from multiaxis.devices import full_precision, has_units
 from multiaxis.errors import ConfigError, ImageError
-from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes, process_memory
+from multiaxis.memory import (
+    free_device_memory,
+    give_back,
+    is_out_of_memory,
+    parse_bytes,
+    process_memory,
+)
 from multiaxis.models.maxim.config import MaximConfig
 from multiaxis.models.maxim.network import Maxim, Stage, pyramid
 from multiaxis.models.maxim.plan import (
@@ -51,8 +57,7 @@ class Streamed:
         self.device = parameter.device
         self.dtype = dtype or parameter.dtype
         # Without the units, 16-bit arithmetic is emulated: only what is stored is narrow then.
-        narrow = self.dtype.itemsize == 2 and not has_bfloat16(self.device)
-        self.compute = torch.float32 if narrow else self.dtype
+        self.compute = self.dtype if has_units(self.dtype, self.device) else torch.float32
         with torch.no_grad():
             self._stages = [StreamedStage(stage, self.compute) for stage in _stages(model)]
         self._work_per_pixel: float | None = None
@@ -86,7 +91,7 @@ class Streamed:
         """
         self.model.check_input(x)
         self.check_memory(x.shape[2] * x.shape[3])
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision():
             if len(x) == 1:
                 return self._restore(x[0], on_progress)[None]
             made = [
@@ -118,20 +123,25 @@ class Streamed:
         if self.spill is not None and least <= room:
             self._check_disk(needed - room)
             return
-        taken = process_memory() or 0
+        taken, spills = self._held(), self.device.type == "cpu"
         what = f"restoring {pixels / 1e6:.1f} padded megapixels whole, with {self.dtype} maps,"
         if self.memory is None:
+            folder = "a spill folder" if spills else "a processor (device='cpu')"
             raise ImageError(
                 f"{what} takes about {needed / 1e9:.1f} GB of memory, and {room / 1e9:.1f} GB are "
-                "free: use bfloat16 maps (half), a spill folder, a smaller picture, or, with "
+                f"free: use bfloat16 maps (half), {folder}, a smaller picture, or, with "
                 "another result, tiles"
             )
-        with_spill = f"{_gigabytes(least + taken)} with a spill folder"
+        with_spill = f", or {_gigabytes(least + taken)} with a spill folder" if spills else ""
         raise ImageError(
             f"{what} takes about {_gigabytes(needed + taken)} of memory in all, and "
             f"{_gigabytes(self.memory)} are allowed: the least that works is "
-            f"{_gigabytes(needed + taken)}, or {with_spill}"
+            f"{_gigabytes(needed + taken)}{with_spill}"
         )
+
+    def _held(self) -> int:
+        """Return the bytes that count as held before a pass: on a processor the process's."""
+        return (process_memory() or 0) if self.device.type == "cpu" else 0
 
     def _sizes(self, pixels: int) -> Sizes:
         """Choose sizes from the cache, and smaller ones where memory is short."""
@@ -148,8 +158,7 @@ class Streamed:
         free = free_device_memory(self.device)
         if self.memory is None:
             return free
-        held = (process_memory() or 0) if self.device.type == "cpu" else 0
-        left = max(self.memory - held, 0)
+        left = max(self.memory - self._held(), 0)
         return left if free is None else min(left, free)
 
     def _check_disk(self, needed: int) -> None:
@@ -168,23 +177,20 @@ class Streamed:
 
     def _restore(self, image: Tensor, on_progress: OnFraction | None) -> Tensor:
         sizes = self._sizes(image.shape[1] * image.shape[2])
-        try:
-            return self._run(image, sizes, self._counter(image, on_progress))
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        try:
-            return self._run(image, sizes.smaller(), self._counter(image, on_progress))
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise ImageError(
-                f"{self.device} ran out of memory at {image.shape[1]} x {image.shape[2]} pixels, "
-                "and again in smaller pieces: use bfloat16 maps, a smaller picture, or a machine "
-                "with more memory"
-            ) from error
+        while True:
+            try:
+                return self._run(image, sizes, self._counter(image, on_progress))
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                if sizes.piece < LEAST_PIECE:
+                    raise ImageError(
+                        f"{self.device} ran out of memory at {image.shape[1]} x {image.shape[2]} "
+                        "pixels, and again in smaller pieces: use bfloat16 maps, a smaller "
+                        "picture, or a machine with more memory"
+                    ) from error
+            give_back(self.device)
+            sizes = sizes.smaller()
 
     def _run(self, image: Tensor, sizes: Sizes, on_work: Callable[[int], None] | None) -> Tensor:
         room = self._room()
