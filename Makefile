@@ -3,7 +3,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 JOBS ?= 2
 
-.PHONY: setup demo demo-offline test slow fmt bench clean
+.PHONY: setup demo demo-offline test slow gpu fmt bench clean
 
 setup: .venv/installed ## make .venv with the package and its development extras
 
@@ -35,6 +35,13 @@ test: setup ## everything that CI runs; JOBS=4 for more processes
 
 slow: setup ## the same questions for the large models: minutes, and 8 GB of memory
 	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/pytest -m slow
+
+gpu: setup ## on a machine with a GPU: its tests, and the tables of docs/gpu.md
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+		$(BIN)/pytest -m gpu && $(BIN)/python benchmarks/gpu.py; \
+	else \
+		echo "No CUDA GPU is here: nothing to run (make test covers the logic on the processor)."; \
+	fi
 
 bench: setup ## seconds, share of the matrix-multiply rate, memory; beside timm and torchvision
 	$(BIN)/python benchmarks/axis.py

@@ -19,11 +19,11 @@ from small_recipe import SMALL_VIT
 
 BOUNDS = {
     "maxim": {torch.float32: 16, torch.bfloat16: 8, torch.float16: 8},
-    "maxvit": {torch.float32: 2, torch.bfloat16: 2, torch.float16: 2},
+    "maxvit": {torch.float32: 6, torch.bfloat16: 6, torch.float16: 6},
 }
 """Largest error, over the largest value, in units of the dtype's epsilon.
 
-Measured on a processor: 4.7 to 5.2 in float32 and 1.9 to 2.3 in 16 bits for MAXIM, 0.3 to 0.4 for
+Measured on a processor: 4.3 to 4.8 in float32 and 1.4 to 2.1 in 16 bits for MAXIM, 0.8 to 1.6 for
 MaxViT. A GPU adds in another order and keeps sums in float32 as well, so three to five times that
 is allowed. TF32 would give thousands: its epsilon is 8,192 times that of float32.
 """
