@@ -75,7 +75,9 @@ def like_a_gpu(monkeypatch: pytest.MonkeyPatch, piece: int) -> Sizes:
     return sizes
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float16, marks=pytest.mark.slow)], ids=str
+)
 def test_a_pass_takes_what_was_planned(
     dtype: torch.dtype, device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
