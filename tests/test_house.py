@@ -45,6 +45,8 @@ DRY = (
         "import multiaxis.tasks.detect.networks.variants",
         DRY.format(command="restore", more="--task denoise"),
         DRY.format(command="classify", more=""),
+        DRY.format(command="rate", more="--weights README.md"),
+        "from multiaxis.cli.app import app; app('rate learn --help', result_action='return_value')",
         "from multiaxis.cli.app import app; app('weights list', result_action='return_value')",
         "from multiaxis.cli.app import app; app('train --list', result_action='return_value')",
         SHOW.format("nano-denoise --set objective.frequency=0.2 --set data.degrade=rain"),

@@ -47,18 +47,20 @@ def evaluate(
     ----------
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch. Separate several
-        with commas to run them in a row. Or detect or segment, which need
+        with commas to run them in a row. Or detect, segment or rate, which need
         --weights.
     input
         The folder of degraded pictures. Its subfolders count.
     target
         The folder of true pictures. Each has the name of its input, or that name up to the first
         "_": 1400.png is the target of 1400_1.png. For detect: a file of COCO annotations, or a
-        folder of VOC's .xml files. For segment: the folder of label pictures.
+        folder of VOC's .xml files. For segment: the folder of label pictures. For rate: a table of
+        ratings or choices, or xmp or folders, as "multiaxis rate learn --ratings" takes them.
     protocol
         How to score: authors, rgb, rgb-volume, y, y-unrounded, y-opencv or rgb-uniform; rgb by
         default. Published tables use rgb-volume for noise and blur, and y for rain. Repeat the
-        option for several protocols; every picture is restored once.
+        option for several protocols; every picture is restored once. For rate: mean, ava or
+        quality.
     csv
         The folder for the tables, one file TASK-PROTOCOL.csv for each protocol. It is created if it
         does not exist. By default the current folder.
@@ -75,6 +77,13 @@ def evaluate(
 
         _refuse_words_of_restoring(task, protocol, quality, limits)
         return evaluate_segments(model, input, target, csv / "segment.csv", overwrite=overwrite)
+    if task == "rate":
+        from multiaxis.cli.evaluate_ratings import evaluate_ratings
+
+        _refuse_words_of_restoring(task, None, quality, limits)
+        return evaluate_ratings(
+            model, input, target, protocol or ["mean"], csv, overwrite=overwrite
+        )
     arguments = restorer_arguments(task, model, limits, quality)
     return _evaluate(arguments, (input, target), protocol or ["rgb"], csv, overwrite=overwrite)
 

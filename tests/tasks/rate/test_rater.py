@@ -358,3 +358,28 @@ def test_strengths_from_the_command_line(
 def test_make_rated_is_what_tests_think(tmp_path: Path) -> None:
     folder = make_rated(tmp_path / "few", 3)
     assert [read_marks(path).stars for path in sorted(folder.iterdir())] == [1, 2, 3]
+
+
+def test_ratings_are_evaluated_by_protocols(
+    rated: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--task", "rate", "--input", rated, "--csv", tmp_path, "--overwrite"]
+    words += ["--weights", weights, "--target", "xmp"]
+    found = {}
+    for protocol in ("mean", "ava", "quality"):
+        assert run(*words, "--protocol", protocol) == 0
+        lines = capsys.readouterr().out.splitlines()
+        found[protocol] = {x.split()[0]: float(x.split()[1]) for x in lines[1:-1]}
+    assert found["mean"]["srcc"] == found["ava"]["srcc"] > 0.9
+    assert found["ava"].keys() == {"plcc", "srcc", "emd", "accuracy"}
+    assert found["quality"]["plcc_fitted"] >= found["mean"]["plcc"] - 1e-4
+    with (tmp_path / "rate-mean.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    truth = np.array([float(row["true"]) for row in rows])
+    assert sorted(set(truth)) == [1, 2, 3, 4, 5]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("winner,loser\n04,00\n03,00\n00,04\n09,05\n")
+    assert run(*words[:-1], pairs) == 0
+    assert "choices      0.7500" in capsys.readouterr().out
+    assert run(*words, "--protocol", "srcc") == 2
+    assert "known are mean, ava, quality" in capsys.readouterr().err

@@ -359,7 +359,10 @@ def _count_contradictions(
     for (a, b, *_), votes in totals.items():
         if min(votes) > 0:
             why = "has votes for both sides, which all count"
-            tally.add("pair", why, f"{items[a].name}, {items[b].name}")
+            names = (
+                f"{p.parent.name}/{p.name}" if references else p.name for p in (items[a], items[b])
+            )
+            tally.add("pair", why, ", ".join(names))
 
 
 def check_enough(count: int, noun: str, left_out: Sequence[str], least: int = LEAST) -> None:

@@ -1,0 +1,105 @@
+"""Rate held-out photographs on ladders of blur, noise and JPEG, and see whether steps are in order.
+
+    python benchmarks/ladder.py PHOTOGRAPHS OUTPUT
+
+A head learns the steps of crops of some clean photographs (5 is clean) on descriptions that stay as
+they are, as `multiaxis rate learn` does, and rates those of the others. Three seeds of crops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from multiaxis.score.correlation import rank_correlation, rank_interval
+from multiaxis.tasks.rate.config import HeadConfig, RaterConfig, pooled_levels
+from multiaxis.tasks.rate.fit import PENALTIES, fit_votes, sketch_votes
+from multiaxis.tasks.rate.folds import deal, parts
+from multiaxis.tasks.rate.ladder import Ladder, LadderSource
+from multiaxis.tasks.rate.learning import open_backbone
+from multiaxis.tasks.rate.network import RatingNet
+from multiaxis.tasks.rate.scale import STARS
+from multiaxis.tasks.rate.statistics import measure
+
+VALUES = np.asarray(STARS.values)
+
+
+def describe(source: LadderSource, net: RatingNet, seed: int) -> dict[str, NDArray]:
+    rng = np.random.default_rng(seed)
+    found: dict[str, list] = {"network": [], "statistics": []}
+    for k in range(len(source)):
+        picture = source.sample(k, rng)["picture"]
+        x = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float()
+        with torch.inference_mode():
+            found["network"].append(net.features(x)[0].numpy())
+        levels = np.rint(np.clip(picture * 127.5 + 127.5, 0, 255)).astype(np.uint8)
+        found["statistics"].append(measure(levels))
+    arrays = {name: np.stack(rows) for name, rows in found.items()}
+    return {**arrays, "both": np.concatenate(list(arrays.values()), axis=1)}
+
+
+def choose(features: NDArray, shares: NDArray, groups: list[int]) -> float:
+    errors = np.zeros(len(PENALTIES))
+    truth = shares @ VALUES
+    for learnt, held in parts(deal(groups, truth, 0)):
+        layers = sketch_votes(features[learnt], shares[learnt], VALUES, PENALTIES)
+        errors += [((x(features[held])[:, 0] - truth[held]) ** 2).sum() for x in layers]
+    return PENALTIES[int(errors.argmin())]
+
+
+def softmax(logits: NDArray) -> NDArray:
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("output", type=Path)
+    words = parser.parse_args()
+    words.output.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    trunk, _, normal = open_backbone("rate-backbone")
+    head = HeadConfig(pool="levels", dropout=0.0, scale=STARS, **normal)
+    net = RatingNet(RaterConfig(backbone=pooled_levels(trunk.config, head), head=head)).eval()
+    net.backbone.load_state_dict(trunk.state_dict())
+    data = Ladder(folder=str(words.photographs))
+    train, held = data.open(), data.held_out().open()
+    steps = [held.steps[k % len(held.steps)] for k in range(len(held))]
+    truth = np.array([rating for _, rating in steps], float)
+    photograph = np.arange(len(held)) // len(held.steps)
+    tested = describe(held, net, 0)
+    rows = []
+    for seed in (0, 1, 2):
+        learnt = describe(train, net, seed)
+        groups = [k // len(train.steps) for k in range(len(train))]
+        ratings = [train.steps[k % len(train.steps)][1] for k in range(len(train))]
+        shares = np.stack([STARS.shares(rating) for rating in ratings])
+        for name, features in learnt.items():
+            layer = fit_votes(features, shares, choose(features, shares, groups))
+            found = softmax(layer(tested[name])) @ VALUES
+            row: dict[str, object] = {
+                "description": name, "seed": seed, "photographs": int(photograph.max()) + 1,
+                "srcc": rank_correlation(found, truth),
+                "interval": rank_interval(found, truth, groups=list(photograph)),
+            }  # fmt: skip
+            for kind in dict.fromkeys(kind for kind, _ in steps):
+                mine = np.array([k for k, (one, _) in enumerate(steps) if one == kind])
+                ladders = found[mine].reshape(-1, 5)
+                row[kind] = {
+                    "srcc": rank_correlation(found[mine], truth[mine]),
+                    "means": ladders.mean(axis=0).round(3).tolist(),
+                    "steps in order": float((np.diff(ladders, axis=1) < 0).mean()),
+                }
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    (words.output / "ladder.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
