@@ -36,7 +36,8 @@ def main() -> None:
                 address = server.stdout.readline().strip()
                 with sync_playwright() as playwright:
                     chromium = playwright.chromium.launch(
-                        executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+                        executable_path=shutil.which("chromium"),
+                        args=["--no-sandbox", "--disable-dev-shm-usage"],
                     )
                     desk(chromium, address, noisy, folder / "serve.jpg")
                     phone(chromium, address, noisy, folder / "serve_phone.jpg")
