@@ -108,6 +108,7 @@ def draw(outputs: list[Path], score: str, picture: Path) -> None:
     right.set(ylabel=f"{score} of the validation set")
     for axes in (left, right):
         axes.set_xlabel("minutes of the processor")
+        axes.set_xlim(left=0)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     figure.savefig(picture, dpi=100)
