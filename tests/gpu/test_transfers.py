@@ -65,6 +65,7 @@ def test_a_picture_moves_once_in_pieces(monkeypatch: pytest.MonkeyPatch, counted
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # a copied model
 @pytest.mark.parametrize("options", [{}, {"tile": 64}, {"ensemble": True}, {"dtype": "bfloat16"}])
 def test_a_picture_moves_once_in_every_mode(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, counted: Count
