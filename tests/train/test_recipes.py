@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from multiaxis.tasks.classify import recipes as classify
 from multiaxis.tasks.classify.samples import ClassFolders
 from multiaxis.tasks.detect.networks.store import create_network
 from multiaxis.tasks.detect.samples import AnnotatedFolder
+from multiaxis.tasks.rate.ladder import Ladder
+from multiaxis.tasks.rate.samples import ChosenPictures, RatedPictures
 from multiaxis.tasks.recipes import RECIPES, get_recipe
 from multiaxis.tasks.restore import recipes as restore
 from multiaxis.tasks.restore.samples import PairedFolders
@@ -28,6 +31,7 @@ from multiaxis.train.dry import dry_run
 from multiaxis.train.override import override
 from multiaxis.train.recipe import Recipe
 from multiaxis.zoo import create_model, variants
+from small_ratings import make_rated
 from small_recipe import SMALL_VIT, TINY
 
 SMALL_CASCADE = {
@@ -51,6 +55,9 @@ def shrunk(recipe: Recipe) -> Recipe:
     elif isinstance(recipe.data, LabelFolders):
         config.update(SMALL_VIT)
         data = replace(recipe.data, crop=(32, 32))
+    elif isinstance(recipe.data, RatedPictures | ChosenPictures | Ladder):
+        config.update(SMALL_VIT)
+        data = replace(recipe.data, size=32)
     else:
         config.update(TINY)
         data = replace(recipe.data, crop=16)
@@ -58,9 +65,25 @@ def shrunk(recipe: Recipe) -> Recipe:
     return replace(recipe, model=model, data=data, run=run)
 
 
+def choices(folder: Path, *, with_originals: bool) -> dict[str, str]:
+    """A folder of pictures and a table of choices, which cannot be made up."""
+    make_rated(folder)
+    originals = "reference," if with_originals else ""
+    rows = [f"{originals}a,b,choice"]
+    for k in range(30):
+        original = f"{(k + 2) % 30:02}," if with_originals else ""
+        rows.append(f"{original}{k:02},{(k + 1) % 30:02},a")
+    (folder / "choices.csv").write_text("\n".join(rows))
+    return {"folder": str(folder), "ratings": str(folder / "choices.csv")}
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_passes_its_dry_run(name: str) -> None:
-    rehearsal = dry_run(shrunk(RECIPES[name]))
+def test_every_recipe_passes_its_dry_run(name: str, tmp_path: Path) -> None:
+    recipe = shrunk(RECIPES[name])
+    if isinstance(recipe.data, ChosenPictures):
+        found = choices(tmp_path, with_originals=name == "rate-closeness")
+        recipe = replace(recipe, data=replace(recipe.data, **found))
+    rehearsal = dry_run(recipe)
     assert all(map(math.isfinite, rehearsal.losses))
     assert "parameters" in str(rehearsal)
 
@@ -98,7 +121,7 @@ def test_full_size_dry_runs(name: str) -> None:
         ("optim.lr=fast", "'fast': accepted is a number"),
         ("run.steps=1.5", "a whole number"),
         ("run.compile=maybe", "true or false"),
-        ("optim.kind=sgd", "known are adam, adamw"),
+        ("optim.kind=lion", "known are adam, adamw, sgd"),
         ("optim.betas=0.9", "2 values"),
         ("optim=adam", "is a group of fields"),
         ("model.config={}", "is a group of fields"),

@@ -145,7 +145,8 @@ def test_what_lies_beside_a_model_is_named(caplog: pytest.LogCaptureFixture) -> 
     assert found.left_out == ["state_dict/criterion.weight"]
     assert "criterion.weight left out" in caplog.text
     caplog.clear()
-    load_weights(MODEL, {"model": RAW, "model_ema": AVERAGED})
+    with caplog.at_level(logging.WARNING):
+        load_weights(MODEL, {"model": RAW, "model_ema": AVERAGED})
     said = "the averaged parameters under model_ema are taken, not those under model"
     assert said in caplog.text
     assert {record.levelno for record in caplog.records} == {logging.WARNING}

@@ -125,7 +125,7 @@ def test_what_cannot_work() -> None:
         ({"model": small(), "preprocessing": "opencv"}, "unknown preprocessing 'opencv'"),
         ({"model": "maxim_s2"}, "unknown classifier 'maxim_s2'"),
         ({"model": small(), "device": "tpu"}, "unknown device 'tpu'"),
-        ({"model": small(), "dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"model": small(), "dtype": "float64"}, "unknown dtype 'float64'"),
     ]:
         with pytest.raises(ConfigError, match=message):
             Classifier(**{"device": "cpu", **options})

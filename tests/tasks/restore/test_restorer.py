@@ -132,14 +132,6 @@ def test_names_are_checked(weights: Path) -> None:
             find_device("cuda")
 
 
-def test_a_classifier_restores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "multiaxis.tasks.restore.restorer.open_model", lambda *_, **__: torch.nn.Linear(1, 1)
-    )
-    with pytest.raises(WeightsError, match="those of a Linear, which does not restore pictures"):
-        Restorer("derain", device="cpu")
-
-
 def test_devices_and_types_of_torch_are_taken(weights: Path) -> None:
     restorer = Restorer("derain", weights=weights, device=torch.device("cpu"), dtype=torch.bfloat16)
     assert (restorer.device, restorer.dtype) == (torch.device("cpu"), torch.bfloat16)
