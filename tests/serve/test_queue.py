@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -362,13 +363,14 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
         bad = Order("view", str(tmp_path / "missing.png"), str(tmp_path / "v.png"))
         assert "no such file" in (await process.ask(bad)).error
         number = process.number
+        os.kill(number or 0, signal.SIGSTOP)  # or it might answer before it is killed
         asyncio.get_running_loop().call_soon(process.kill)
         with pytest.raises(WorkerDiedError):
-            await process.ask(Order("sleep", "", ""), patience=60)
+            await process.ask(bad, patience=60)
         assert "no such file" in (await process.ask(bad)).error
         assert process.number != number
         assert process.deaths == 1
-        os.kill(process.number or 0, 19)  # it hangs
+        os.kill(process.number or 0, signal.SIGSTOP)  # it hangs
         with pytest.raises(TimeoutError):
             await process.ask(bad, patience=0.2)
         process.stop()
