@@ -30,7 +30,8 @@ import matplotlib.pyplot as plt
 
 TURN = 50  # steps of one until the next goes on
 FILE = "turns.jsonl"
-Contenders = Mapping[str, tuple[Recipe, nn.Module]]
+Contenders = Mapping[str, tuple[Recipe, nn.Module | Mapping[str, nn.Module]]]
+"""What trains by which recipe: a model, or several by name."""
 
 
 def take_turns(contenders: Contenders, output: Path) -> None:
@@ -52,7 +53,11 @@ def take_turns(contenders: Contenders, output: Path) -> None:
 
 
 def _turn(
-    name: str, recipe: Recipe, network: nn.Module, output: Path, before: float
+    name: str,
+    recipe: Recipe,
+    network: nn.Module | Mapping[str, nn.Module],
+    output: Path,
+    before: float,
 ) -> tuple[int, float]:
     begun, first = time.process_time(), None
 
@@ -68,7 +73,8 @@ def _turn(
         if not report.scores and report.step >= first + TURN:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    outcome = train(recipe, output / name, models={"model": network}, on_report=note)
+    models = network if isinstance(network, Mapping) else {"model": network}
+    outcome = train(recipe, output / name, models=models, on_report=note)
     return outcome.step, time.process_time() - begun
 
 

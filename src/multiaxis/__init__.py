@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from multiaxis.score import psnr, ssim
     from multiaxis.tasks.classify.classifier import Classifier
     from multiaxis.tasks.detect.detector import Detector
+    from multiaxis.tasks.generate.generator import Generator
     from multiaxis.tasks.rate.rater import Rater
     from multiaxis.tasks.restore.evaluate import evaluate
     from multiaxis.tasks.restore.restorer import Restorer
@@ -33,6 +34,7 @@ _HOMES = {
     "MaxViT": "multiaxis.models.maxvit.network",
     "Maxim": "multiaxis.models.maxim.network",
     "Detector": "multiaxis.tasks.detect.detector",
+    "Generator": "multiaxis.tasks.generate.generator",
     "Rater": "multiaxis.tasks.rate.rater",
     "Restorer": "multiaxis.tasks.restore.restorer",
     "Segmenter": "multiaxis.tasks.segment.segmenter",
@@ -51,6 +53,7 @@ _HOMES = {
 __all__ = [
     "Classifier",
     "Detector",
+    "Generator",
     "MaxViT",
     "Maxim",
     "Rater",

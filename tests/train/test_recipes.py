@@ -11,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import small_detections
+import small_generator
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import MaximConfig
 from multiaxis.models.maxvit import MaxViTConfig
@@ -18,6 +19,11 @@ from multiaxis.tasks.classify import recipes as classify
 from multiaxis.tasks.classify.samples import ClassFolders
 from multiaxis.tasks.detect.networks.store import create_network
 from multiaxis.tasks.detect.samples import AnnotatedFolder
+from multiaxis.tasks.generate import recipes as generate
+from multiaxis.tasks.generate.config import GENERATORS, DiscriminatorConfig
+from multiaxis.tasks.generate.discriminator import Discriminator
+from multiaxis.tasks.generate.network import GeneratorNet
+from multiaxis.tasks.generate.samples import PictureFolder
 from multiaxis.tasks.rate.ladder import Ladder
 from multiaxis.tasks.rate.samples import ChosenPictures, RatedPictures
 from multiaxis.tasks.recipes import RECIPES, get_recipe
@@ -55,6 +61,12 @@ def shrunk(recipe: Recipe) -> Recipe:
     elif isinstance(recipe.data, LabelFolders):
         config.update(SMALL_VIT)
         data = replace(recipe.data, crop=(32, 32))
+    elif isinstance(recipe.data, PictureFolder):
+        config = small_generator.SMALL
+        data = replace(recipe.data, size=8)
+        discriminator = DiscriminatorConfig(widths=(4, 4))
+        objective = replace(recipe.objective, discriminator=discriminator)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        recipe = replace(recipe, objective=objective)
     elif isinstance(recipe.data, RatedPictures | ChosenPictures | Ladder):
         config.update(SMALL_VIT)
         data = replace(recipe.data, size=32)
@@ -98,6 +110,10 @@ def test_every_recipe_is_consistent(name: str) -> None:
     if isinstance(recipe.data, AnnotatedFolder):
         with torch.device("meta"):
             assert create_network(recipe.model.name, **recipe.model.config).config
+    elif isinstance(recipe.data, PictureFolder):
+        assert (
+            replace(GENERATORS[recipe.model.name], **recipe.model.config).size == recipe.data.size
+        )
     else:
         config = variants().get(recipe.model.name) or MaximConfig()
         assert isinstance(config, MaximConfig | MaxViTConfig)
@@ -175,6 +191,25 @@ def test_costs_of_segmenters_are_those_of_their_crops(name: str) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.eval()(torch.empty(1, 3, *data.crop, device="meta"))  # pyright: ignore[reportAttributeAccessIssue]
     assert math.isclose(counter.get_total_flops() / 2e9, segment.GMACS[name], abs_tol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(generate.GMACS))
+def test_costs_of_generators_are_those_of_both_networks(name: str) -> None:
+    """In a step, two pictures are made for each sample, and three are told apart."""
+    recipe = get_recipe(name)
+    config, found = GENERATORS[recipe.model.name], list[float]()
+    with torch.device("meta"):
+        generator = GeneratorNet(config).eval()
+        discriminator = Discriminator(recipe.objective.discriminator, config.size)  # pyright: ignore[reportAttributeAccessIssue]
+        picture = torch.empty(1, 3, config.size, config.size)
+        parts = ((generator, torch.empty(1, config.latent)), (discriminator, picture))
+    for network, x in parts:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(x)
+        found.append(counter.get_total_flops() / 2e9)
+    made, told = found
+    assert math.isclose(2 * made + 3 * told, generate.GMACS[name], abs_tol=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

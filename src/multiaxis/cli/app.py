@@ -64,6 +64,11 @@ app.command(
     help="Name the class of every pixel of pictures, with a MaxViT that you have trained.",
 )
 app.command(
+    "multiaxis.cli.generate:generate",
+    name="generate",
+    help="Make pictures out of random numbers, with a generator that you have trained.",
+)
+app.command(
     "multiaxis.cli.rate:app",
     name="rate",
     help="Rate photographs as you would, find the best, with a rater learnt from your ratings.",

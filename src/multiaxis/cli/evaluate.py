@@ -48,14 +48,16 @@ def evaluate(
     task
         denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch. Separate several
         with commas to run them in a row. Or detect, segment or rate, which need
-        --weights.
+        --weights. Or generate, which compares made pictures with real ones as sets.
     input
         The folder of degraded pictures. Its subfolders count.
     target
         The folder of true pictures. Each has the name of its input, or that name up to the first
         "_": 1400.png is the target of 1400_1.png. For detect: a file of COCO annotations, or a
         folder of VOC's .xml files. For segment: the folder of label pictures. For rate: a table of
-        ratings or choices, or xmp or folders, as "multiaxis rate learn --ratings" takes them.
+        ratings or choices, or xmp or folders, as "multiaxis rate learn --ratings" takes them. For
+        generate: a folder of real pictures; --weights names what looks at both: random (the
+        default), pixels, inception, or the weights of a MaxViT that classifies.
     protocol
         How to score: authors, rgb, rgb-volume, y, y-unrounded, y-opencv or rgb-uniform; rgb by
         default. Published tables use rgb-volume for noise and blur, and y for rain. Repeat the
@@ -77,6 +79,11 @@ def evaluate(
 
         _refuse_words_of_restoring(task, protocol, quality, limits)
         return evaluate_segments(model, input, target, csv / "segment.csv", overwrite=overwrite)
+    if task == "generate":
+        from multiaxis.cli.evaluate_made import evaluate_made
+
+        _refuse_words_of_restoring(task, protocol, quality, limits)
+        return evaluate_made(model, input, target, csv / "generate.csv", overwrite=overwrite)
     if task == "rate":
         from multiaxis.cli.evaluate_ratings import evaluate_ratings
 

@@ -1,0 +1,86 @@
+"""``multiaxis generate``."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+
+from multiaxis.cli import console
+from multiaxis.cli.options import Flag
+
+
+def generate(
+    *,
+    weights: Annotated[str, Parameter(alias="-w")],
+    output: Annotated[Path, Parameter(alias="-o")],
+    count: int = 64,
+    seed: int = 0,
+    columns: int | None = None,
+    overwrite: Flag = False,
+    device: str = "auto",
+    dtype: str = "float32",
+    quiet: Annotated[Flag, Parameter(alias="-q")] = False,
+) -> None:
+    """Make pictures out of random numbers, with a generator that you have trained.
+
+    Picture 7 of a seed is the same whether you ask for 10 pictures or for 1000.
+
+    Parameters
+    ----------
+    weights
+        The weights.safetensors of a training such as generate-folder.
+    output
+        A file such as grid.png, for all pictures in one; or a folder, for a PNG file of each. The
+        folder is created if it does not exist.
+    count
+        How many pictures.
+    seed
+        Of the random numbers: 0 to 2147483647. Another seed gives other pictures.
+    columns
+        Pictures beside each other in one file. By default about as many as rows.
+    overwrite
+        Replace files that exist. By default, an existing file is an error.
+    device
+        Where to compute: cpu, cuda, cuda:N, mps, or auto (a GPU if there is one).
+    dtype
+        Precision: float32, bfloat16, float16 or auto.
+    quiet
+        Print errors only.
+    """
+    from multiaxis.errors import ConfigError
+    from multiaxis.files.place import check_place, make_folder
+    from multiaxis.images import Picture, check_write, write_picture
+    from multiaxis.progress import Progress
+    from multiaxis.tasks.generate.grid import check_wish, columns_of, in_grid
+
+    check_wish(count, seed)
+    beside = columns_of(count, columns)
+    is_folder = output.is_dir() or not output.suffix
+    if is_folder and columns is not None:
+        raise ConfigError(f"--columns is for one file, and {output} is a folder: name a .png file")
+    paths = [output / f"{seed}_{k:05d}.png" for k in range(count)] if is_folder else [output]
+    if is_folder:
+        make_folder(output)
+        for path in paths:
+            check_place(path, overwrite=overwrite)
+    check_write(paths[0], Picture(np.zeros((1, 1, 3), np.uint8)), overwrite=overwrite)
+
+    from multiaxis.tasks.generate.generator import Generator
+
+    generator = Generator(weights, device=device, dtype=dtype)
+    made: list[NDArray[np.uint8]] = []
+    with console.progress("pictures", quiet=quiet) as show:
+        for k, pixels in enumerate(islice(generator.pictures(seed), count)):
+            if is_folder:
+                write_picture(paths[k], Picture(pixels), overwrite=overwrite)
+            else:
+                made.append(pixels)
+            show(Progress("generating", k + 1, count, "pictures"))
+    if made:
+        write_picture(output, Picture(in_grid(np.stack(made), beside)), overwrite=overwrite)
+    console.note(f"{count} pictures in {output}", quiet=quiet)

@@ -1,0 +1,1 @@
+"""Making pictures out of random numbers."""

@@ -1,0 +1,190 @@
+"""Pictures by the command and in Python: addressed by seed and number, saved, scored."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from multiaxis import Generator
+from multiaxis.cli.app import main
+from multiaxis.errors import ConfigError, DataError, MissingExtraError, WeightsError
+from multiaxis.tasks.generate.evaluate import evaluate
+from multiaxis.tasks.generate.extractors import Seen, find_extractor
+from multiaxis.tasks.generate.grid import columns_of, in_grid
+from multiaxis.zoo import create_model
+from small_recipe import SMALL_VIT
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.fixture
+def generator(weights: Path) -> Generator:
+    return Generator(weights, device="cpu")
+
+
+def test_picture_k_is_the_same_whatever_the_count(generator: Generator) -> None:
+    made = generator.generate(5, seed=3)
+    assert made.shape == (5, 8, 8, 3)
+    assert made.dtype == np.uint8
+    assert np.array_equal(generator.generate(2, seed=3), made[:2])
+    assert not np.array_equal(generator.generate(5, seed=4), made)
+    assert len({picture.tobytes() for picture in made}) == 5
+
+
+def test_a_generator_is_saved_and_opened_again(generator: Generator, tmp_path: Path) -> None:
+    generator.save(tmp_path / "g.safetensors")
+    generator.save_pretrained(tmp_path / "folder")
+    made = generator.generate(3)
+    for place in (tmp_path / "g.safetensors", tmp_path / "folder"):
+        assert np.array_equal(Generator(place, device="cpu").generate(3), made)
+    assert "multiaxis.Generator(" in (tmp_path / "folder" / "README.md").read_text()
+    with pytest.raises(ConfigError, match="must end in .safetensors"):
+        generator.save(tmp_path / "g.pt")
+
+
+def test_weights_of_other_uses_are_refused_by_name(weights: Path, tmp_path: Path) -> None:
+    create_model("maxvit", **SMALL_VIT).save(tmp_path / "m.safetensors")  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(WeightsError, match=r"is no generator, but a MaxViT, for multiaxis class"):
+        Generator(tmp_path / "m.safetensors")
+    from multiaxis import Segmenter
+
+    with pytest.raises(WeightsError, match="is no segmenter, but a generator, for multiaxis gen"):
+        Segmenter(weights)
+
+
+def test_a_grid_and_a_folder_hold_the_same_pictures(weights: Path, tmp_path: Path) -> None:
+    words = ("generate", "--weights", weights, "--count", 5, "--seed", 7, "--device", "cpu")
+    assert run(*words, "-o", tmp_path / "grid.png", "--columns", 3) == 0
+    assert run(*words, "-o", tmp_path / "each") == 0
+    grid = np.array(Image.open(tmp_path / "grid.png"))
+    assert grid.shape == (16, 24, 3)
+    assert (grid[8:, 16:] == 255).all()
+    files = sorted((tmp_path / "each").iterdir())
+    assert [file.name for file in files] == [f"7_{k:05}.png" for k in range(5)]
+    for k, file in enumerate(files):
+        top, left = 8 * (k // 3), 8 * (k % 3)
+        assert np.array_equal(np.array(Image.open(file)), grid[top : top + 8, left : left + 8])
+
+
+def test_what_exists_stays(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("generate", "--weights", weights, "--count", 2, "--device", "cpu", "-q")
+    (tmp_path / "grid.png").write_bytes(b"mine")
+    assert run(*words, "-o", tmp_path / "grid.png") == 2
+    assert (tmp_path / "grid.png").read_bytes() == b"mine"
+    assert "it exists" in capsys.readouterr().err
+    assert run(*words, "-o", tmp_path / "grid.png", "--overwrite") == 0
+    assert run(*words, "-o", tmp_path / "each") == 0
+    assert run(*words, "-o", tmp_path / "each", "--count", 3) == 2
+    assert len(list((tmp_path / "each").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--count", "0"), "the count is 0: accepted is 1 to 10000000"),
+        (("--seed", "-1"), "the seed is -1: accepted is 0 to 2147483647"),
+        (("--columns", "0"), "the columns are 0: accepted is 1 or more"),
+        (("-o", "x.gif"), "x.gif"),
+        (("-o", "nowhere/x.png"), "its folder does not exist"),
+        (("-o", "out", "--columns", "2"), "--columns is for one file"),
+        (("--weights", "none.safetensors"), "none.safetensors"),
+        (("--device", "gpu"), "unknown device 'gpu'"),
+    ],
+)
+def test_words_that_cannot_be(
+    words: tuple[str, ...],
+    message: str,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"--weights": str(weights), "-o": "grid.png"}
+    given.update(zip(words[::2], words[1::2], strict=True))
+    assert run("generate", *(word for pair in given.items() for word in pair)) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+
+
+def test_grids() -> None:
+    assert [columns_of(n) for n in (1, 2, 4, 5, 64)] == [1, 2, 2, 3, 8]
+    assert columns_of(3, 9) == 3
+    pictures = np.arange(3, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
+    assert in_grid(pictures)[..., 0].tolist() == [[0, 1], [2, 255]]
+
+
+def test_equal_folders_have_no_distance(modes: Path) -> None:
+    found = evaluate(modes, modes)
+    assert (found.made, found.real, found.inception) == (24, 24, None)
+    assert abs(found.frechet) < 1e-4  # of values near 100
+    assert not found.failed
+
+
+def test_any_function_looks_at_pictures(modes: Path, tmp_path: Path) -> None:
+    for k in range(3):
+        Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / f"{k}.png")
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+
+    def see(pictures: torch.Tensor) -> Seen:
+        return Seen(pictures.mean(dim=(2, 3))[:, :2], logits=pictures[:, :, 0, 0])
+
+    found = evaluate(tmp_path, modes, extractor=see)
+    assert (found.made, found.real) == (3, 24)
+    assert found.inception == pytest.approx(1)  # one class only
+    ((name, _),) = found.failed
+    assert name.endswith("broken.png")
+    assert found.frechet > 1
+    with pytest.raises(DataError, match="less than 2 pictures"):
+        evaluate(_one(tmp_path / "one"), modes)
+
+
+def _one(folder: Path) -> Path:
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    return folder
+
+
+def test_the_command_compares_folders(
+    modes: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "made"
+    assert run("generate", "-w", weights, "-o", made, "--count", 6, "--device", "cpu", "-q") == 0
+    words = ("evaluate", "--task", "generate", "--input", made, "--target", modes)
+    assert run(*words, "--csv", tmp_path, "--weights", "pixels") == 0
+    told = capsys.readouterr().out
+    assert "6 made and 24 real pictures, as pixels sees them" in told
+    (row,) = csv.DictReader((tmp_path / "generate.csv").read_text().splitlines())
+    assert row["made"] == "6"
+    assert float(row["frechet"]) > 0
+    assert run(*words, "--csv", tmp_path) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_extractors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = torch.rand(2, 3, 8, 8) * 2 - 1
+    assert find_extractor("pixels")(pictures).features.shape == (2, 192)
+    one, two = (find_extractor("random")(pictures) for _ in range(2))
+    assert torch.equal(one.features, two.features)
+    assert one.logits is None
+    create_model("maxvit", **SMALL_VIT).save(tmp_path / "m.safetensors")  # pyright: ignore[reportAttributeAccessIssue]
+    seen = find_extractor(str(tmp_path / "m.safetensors"))(pictures)
+    assert seen.logits is not None
+    assert len(seen.features) == len(seen.logits) == 2
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    with pytest.raises(MissingExtraError, match=r"multiaxis\[generate\]"):
+        find_extractor("inception")
