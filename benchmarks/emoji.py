@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from turns import take_turns
 
 from multiaxis.tasks.generate.config import DiscriminatorConfig
 from multiaxis.tasks.generate.discriminator import Discriminator
@@ -27,7 +28,6 @@ from multiaxis.tasks.generate.store import build_network
 from multiaxis.tasks.recipes import get_recipe
 from multiaxis.train.override import override
 from multiaxis.train.recipe import Recipe
-from turns import take_turns
 
 
 @dataclass(frozen=True)
