@@ -69,30 +69,40 @@ def evaluate(
     overwrite
         Replace tables that exist. By default, an existing table is an error.
     """
-    if task == "detect":
-        from multiaxis.cli.evaluate_detections import evaluate_detections
-
-        _refuse_words_of_restoring(task, protocol, quality, limits)
-        return evaluate_detections(model, input, target, csv / "detect.csv", overwrite=overwrite)
-    if task == "segment":
-        from multiaxis.cli.evaluate_segments import evaluate_segments
-
-        _refuse_words_of_restoring(task, protocol, quality, limits)
-        return evaluate_segments(model, input, target, csv / "segment.csv", overwrite=overwrite)
-    if task == "generate":
-        from multiaxis.cli.evaluate_made import evaluate_made
-
-        _refuse_words_of_restoring(task, protocol, quality, limits)
-        return evaluate_made(model, input, target, csv / "generate.csv", overwrite=overwrite)
-    if task == "rate":
-        from multiaxis.cli.evaluate_ratings import evaluate_ratings
-
-        _refuse_words_of_restoring(task, None, quality, limits)
-        return evaluate_ratings(
-            model, input, target, protocol or ["mean"], csv, overwrite=overwrite
+    if task in ("detect", "segment", "generate", "rate"):
+        _refuse_words_of_restoring(task, None if task == "rate" else protocol, quality, limits)
+        return _evaluate_other(
+            task, model, (input, target), protocol or ["mean"], csv, overwrite=overwrite
         )
     arguments = restorer_arguments(task, model, limits, quality)
     return _evaluate(arguments, (input, target), protocol or ["rgb"], csv, overwrite=overwrite)
+
+
+def _evaluate_other(
+    task: str,
+    model: ModelOptions,
+    places: tuple[Path, Path],
+    protocol: list[str],
+    csv: Path,
+    *,
+    overwrite: bool,
+) -> int:
+    """Score what does not restore."""
+    if task == "detect":
+        from multiaxis.cli.evaluate_detections import evaluate_detections
+
+        return evaluate_detections(model, *places, csv / "detect.csv", overwrite=overwrite)
+    if task == "segment":
+        from multiaxis.cli.evaluate_segments import evaluate_segments
+
+        return evaluate_segments(model, *places, csv / "segment.csv", overwrite=overwrite)
+    if task == "generate":
+        from multiaxis.cli.evaluate_made import evaluate_made
+
+        return evaluate_made(model, *places, csv / "generate.csv", overwrite=overwrite)
+    from multiaxis.cli.evaluate_ratings import evaluate_ratings
+
+    return evaluate_ratings(model, *places, protocol, csv, overwrite=overwrite)
 
 
 def _refuse_words_of_restoring(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from cyclopts import Parameter
@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 from multiaxis.cli import console
 from multiaxis.cli.options import Flag
+from multiaxis.errors import ConfigError
+
+if TYPE_CHECKING:
+    from multiaxis.progress import OnProgress
+    from multiaxis.tasks.generate.generator import Generator
 
 
 def generate(
@@ -52,11 +57,8 @@ def generate(
     quiet
         Print errors only.
     """
-    from multiaxis.errors import ConfigError
-    from multiaxis.files.place import check_place, make_folder
-    from multiaxis.images import Picture, check_write, write_picture
-    from multiaxis.progress import Progress
-    from multiaxis.tasks.generate.grid import check_wish, columns_of, in_grid
+    from multiaxis.files.place import make_folder
+    from multiaxis.tasks.generate.grid import check_wish, columns_of
 
     check_wish(count, seed)
     beside = columns_of(count, columns)
@@ -66,21 +68,46 @@ def generate(
     paths = [output / f"{seed}_{k:05d}.png" for k in range(count)] if is_folder else [output]
     if is_folder:
         make_folder(output)
-        for path in paths:
-            check_place(path, overwrite=overwrite)
-    check_write(paths[0], Picture(np.zeros((1, 1, 3), np.uint8)), overwrite=overwrite)
+    _check(paths, overwrite=overwrite)
 
     from multiaxis.tasks.generate.generator import Generator
 
     generator = Generator(weights, device=device, dtype=dtype)
-    made: list[NDArray[np.uint8]] = []
     with console.progress("pictures", quiet=quiet) as show:
-        for k, pixels in enumerate(islice(generator.pictures(seed), count)):
-            if is_folder:
-                write_picture(paths[k], Picture(pixels), overwrite=overwrite)
-            else:
-                made.append(pixels)
-            show(Progress("generating", k + 1, count, "pictures"))
-    if made:
-        write_picture(output, Picture(in_grid(np.stack(made), beside)), overwrite=overwrite)
+        _write(generator, (count, seed, beside), paths, show, overwrite=overwrite)
     console.note(f"{count} pictures in {output}", quiet=quiet)
+
+
+def _check(paths: list[Path], *, overwrite: bool) -> None:
+    """Find out before the work whether the files can be written."""
+    from multiaxis.files.place import check_place
+    from multiaxis.images import Picture, check_write
+
+    for path in paths[1:]:
+        check_place(path, overwrite=overwrite)
+    check_write(paths[0], Picture(np.zeros((1, 1, 3), np.uint8)), overwrite=overwrite)
+
+
+def _write(
+    generator: Generator,
+    wish: tuple[int, int, int],
+    paths: list[Path],
+    show: OnProgress,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write each picture into its file, or all of them into the only one."""
+    from multiaxis.images import Picture, write_picture
+    from multiaxis.progress import Progress
+    from multiaxis.tasks.generate.grid import in_grid
+
+    count, seed, columns = wish
+    waiting: list[NDArray[np.uint8]] = []
+    for k, pixels in enumerate(islice(generator.pictures(seed), count)):
+        show(Progress("generating", k + 1, count, "pictures"))
+        if len(paths) == count:
+            write_picture(paths[k], Picture(pixels), overwrite=overwrite)
+        else:
+            waiting.append(pixels)
+    if waiting:
+        write_picture(paths[0], Picture(in_grid(np.stack(waiting), columns)), overwrite=overwrite)
