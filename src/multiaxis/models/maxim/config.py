@@ -11,7 +11,7 @@ _CHECKS = FieldChecks("MAXIM's field")
 _require = _CHECKS.require
 _A_SIZE = "two positive whole numbers, (rows, columns)"
 # What is beyond is no configuration but an attack: a file's metadata may state anything.
-_MOST = {"depth": 12, "num_stages": 100, "num_groups": 100, "num_bottleneck_blocks": 1000}
+_MOST = {"depth": 12, "num_stages": 100, "num_groups": 100, "num_bottleneck_blocks": 1000, "shuffle": 16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,14 @@ class MaximConfig:
         Dropout after output projections while training; published models use 0.
     in_channels : int
         Channels in; the authors infer it from the input.
+    shuffle : int
+        Ours, for small models. Squares of this side are stacked into channels before the U-Net, and
+        the result is unfolded behind it (pixel unshuffle and shuffle): the whole U-Net works at a
+        fraction of the resolution. Above 1 only with one stage and one supervision scale.
+    affine : bool
+        Ours, for changes of light and colour. The head gives a matrix and an offset for the colours
+        of each of those squares; they are enlarged bilinearly and applied to the input picture, whose
+        detail never passes through the U-Net. Only with one stage and one supervision scale.
     """
 
     features: int = 64
@@ -87,6 +95,8 @@ class MaximConfig:
     num_outputs: int = 3
     dropout_rate: float = 0.0
     in_channels: int = 3
+    shuffle: int = 1
+    affine: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -127,6 +137,14 @@ class MaximConfig:
             self.num_outputs,
             f"1 or in_channels = {self.in_channels}, since the input image is added to the output",
         )
+        for name, is_on in (("shuffle", self.shuffle > 1), ("affine", self.affine)):
+            fits = self.num_stages == self.num_supervision_scales == 1
+            fits = fits and self.num_outputs == self.in_channels
+            accepted = (
+                "its default, unless num_stages and num_supervision_scales are 1, and num_outputs "
+                "is in_channels"
+            )
+            _require(fits or not is_on, name, getattr(self, name), accepted)
         for name in ("input_proj_factor", "block_gmlp_factor", "grid_gmlp_factor"):
             even = all(self._halved(name, f) for f in (self.features, 2 * self.features))
             _require(even, name, getattr(self, name), "a factor that gives an even width to halve")
@@ -138,8 +156,20 @@ class MaximConfig:
         factor = getattr(self, name)
         return projected // 2 * factor % 2 == 0 and width * factor % 2 == 0
 
+    @property
+    def channels_seen(self) -> int:
+        """Channels that the U-Net gets."""
+        return self.in_channels * self.shuffle**2
+
+    @property
+    def channels_made(self) -> int:
+        """Channels that the U-Net's head gives."""
+        if self.affine:
+            return self.num_outputs * (self.in_channels + 1)
+        return self.num_outputs * self.shuffle**2
+
     def width(self, level: int) -> int:
-        """Channels at a level (0 = full resolution)."""
+        """Channels at a level (0 = the U-Net's full resolution)."""
         return self.features * 2**level
 
     def sizes(self, level: int) -> tuple[Size, Size]:
@@ -159,7 +189,7 @@ class MaximConfig:
             )
             return math.lcm(*per_level, 2**self.depth * self.block_size_lr[axis])
 
-        return along(0), along(1)
+        return self.shuffle * along(0), self.shuffle * along(1)
 
 
 _PUBLISHED = MaximConfig(num_groups=2, num_bottleneck_blocks=2, num_supervision_scales=3)

@@ -32,3 +32,5 @@ class MaximFields(TypedDict, total=False):
     num_outputs: int
     dropout_rate: float
     in_channels: int
+    shuffle: int
+    affine: bool

@@ -21,6 +21,7 @@ from multiaxis.models.maxim.blocks import (
     SupervisedAttention,
 )
 from multiaxis.models.maxim.config import MaximConfig
+from multiaxis.models.maxim.ends import finish, unshuffle
 from multiaxis.models.saved import Saved
 
 
@@ -72,10 +73,10 @@ class Stage(nn.Module):
     def __init__(self, config: MaximConfig, *, is_first: bool, is_last: bool) -> None:
         super().__init__()
         self.depth, self.scales = config.depth, config.num_supervision_scales
-        self.recomputes = False
+        self.recomputes, self.is_affine = False, config.affine
         levels, bias, width = range(config.depth), config.use_bias, config.width
         self.input_convs = nn.ModuleList(
-            Conv2d(config.in_channels, width(i), 3, bias=bias) for i in range(self.scales)
+            Conv2d(config.channels_seen, width(i), 3, bias=bias) for i in range(self.scales)
         )
         self.input_fusions = nn.ModuleList(
             CrossGatingBlock(config, i, width(i), width(i))
@@ -109,7 +110,7 @@ class Stage(nn.Module):
             {} if is_last else {i: SupervisedAttention(config, int(i)) for i in scales}
         )
         self.heads = nn.ModuleDict(
-            {i: Conv2d(width(int(i)), config.num_outputs, 3, bias=bias) for i in scales}
+            {i: Conv2d(width(int(i)), config.channels_made, 3, bias=bias) for i in scales}
             if is_last
             else {}
         )
@@ -215,8 +216,10 @@ class Stage(nn.Module):
     ) -> tuple[list[Tensor], Handover]:
         if self.heads:
             scales = reversed(range(1 if final_only else self.scales))
-            pictures = [self.heads[str(i)](decoded[i]) + images[i] for i in scales]
-            return pictures, Handover([], [])
+            made = {i: self.heads[str(i)](decoded[i]) for i in scales}
+            if not self.is_affine:
+                made = {i: picture + images[i] for i, picture in made.items()}
+            return list(made.values()), Handover([], [])
         outputs: list[Tensor] = []
         attended: dict[int, Tensor] = {}
         for scale in reversed(range(self.scales)):
@@ -352,12 +355,14 @@ class Maxim(Saved):
 
     def _run(self, x: Tensor, *, final_only: bool) -> list[list[Tensor]]:
         self.check_input(x)
-        images = pyramid(x.permute(0, 2, 3, 1).contiguous(), self.config.num_supervision_scales)
+        whole = x.permute(0, 2, 3, 1).contiguous()
+        images = pyramid(unshuffle(whole, self.config.shuffle), self.config.num_supervision_scales)
         results: list[list[Tensor]] = []
         handover: Handover | None = None
         for stage in self.stages:
             outputs, handover = stage(images, handover, final_only=final_only)
-            results.append([picture.permute(0, 3, 1, 2) for picture in outputs])
+            pictures = [finish(picture, whole, self.config) for picture in outputs]
+            results.append([picture.permute(0, 3, 1, 2) for picture in pictures])
         return results
 
     def check_input(self, x: Tensor) -> None:

@@ -16,7 +16,7 @@ PLAIN_BYTES_PER_PIXEL = 7_000
 def live_units(config: MaximConfig) -> float:
     """Count the full-resolution maps of `features` channels that are alive at the peak.
 
-    A map of level i has twice the channels and a quarter of the pixels of that above: ``2**-i``
+    Full resolution is the U-Net's. A map of level i has twice the channels and a quarter of the pixels of that above: ``2**-i``
     units. Three maps work at level 0 (in a cross gate: both signals and the result; in a mixing
     group: the shortcut, a map and the next one); beside them wait
 
@@ -35,12 +35,13 @@ def live_units(config: MaximConfig) -> float:
 
 def pictures_memory(config: MaximConfig, pixels: int) -> int:
     """Count the bytes of the padded picture, its smaller scales and the output, in float32."""
-    return int(pixels * 4 * (3.4 * config.in_channels))
+    copies = 3.4 if config.shuffle == 1 else 4.4  # the picture, and the same with stacked pixels
+    return int(pixels * 4 * (copies * config.in_channels))
 
 
 def maps_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
     """Count the bytes of the maps that are alive at the peak."""
-    return int(pixels * live_units(config) * config.features * item_size)
+    return int(pixels * live_units(config) * config.features * item_size / config.shuffle**2)
 
 
 def peak_memory(config: MaximConfig, pixels: int, item_size: int, workspace: int) -> int:
@@ -71,7 +72,8 @@ def plain_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
     item_size : int
         Bytes of one value.
     """
-    return pixels * PLAIN_BYTES_PER_PIXEL * config.features // 32 * item_size // 4
+    bytes_per_pixel = PLAIN_BYTES_PER_PIXEL * config.features / 32 / config.shuffle**2
+    return int(pixels * bytes_per_pixel * item_size / 4)
 
 
 def piece_size(threads: int) -> int:

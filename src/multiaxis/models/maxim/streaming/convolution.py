@@ -180,11 +180,11 @@ def add_resized(
     """
     ratio = out.shape[0] / x.shape[0]
     for rows in work.bands(out, multiple=max(int(ratio), 1)):
-        band = _resized_band(x, rows, size_of(out), work.compute)
+        band = resized_band(x, rows, size_of(out), work.compute)
         out[rows] += band if project is None else project(band)
 
 
-def _resized_band(x: Tensor, rows: slice, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+def resized_band(x: Tensor, rows: slice, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
     """Resize what gives some output rows: with a halo, which is cut again.
 
     At the border of the map there is no halo: the resize clamps there, as on the whole map.

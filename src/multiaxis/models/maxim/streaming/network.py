@@ -154,7 +154,7 @@ class StreamedStage:
     """
 
     def __init__(self, stage: Stage, dtype: torch.dtype) -> None:
-        self.depth, self.scales = stage.depth, stage.scales
+        self.depth, self.scales, self.is_affine = stage.depth, stage.scales, stage.is_affine
         convs = [cast(Conv2d, conv) for conv in stage.input_convs]
         exact = torch.promote_types(dtype, torch.float32)  # where pictures come in and go out
         self.inputs = [Convolution(conv.weight, conv.bias, exact) for conv in convs]
@@ -189,7 +189,7 @@ class StreamedStage:
         Returns
         -------
         Tensor
-            The last stage's restored picture (height, width, channels), in the images' dtype; else
+            What the last stage's head makes (height, width, channels), in the images' dtype; else
             the decoder's map.
         """
         bridges, maps = self._encode(images, earlier, attended, work)
@@ -210,6 +210,8 @@ class StreamedStage:
     def _finish(self, x: Tensor, image: Tensor, work: Workspace) -> Tensor:
         assert self.head is not None  # noqa: S101
         out = image.new_empty(*x.shape[:2], self.head.weight.shape[0])
+        if self.is_affine:
+            return convolve(x, self.head, out, work)
         if out.shape[2] == image.shape[2]:
             return convolve(x, self.head, out, work, add=image)
         return convolve(x, self.head, out, work) + image

@@ -8,8 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.models.maxim.blocks import Rescale, Upsample
-from multiaxis.models.maxim.streaming.convolution import add_applied, add_resized, apply
+from multiaxis.models.maxim.ends import recolour
+from multiaxis.models.maxim.streaming.convolution import (
+    add_applied,
+    add_resized,
+    apply,
+    resized_band,
+)
 from multiaxis.models.maxim.streaming.dense import Dense, precise
+from multiaxis.models.maxim.streaming.pieces import size_of
 from multiaxis.models.maxim.streaming.workspace import Workspace
 
 
@@ -110,3 +117,12 @@ class Doubled:
             else:
                 corners[rows] += y.transpose(1, 2)
         return out
+
+
+def recoloured(picture: Tensor, coefficients: Tensor, work: Workspace) -> Tensor:
+    """Apply coarse coefficients to a picture, band by band, as `ends.finish` does."""
+    out = torch.empty_like(picture)
+    for rows in work.bands(picture, multiple=picture.shape[0] // coefficients.shape[0]):
+        band = resized_band(coefficients, rows, size_of(picture), picture.dtype)
+        out[rows] = recolour(picture[rows], band)
+    return out

@@ -19,6 +19,7 @@ from multiaxis.memory import (
     process_memory,
 )
 from multiaxis.models.maxim.config import MaximConfig
+from multiaxis.models.maxim.ends import shuffle, unshuffle
 from multiaxis.models.maxim.network import Maxim, Stage, pyramid
 from multiaxis.models.maxim.plan import (
     LEAST_PIECE,
@@ -27,6 +28,7 @@ from multiaxis.models.maxim.plan import (
     pictures_memory,
 )
 from multiaxis.models.maxim.streaming.network import StreamedStage
+from multiaxis.models.maxim.streaming.resampling import recoloured
 from multiaxis.models.maxim.streaming.workspace import Sizes, Workspace, find_sizes
 from multiaxis.progress import OnFraction, part_of
 
@@ -207,14 +209,20 @@ class Streamed:
         )
         dtype = torch.promote_types(self.dtype, torch.float32)
         scales = self.config.num_supervision_scales
-        pictures = pyramid(image.to(dtype).permute(1, 2, 0)[None].contiguous(), scales)
+        whole = image.to(dtype).permute(1, 2, 0).contiguous()
+        pictures = pyramid(unshuffle(whole[None], self.config.shuffle), scales)
         maps = [scale[0].contiguous() for scale in pictures]
         earlier: list[Tensor] = []
         attended: list[Tensor] = []
         *stages, last = self._stages
         for stage in stages:
             stage(maps, earlier, attended, work)
-        return last(maps, earlier, attended, work).permute(2, 0, 1).to(image.dtype)
+        made = last(maps, earlier, attended, work)
+        if self.config.affine:
+            made = recoloured(whole, made, work)
+        else:
+            made = shuffle(made[None], self.config.shuffle)[0]
+        return made.permute(2, 0, 1).to(image.dtype)
 
     def _counter(
         self, image: Tensor, on_progress: OnFraction | None

@@ -1,0 +1,62 @@
+"""What stands around the U-Nets of small models: pixel shuffles, and colours by coefficients.
+
+Maps are (batch, height, width, channels).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
+from torch import Tensor
+
+from multiaxis.models.maxim.config import MaximConfig
+
+
+def unshuffle(x: Tensor, side: int) -> Tensor:
+    """Stack squares of `side` pixels into channels: (row, column, channel) of the square."""
+    if side == 1:
+        return x
+    batch, height, width, channels = x.shape
+    squares = x.reshape(batch, height // side, side, width // side, side, channels)
+    return squares.permute(0, 1, 3, 2, 4, 5).flatten(3)
+
+
+def shuffle(x: Tensor, side: int) -> Tensor:
+    """Undo `unshuffle`."""
+    if side == 1:
+        return x
+    batch, rows, columns, stacked = x.shape
+    squares = x.reshape(batch, rows, columns, side, side, stacked // side**2)
+    return squares.transpose(2, 3).reshape(batch, rows * side, columns * side, -1)
+
+
+def finish(made: Tensor, picture: Tensor, config: MaximConfig) -> Tensor:
+    """Turn what the head gives into a picture of full size.
+
+    Parameters
+    ----------
+    made : Tensor, shape (batch, rows, columns, config.channels_made)
+    picture : Tensor, shape (batch, height, width, config.in_channels)
+        The input; only `config.affine` reads it.
+    config : MaximConfig
+    """
+    if not config.affine:
+        return shuffle(made, config.shuffle)
+    size = list(picture.shape[1:3])
+    # Weights that are no halves and quarters: in 16 bits they would be rounded.
+    maps = made.permute(0, 3, 1, 2).to(torch.promote_types(made.dtype, torch.float32))
+    enlarged = F.interpolate(maps, size, mode="bilinear").permute(0, 2, 3, 1)
+    return recolour(picture, enlarged)
+
+
+def recolour(picture: Tensor, coefficients: Tensor) -> Tensor:
+    """Add to each pixel what its own matrix and offset make of its colour.
+
+    Parameters
+    ----------
+    picture : Tensor, shape (..., in_channels)
+    coefficients : Tensor, shape (..., num_outputs * (in_channels + 1))
+        For each output the weights of the channels, then the offset.
+    """
+    rows = coefficients.unflatten(-1, (-1, picture.shape[-1] + 1))
+    return picture + (rows[..., :-1] * picture[..., None, :]).sum(-1) + rows[..., -1]
