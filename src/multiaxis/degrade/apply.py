@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multiaxis.degrade.blur import Defocus, MotionBlur
-from multiaxis.degrade.noise import GaussianNoise, PoissonNoise, SensorNoise
+from multiaxis.degrade.noise import CameraNoise, GaussianNoise, PoissonNoise, SensorNoise
 from multiaxis.degrade.parameters import Array
 from multiaxis.degrade.tone import Jpeg, LowLight, Shrink
 from multiaxis.degrade.weather import Drops, Haze, Rain
@@ -14,6 +14,7 @@ Degradation = (
     GaussianNoise
     | PoissonNoise
     | SensorNoise
+    | CameraNoise
     | MotionBlur
     | Defocus
     | Rain

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from multiaxis.degrade.apply import Degradation
 from multiaxis.degrade.blur import Defocus, MotionBlur
-from multiaxis.degrade.noise import GaussianNoise, PoissonNoise, SensorNoise
+from multiaxis.degrade.noise import CameraNoise, GaussianNoise, PoissonNoise, SensorNoise
 from multiaxis.degrade.parameters import Range
 from multiaxis.degrade.tone import Jpeg, LowLight, Shrink
 from multiaxis.degrade.weather import Drops, Haze, Rain
@@ -16,6 +16,7 @@ DEGRADATIONS: dict[str, type[Degradation]] = {
     "gaussian-noise": GaussianNoise,
     "poisson-noise": PoissonNoise,
     "sensor-noise": SensorNoise,
+    "camera-noise": CameraNoise,
     "motion-blur": MotionBlur,
     "defocus": Defocus,
     "rain": Rain,

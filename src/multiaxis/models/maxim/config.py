@@ -11,7 +11,13 @@ _CHECKS = FieldChecks("MAXIM's field")
 _require = _CHECKS.require
 _A_SIZE = "two positive whole numbers, (rows, columns)"
 # What is beyond is no configuration but an attack: a file's metadata may state anything.
-_MOST = {"depth": 12, "num_stages": 100, "num_groups": 100, "num_bottleneck_blocks": 1000, "shuffle": 16}
+_MOST = {
+    "depth": 12,
+    "num_stages": 100,
+    "num_groups": 100,
+    "num_bottleneck_blocks": 1000,
+    "shuffle": 16,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

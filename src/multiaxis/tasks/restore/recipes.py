@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from multiaxis.degrade.noise import GaussianNoise
-from multiaxis.degrade.weather import Rain
 from multiaxis.tasks.restore.objective import Restoration
 from multiaxis.tasks.restore.samples import CleanPhotographs, PairedFolders
+from multiaxis.tasks.restore.students import NANO, RAIN_OF_RAIN100H, STUDENTS
 from multiaxis.train.cost import say_cost
 from multiaxis.train.recipe import ModelChoice, Optim, Recipe, Run
 
 GMACS = {"maxim_s2": {256: 96.62}, "maxim_s3": {256: 152.08}}
 """Multiply-adds of a forward pass of one picture, 1e9, by its side; counted (tests/train)."""
-NANO: dict[str, object] = {
-    "features": 32,
-    "depth": 2,
-    "num_stages": 1,
-    "num_groups": 1,
-    "num_bottleneck_blocks": 1,
-    "block_size_hr": (8, 8),
-    "grid_size_hr": (8, 8),
-    "use_cross_gating": False,
-    "use_global_mlp": False,  # the bottleneck keeps its own; see docs/results/denoiser.md
-}
-RAIN_OF_RAIN100H = Rain(
-    layers=(2.0, 5.0),
-    density=(0.003, 0.01),
-    length=(20.0, 60.0),
-    angle=(-20.0, 20.0),
-    brightness=(0.22, 0.45),
-)
-"""Adds as much light as Rain100H rain does, and as unevenly; see docs/results/rain.md."""
 ABOUT = """{what} on {data}, as in the MAXIM paper.
 
 multiaxis train {name} --set data.inputs=DEGRADED --set data.targets=CLEAN
@@ -139,6 +120,7 @@ def _recipe(
 
 RECIPES: list[Recipe] = [
     nano_denoise(),
+    *STUDENTS,
     rain_fine_tune(),
     _recipe(
         "maxim-denoise-sidd",
