@@ -17,8 +17,8 @@ def live_units(config: MaximConfig) -> float:
     """Count the full-resolution maps of `features` channels that are alive at the peak.
 
     Full resolution is the U-Net's. A map of level i has twice the channels and a quarter of the
-    pixels of that above: ``2**-i`` units. Three maps work at level 0 (in a cross gate: both signals and the result; in a mixing
-    group: the shortcut, a map and the next one); beside them wait
+    pixels of that above: ``2**-i`` units. Three maps work at level 0 (in a cross gate: both signals
+    and the result; in a mixing group: the shortcut, a map and the next one); beside them wait
 
     * where another stage follows: the bridges of all levels, and the gated bridges of the others;
     * in a later stage's encoder: the maps of the stage before, and the attended ones of the coarser
