@@ -20,7 +20,6 @@ from multiaxis.serve import queue as module
 from multiaxis.serve.job import Job, Upload
 from multiaxis.serve.process import Process, WorkerDiedError
 from multiaxis.serve.queue import Queue, QueueFullError
-from multiaxis.serve.rates import Rates
 from multiaxis.serve.room import BASE, Room
 from multiaxis.serve.service import Service
 from multiaxis.serve.settings import Settings
@@ -28,6 +27,7 @@ from multiaxis.serve.spool import Spool
 from multiaxis.serve.worker import Answer, Order, Role
 from multiaxis.tasks.restore.forecast import forecast
 from multiaxis.tasks.restore.loaded import LoadedRestorers
+from multiaxis.tasks.restore.rates import Rates
 
 GB = 10**9
 

@@ -74,6 +74,8 @@ def evaluate(
         return _evaluate_other(
             task, model, (input, target), protocol or ["mean"], csv, overwrite=overwrite
         )
+    if quality.model == "auto":
+        raise ConfigError("--model auto is for restore: accepted here are full, fast and nano")
     arguments = restorer_arguments(task, model, limits, quality)
     return _evaluate(arguments, (input, target), protocol or ["rgb"], csv, overwrite=overwrite)
 

@@ -80,8 +80,9 @@ class QualityOptions:
     Attributes
     ----------
     model
-        full is the published model of the task. nano is a small, quick model for denoise only. It
-        comes with the package and needs no download.
+        full is the published, exact model of the task. fast is a small, quick and less exact one,
+        nano one for Gaussian noise. Small models come with the package and need no download. auto,
+        for restore, is full or fast, whichever --within allows.
     ensemble
         Restore the eight flips and turns of each picture and average the results. This takes eight
         times as long and is often a little closer to the truth.
@@ -89,7 +90,7 @@ class QualityOptions:
         How much of the change to keep, from 0 (the input) to 1 (all).
     """
 
-    model: Literal["full", "nano"] = "full"
+    model: Literal["full", "fast", "nano", "auto"] = "full"
     ensemble: Flag = False
     strength: float = 1.0
 
@@ -116,7 +117,8 @@ def chosen_weights(task: str, options: ModelOptions, quality: QualityOptions) ->
     """
     from multiaxis.tasks.restore.selection import weights_of
 
-    return weights_of(task, quality.model, options.weights)
+    model = "full" if quality.model == "auto" else quality.model
+    return weights_of(task, model, options.weights)
 
 
 def load_restorer(arguments: dict[str, Any], *, quiet: bool = False) -> Restorer:

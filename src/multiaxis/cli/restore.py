@@ -16,7 +16,6 @@ from multiaxis.cli.options import (
     LimitOptions,
     ModelOptions,
     QualityOptions,
-    chosen_weights,
     restorer_arguments,
 )
 from multiaxis.errors import ConfigError
@@ -90,6 +89,7 @@ def restore(
     files: BatchOptions = DEFAULT_BATCH,
     video: ClipOptions = ClipOptions(),
     max_megapixels: float = 400.0,
+    within: str | None = None,
     quiet: Annotated[Flag, Parameter(alias="-q")] = False,
 ) -> int:
     """Restore pictures and clips: denoise, deblur, derain, dehaze, brighten or retouch them.
@@ -111,26 +111,37 @@ def restore(
         its name.
     max_megapixels
         Refuse pictures with more megapixels before they are decoded.
+    within
+        With --model auto: the time that all inputs together may take, such as 60s or 5min. The
+        exact model is used where it is quick enough on this machine, the fast one otherwise.
     quiet
         Print errors only.
     """
+    from multiaxis.cli.choose_model import check_within, choose, reckoning
     from multiaxis.tasks.restore import clips
     from multiaxis.tasks.restore.output import Output
-    from multiaxis.tasks.restore.selection import check_weights, split_tasks
+    from multiaxis.tasks.restore.selection import split_tasks, split_weights
     from multiaxis.tasks.restore.verb import Restore
 
-    tasks = split_tasks(task)
-    check_weights(chosen_weights(task, model, quality), tasks)
+    check_within(quality.model, within, model.weights, resume=files.resume)
+    arguments = restorer_arguments(task, model, limits, quality)
+    split_weights(arguments["weights"], split_tasks(task))
     if not max_megapixels > 0:
         raise ConfigError(f"--max-megapixels is {max_megapixels:g}: accepted is a positive number")
     verb = Restore(
-        restorer_arguments(task, model, limits, quality),
+        arguments,
         Output(**how_written(written)),
         clips.ClipOptions(**asdict(video)),
         max_megapixels,
     )
     request = files.request(inputs, output, overwrite=written.overwrite)
-    return run_batch(verb, request, dry_run=files.dry_run, quiet=quiet)
+    if within is not None:
+        verb = choose(verb, request, within, quiet=quiet)
+    remember, tell = reckoning(verb)
+    code = run_batch(verb, request, dry_run=files.dry_run, quiet=quiet, at_end=remember)
+    if not quiet:
+        tell()
+    return code
 
 
 def how_written(options: OutputOptions) -> dict[str, Any]:

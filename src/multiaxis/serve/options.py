@@ -12,17 +12,17 @@ from multiaxis.tasks.restore.crop import Box, RestoreCrop
 from multiaxis.tasks.restore.output import Output
 from multiaxis.tasks.restore.selection import (
     check_strength,
-    check_weights,
     split_tasks,
+    split_weights,
     weights_of,
 )
 from multiaxis.tasks.restore.verb import Restore
-from multiaxis.weights.index import find_checkpoint
 
 NAMES = {
     "task": "denoise, deblur, derain, dehaze-indoor, dehaze-outdoor, enhance or retouch; several "
     "with commas run in a row",
-    "model": "full (by default) or nano, the small and quick one, for denoise only",
+    "model": "full (by default), fast, a small and quick model where the task has one, or nano, for"
+    " denoise only",
     "strength": "how much of the change to keep, 0 to 1",
     "ensemble": "true: average over eight flips and turns, in eight times the time",
     "format": "png, jpg, tif, webp or avif; by default the picture's own",
@@ -75,11 +75,7 @@ class Options:
         if "task" not in given:
             raise ConfigError(f"a restoration needs a task: {NAMES['task']}")
         tasks = split_tasks(given["task"])
-        model = given.get("model", "full")
-        if model not in ("full", "nano"):
-            raise unknown("model", model, ("full", "nano"))
-        weights = weights_of(given["task"], model)
-        check_weights(weights, tasks)
+        weights = weights_of(given["task"], given.get("model", "full"))
         strength = _number(given, "strength", 1.0)
         check_strength(strength)
         quality = _number(given, "quality", None)
@@ -99,9 +95,7 @@ class Options:
     @property
     def checkpoints(self) -> list[str]:
         """Names of the checkpoints, in the order of their work."""
-        if self.weights is not None:
-            return [self.weights]
-        return [find_checkpoint(name).name for name in split_tasks(self.task)]
+        return [str(name) for name in split_weights(self.weights, split_tasks(self.task))]
 
     @property
     def kind(self) -> str:

@@ -13,11 +13,11 @@ from contextlib import suppress
 from multiaxis.serve.job import Job
 from multiaxis.serve.options import Options
 from multiaxis.serve.process import Process, WorkerDiedError
-from multiaxis.serve.rates import Rates
 from multiaxis.serve.room import Room
 from multiaxis.serve.settings import Settings
 from multiaxis.serve.spool import Spool
 from multiaxis.serve.worker import Answer, Order, Report
+from multiaxis.tasks.restore.rates import Rates
 
 ATTEMPTS = 2  # a job whose worker died is tried once more, as in a batch
 _PATIENCE = 3.0  # seconds that a cancelled job has to stop by itself

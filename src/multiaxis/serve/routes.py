@@ -27,7 +27,7 @@ from multiaxis.serve.job import TYPES, Job, new_id
 from multiaxis.serve.options import NAMES, Options
 from multiaxis.serve.service import Service
 from multiaxis.tasks.restore.output import DEPTHS
-from multiaxis.tasks.restore.selection import small_models
+from multiaxis.tasks.restore.selection import models_of
 from multiaxis.weights.cache import cached_path
 from multiaxis.weights.index import find_checkpoint, list_tasks
 
@@ -326,8 +326,8 @@ def _inline(path: Any, suffix: str) -> Response:
 
 
 def _describe_task(task: str) -> dict[str, Any]:
-    names = {"full": task, **({"nano": f"{task}-nano"} if task in small_models() else {})}
-    return {"task": task, "models": [_describe(kind, name) for kind, name in names.items()]}
+    named = models_of(task).items()
+    return {"task": task, "models": [_describe(kind, name) for kind, name in named]}
 
 
 def _describe(kind: str, name: str) -> dict[str, Any]:

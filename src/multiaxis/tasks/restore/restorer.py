@@ -38,9 +38,13 @@ from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import restore_eightfold
 from multiaxis.tasks.restore.frame import Frames, Restored, luma, restore_frames
 from multiaxis.tasks.restore.output import Output
-from multiaxis.tasks.restore.selection import check_strength, check_weights, split_tasks
+from multiaxis.tasks.restore.selection import (
+    check_strength,
+    split_tasks,
+    split_weights,
+    weights_of,
+)
 from multiaxis.tasks.restore.tiles import check_tile
-from multiaxis.weights.index import find_checkpoint
 from multiaxis.weights.purpose import wrong_purpose
 from multiaxis.zoo import open_model
 
@@ -59,8 +63,11 @@ class Restorer:
         ``retouch``. Several tasks, separated by commas as in ``"denoise,enhance"``, run in a row:
         each takes the result of the one before, as floats.
     weights : str or Path, optional
-        The checkpoint: a published one's name, or a file. By default the task's own. Accepted with
-        a single task only.
+        The checkpoint: a published one's name, or a file. By default the task's own. With several
+        tasks, a published one's name for each, with commas between.
+    model : str
+        ``full``, the published model of the task, or a small one that comes with the package:
+        ``fast`` is quicker and less exact, ``nano`` knows Gaussian noise only.
     device : str or torch.device
         ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str or torch.dtype
@@ -116,6 +123,7 @@ class Restorer:
         task: str,
         *,
         weights: str | Path | None = None,
+        model: Literal["full", "fast", "nano"] = "full",
         device: str | torch.device = "auto",
         dtype: Literal["float32", "bfloat16", "float16", "auto"] | torch.dtype = "float32",
         memory: str | int | None = None,
@@ -127,7 +135,9 @@ class Restorer:
         on_progress: OnProgress | None = None,
     ) -> None:
         tasks = split_tasks(task)
-        check_weights(weights, tasks)
+        if model != "full":
+            weights = weights_of(task, model, None if weights is None else str(weights))
+        names = split_weights(weights, tasks)
         check_strength(strength)
         if tile is not None:
             check_tile(tile)
@@ -148,12 +158,11 @@ class Restorer:
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
         read_limits(memory, spill)
-        names = [find_checkpoint(name).name for name in tasks] if weights is None else [weights]
         opened = [open_model(name, offline=offline, on_progress=on_progress) for name in names]
-        for name, model in zip(names, opened, strict=True):
-            if not isinstance(model, Maxim):
+        for name, network in zip(names, opened, strict=True):
+            if not isinstance(network, Maxim):
                 raise wrong_purpose(name, "MAXIM", "is a checkpoint of one, which restores")
-        self.models = tuple(model.to(self.device) for model in opened if isinstance(model, Maxim))
+        self.models = tuple(one.to(self.device) for one in opened if isinstance(one, Maxim))
         self._engines = [
             Engine(model, dtype=self.dtype, memory=memory, spill=spill) for model in self.models
         ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from multiaxis.errors import ConfigError
-from multiaxis.weights.index import check_task, list_checkpoints
+from multiaxis.errors import ConfigError, counted, unknown
+from multiaxis.weights.index import check_task, find_checkpoint, list_checkpoints, list_tasks
+
+MODELS = ("full", "fast", "nano")
+"""Kinds of models: the published one of a task, and small ones that come with the package."""
 
 
 def split_tasks(task: str) -> list[str]:
@@ -23,21 +26,27 @@ def split_tasks(task: str) -> list[str]:
     return list(names)
 
 
-def check_weights(weights: str | Path | None, tasks: Sequence[str]) -> None:
-    """Refuse weights that are named by nothing, or for more than one task.
+def split_weights(weights: str | Path | None, tasks: Sequence[str]) -> list[str | Path]:
+    """Give the weights of each task: those of a single one as they are, of several by their names.
 
     Raises
     ------
     ConfigError
-        Says which it is.
+        If they are named by nothing, or are not one published checkpoint for each of several tasks.
     """
+    if weights is None:
+        return [find_checkpoint(name).name for name in tasks]
     if weights == "":
         raise ConfigError("the weights are empty: name a checkpoint or a file, or leave it out")
-    if weights is not None and len(tasks) > 1:
+    if len(tasks) == 1:
+        return [weights]
+    names = [name.strip() for name in str(weights).split(",")]
+    if len(names) != len(tasks):
         raise ConfigError(
-            f"weights serve one task, and you named {len(tasks)}: restore in {len(tasks)} "
-            "steps, or leave the weights out"
+            f"received weights for {counted(len(names), 'task')}, and you named {len(tasks)}: name "
+            "one published checkpoint for each, with commas between, or leave the weights out"
         )
+    return [find_checkpoint(name).name for name in names]
 
 
 def check_strength(strength: float) -> None:
@@ -53,35 +62,43 @@ def check_strength(strength: float) -> None:
 
 
 def weights_of(task: str, model: str, weights: str | None = None) -> str | None:
-    """Name the weights of a task's full or nano model; None for the task's own.
+    """Name the weights of a kind of model for one task or several; None for the tasks' own.
 
     Parameters
     ----------
     task : str
+        As `split_tasks` takes it.
     model : str
-        ``"full"`` or ``"nano"``.
+        ``"full"``, ``"fast"`` or ``"nano"``.
     weights : str, optional
         What was named beside it.
 
     Raises
     ------
     ConfigError
-        If there is no small model for the task, or both a model and weights are asked for.
+        If a task has no such model, or both a model and weights are asked for.
     """
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
     if model == "full":
         return weights
     if weights is not None:
         raise ConfigError(f"received --model {model} and --weights {weights}: give one of them")
-    known = small_models()
-    if task not in known:
-        raise ConfigError(
-            f"there is no nano model for {task!r}, only for {', '.join(known)}: leave --model out "
-            "for the published model"
-        )
-    return f"{task}-nano"
+    known = {name: models_of(name) for name in list_tasks()}
+    names: list[str] = []
+    for name in split_tasks(task):
+        if model not in known[name]:
+            others = ", ".join(name for name, models in known.items() if model in models)
+            raise ConfigError(
+                f"there is no {model} model for {name!r}, only for {others}: leave --model out for "
+                "the published model"
+            )
+        names.append(known[name][model])
+    return ",".join(names)
 
 
-def small_models() -> list[str]:
-    """Name the tasks that have a nano model."""
-    names = [row.name for row in list_checkpoints() if row.name.endswith("-nano")]
-    return [name.removesuffix("-nano") for name in names]
+def models_of(task: str) -> dict[str, str]:
+    """Name the checkpoint of each kind of model that a task has, ``"full"`` first."""
+    packaged = {row.name for row in list_checkpoints() if row.packaged}
+    small = {model: f"{task}-{model}" for model in MODELS[1:]}
+    return {"full": task, **{m: name for m, name in small.items() if name in packaged}}
