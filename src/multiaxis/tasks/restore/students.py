@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 
-from multiaxis.degrade import Degradation
 from multiaxis.degrade.noise import CameraNoise
-from multiaxis.degrade.tone import Jpeg
-from multiaxis.degrade.weather import Rain
+from multiaxis.degrade.tone import Jpeg, LowLight
+from multiaxis.degrade.weather import Haze, Rain
 from multiaxis.tasks.restore.objective import Restoration
 from multiaxis.tasks.restore.taught import TaughtPhotographs
 from multiaxis.train.recipe import ModelChoice, Optim, Recipe, Run
@@ -35,6 +34,12 @@ RAIN_OF_RAIN100H = Rain(
 """Adds as much light as Rain100H rain does, and as unevenly; see docs/results/rain.md."""
 CAMERA = (CameraNoise(), Jpeg(quality=(80.0, 99.0)))
 """As strong and as blotchy as the noise of PolyU's cameras; see docs/results/students.md."""
+DARK = LowLight(gamma=(1.2, 2.2), scale=(0.08, 0.45), log_shot=(-10.5, -8.5))
+"""As dark as LOL's pictures, with as little noise."""
+FLAT = LowLight(gain=(0.7, 1.0), scale=(0.7, 1.0), gamma=(1.0, 1.6), log_shot=(-14.0, -12.0))
+"""As a camera's neutral development is: somewhat dark, without noise."""
+COLOURS: dict[str, object] = {**NANO, "shuffle": 4, "affine": True}
+"""Gives coefficients for colours on a quarter of the resolution."""
 ABOUT = """{what}
 
 multiaxis weights pull {teacher}
@@ -45,21 +50,29 @@ The teacher, {teacher}, restores {crops} degraded crops of {whole}, each once; t
 Cost: {cost} Expect: {expect} (docs/results/students.md)."""
 
 
+@dataclass(frozen=True)
+class About:
+    """What a recipe says of itself beside its fields.
+
+    Attributes
+    ----------
+    what, cost, expect : str
+    """
+
+    what: str
+    cost: str
+    expect: str
+
+
 def _distil(
-    task: str,
-    degrade: tuple[Degradation, ...],
-    model: ModelChoice,
-    taught: TaughtPhotographs,
-    run: Run,
-    **about: str,
+    task: str, model: ModelChoice, data: TaughtPhotographs, run: Run, about: About
 ) -> Recipe:
     name = f"distill-{task}"
-    data = replace(taught, degrade=degrade, folder=f"data/{name}/train")
-    valid = replace(data.held_out(), folder=f"data/{name}/valid", shrink=(2,), repeat=8)
     numbers = {"crops": data.crops, "whole": data.whole, "teacher": data.teacher}
+    valid = replace(data.held_out(), folder=f"data/{name}/valid", shrink=(2,))
     return Recipe(
         name=name,
-        about=ABOUT.format(name=name, **numbers, **about),
+        about=ABOUT.format(name=name, **numbers, **asdict(about)),
         model=model,
         data=data,
         valid=valid,
@@ -70,14 +83,19 @@ def _distil(
     )
 
 
+def _run(steps: int, batch: int) -> Run:
+    return Run(
+        steps=steps, batch=batch, ema=0.999, workers=0, save_every=500, validate_every=steps // 4
+    )
+
+
 def derain() -> Recipe:
     """Remove rain streaks."""
     return _distil(
         "derain",
-        (RAIN_OF_RAIN100H,),
         ModelChoice(name="maxim", config={**HALVED, "num_groups": 2}, from_input=True),
         TaughtPhotographs(
-            folder="",
+            folder="data/distill-derain/train",
             degrade=(RAIN_OF_RAIN100H,),
             teacher="derain",
             crops=120,
@@ -85,11 +103,93 @@ def derain() -> Recipe:
             fresh=0.35,
             shrink=(1, 2, 3),
         ),
-        Run(steps=8000, batch=4, ema=0.999, workers=0, save_every=500, validate_every=1500),
-        what="A small model that removes rain streaks",
-        cost="",
-        expect="",
+        _run(6000, 4),
+        About("A small model that removes rain streaks", "", ""),
     )
 
 
-STUDENTS: list[Recipe] = [derain()]
+def denoise() -> Recipe:
+    """Remove a camera's noise."""
+    return _distil(
+        "denoise",
+        ModelChoice(name="maxim", config=NANO, weights="denoise-nano"),
+        TaughtPhotographs(
+            folder="data/distill-denoise/train",
+            degrade=CAMERA,
+            teacher="denoise",
+            crops=60,
+            truth=0.7,
+            fresh=0.5,
+            shrink=(1, 2),
+        ),
+        _run(1000, 4),
+        About("A small model that removes a camera's noise", "", ""),
+    )
+
+
+def enhance() -> Recipe:
+    """Brighten dark pictures."""
+    return _distil(
+        "enhance",
+        ModelChoice(name="maxim", config=COLOURS, from_input=True),
+        TaughtPhotographs(
+            folder="data/distill-enhance/train",
+            degrade=(DARK,),
+            teacher="enhance",
+            crops=200,
+            crop=256,
+            truth=0.0,
+            shrink=(2, 3),
+        ),
+        _run(2000, 2),
+        About("A small model that brightens dark pictures", "", ""),
+    )
+
+
+def retouch() -> Recipe:
+    """Retouch light and colours."""
+    return _distil(
+        "retouch",
+        ModelChoice(name="maxim", config=COLOURS, from_input=True),
+        TaughtPhotographs(
+            folder="data/distill-retouch/train",
+            degrade=(FLAT,),
+            teacher="retouch",
+            crops=200,
+            crop=256,
+            truth=0.0,
+            shrink=(2, 3),
+        ),
+        _run(2000, 2),
+        About("A small model that retouches light and colours", "", ""),
+    )
+
+
+def dehaze(place: str) -> Recipe:
+    """Remove haze indoors or outdoors."""
+    return _distil(
+        f"dehaze-{place}",
+        ModelChoice(name="maxim", config=COLOURS, from_input=True),
+        TaughtPhotographs(
+            folder=f"data/distill-dehaze-{place}/train",
+            degrade=(Haze(airlight=(0.7, 1.0), beta=(0.6, 2.2)),),
+            teacher=f"dehaze-{place}",
+            crops=80,
+            crop=256,
+            truth=0.5,
+            fresh=0.5,
+            shrink=(2, 3),
+        ),
+        _run(2000, 2),
+        About(f"A small model that removes haze {place}s", "", ""),
+    )
+
+
+STUDENTS: list[Recipe] = [
+    derain(),
+    denoise(),
+    enhance(),
+    retouch(),
+    dehaze("indoor"),
+    dehaze("outdoor"),
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,9 +91,11 @@ class TaughtPhotographs(Data):
         del config
         raise ConfigError("the recipe degrades photographs on the fly: give it data.folder")
 
-    def held_out(self) -> CleanPhotographs:
-        """Give the same degradations of another folder, and the truth alone as target."""
-        return CleanPhotographs(folder="", degrade=self.degrade, crop=self.whole)
+    def held_out(self) -> CleanPhotographs | TaughtPhotographs:
+        """Give the same degradations of another folder, scored by the truth if it is a target."""
+        if self.truth > 0:
+            return replace(self.photographs(self.whole), folder="", repeat=8)
+        return replace(self, folder="", crops=16, crop=self.whole, fresh=0.0)
 
     def made_up(self, config: Mapping[str, Any]) -> MadeUpPairs:
         """Give noise of the same size."""
