@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from multiaxis.degrade import DEGRADATIONS, degrade, degrade_picture, format_chain, parse_chain
 from multiaxis.degrade.blur import trajectory
 from multiaxis.degrade.kernels import convolve, disc, gaussian, line, rasterise, smooth_field
-from multiaxis.degrade.noise import GaussianNoise, SensorNoise
+from multiaxis.degrade.noise import CameraNoise, GaussianNoise, SensorNoise
 from multiaxis.degrade.tone import Jpeg, LowLight
 from multiaxis.degrade.weather import Drops, Haze, Rain
 from multiaxis.errors import ConfigError
@@ -59,6 +59,42 @@ def test_sensor_noise_grows_with_light() -> None:
     halves[64:] = 0.8
     noise = SensorNoise(-5.0)(halves, np.random.default_rng(0)) ** 2.2 - halves**2.2
     assert noise[64:].std() > 2 * noise[:64].std()
+
+
+def test_camera_noise_comes_in_blotches_of_colours_that_go_together() -> None:
+    grey = np.full((128, 128, 3), 0.5, np.float32)
+
+    def noise(**settings: float) -> np.ndarray:
+        camera = CameraNoise(
+            **{"log_shot": -6.0, "gain": 1.8, "matrix": -0.3, "smooth": 0.6, **settings}
+        )
+        made = camera(grey, np.random.default_rng(3)) - grey
+        return made - made.mean(axis=(0, 1))
+
+    def together(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+    made = noise()
+    assert together(made[:, 1:, 1], made[:, :-1, 1]) > 0.5, "a neighbour is alike"
+    assert abs(together(made[:, 16:, 1], made[:, :-16, 1])) < 0.1, "a distant one is not"
+    apart, near = noise(matrix=0.4), noise(matrix=-0.8)
+    assert together(near[..., 0], near[..., 2]) > 0.5 > together(apart[..., 0], apart[..., 2])
+    sharp, smooth = noise(smooth=0.0), noise(smooth=2.0)
+    assert sharp.std() > 2 * smooth.std()
+    assert noise(log_shot=-4.0).std() > 2 * noise(log_shot=-6.0).std()
+
+
+def test_a_demosaicing_keeps_what_its_photosites_saw() -> None:
+    from multiaxis.degrade.noise import _demosaiced
+
+    sites = np.random.default_rng(0).standard_normal((16, 16, 3)).astype(np.float32)
+    full = _demosaiced(sites, np.random.default_rng(1))
+    seen = np.isclose(full, sites, atol=1e-6)[1:-1, 1:-1]  # crops have a margin around them
+    assert (seen.sum(axis=2) == 1).all(), "each photosite sees one colour"
+    assert [int(seen[..., band].sum()) for band in range(3)] == [49, 98, 49]
+    flat = np.full((12, 12, 3), 0.3, np.float32)
+    again = _demosaiced(flat, np.random.default_rng(1))
+    assert np.allclose(again[2:-2, 2:-2], 0.3, atol=1e-6)
 
 
 def test_a_known_depth_gives_the_formula() -> None:
@@ -154,6 +190,7 @@ def test_no_drops_are_none() -> None:
         ("rain", 24), ("rain:length=100", 60), ("rain:length=8..200", 120), ("rain:length=1", 1),
         ("motion-blur", 40), ("motion-blur:length=150", 150), ("defocus", 12),
         ("defocus:radius=2..50", 100), ("gaussian-noise", 0), ("haze", 0),
+        ("camera-noise", 11), ("camera-noise:smooth=2", 20),
         ("jpeg", 16), ("shrink", 16), ("shrink:factor=16", 64),
     ],
 )  # fmt: skip

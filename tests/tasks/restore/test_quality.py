@@ -82,7 +82,10 @@ def test_depth_comes_from_the_floats(restorer: Restorer, values: np.ndarray) -> 
         ({"strength": 1.5}, "accepted is 0 to 1"),
         ({"strength": float("nan")}, "accepted is 0 to 1"),
         ({"task": "derain,nonsense"}, "unknown task"),
-        ({"task": "derain,denoise", "weights": "x.npz"}, "received weights for 1 task, and you named 2"),
+        (
+            {"task": "derain,denoise", "weights": "x.npz"},
+            "received weights for 1 task, and you named 2",
+        ),
     ],
 )
 def test_nonsense(options: dict, message: str) -> None:

@@ -15,7 +15,7 @@ from multiaxis.data.crops import cut, turn
 from multiaxis.data.limits import check_limits
 from multiaxis.data.source import Arrays, Data, Source
 from multiaxis.degrade import Degradation, format_chain, parse_chain
-from multiaxis.errors import ConfigError
+from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.files.publish import publish
 from multiaxis.tasks.restore.samples import FIELDS, CleanPhotographs, MadeUpPairs
 from multiaxis.weights.cache import home
@@ -83,7 +83,15 @@ class TaughtPhotographs(Data):
         )
 
     def open(self) -> TaughtSource:
-        """Find the photographs."""
+        """Find the photographs, and fetch the teacher.
+
+        Raises
+        ------
+        DataError
+            If there are no photographs.
+        WeightsError
+            If there is no teacher.
+        """
         return TaughtSource(self)
 
     def in_shards(self, config: Mapping[str, Any]) -> Data:
@@ -112,6 +120,8 @@ class TaughtSource(Source):
         self._fresh = config.photographs(config.crop).open()
         self.left_out = self._whole.left_out
         self._teacher = Teacher(config.teacher)
+        if config.truth < 1:
+            self._teacher.fetch()
         self._kept: dict[int, tuple[Levels, NDArray[np.float32]]] = {}
 
     def __len__(self) -> int:
@@ -147,7 +157,7 @@ class Teacher:
     Parameters
     ----------
     weights : str
-        A published checkpoint's name, or a file. They are fetched at the first crop.
+        A published checkpoint's name, or a file.
     """
 
     def __init__(self, weights: str) -> None:
@@ -171,14 +181,28 @@ class Teacher:
 
     def place(self, degraded: Levels) -> Path:
         """Say where the cache holds what the teacher makes of a crop, or will."""
+        shape = repr(degraded.shape).encode()
+        key = hashlib.sha256(self.fetch() + shape + degraded.tobytes()).hexdigest()
+        return home() / "taught" / f"{key}.npy"
+
+    def fetch(self) -> bytes:
+        """Fetch the weights, if they are published ones; give the digest of their file.
+
+        Raises
+        ------
+        WeightsError
+            If they cannot be fetched or read.
+        """
         if self._digest is None:
             from multiaxis.weights.find import find_file
 
-            with find_file(self.weights).open("rb") as file:
-                self._digest = hashlib.file_digest(file, "sha256").digest()
-        shape = repr(degraded.shape).encode()
-        key = hashlib.sha256(self._digest + shape + degraded.tobytes()).hexdigest()
-        return home() / "taught" / f"{key}.npy"
+            path = find_file(self.weights)
+            try:
+                with path.open("rb") as file:
+                    self._digest = hashlib.file_digest(file, "sha256").digest()
+            except OSError as error:
+                raise WeightsError(f"cannot read the teacher {path}: {error.strerror}") from error
+        return self._digest
 
     def _restore(self, degraded: Levels) -> Levels:
         import torch
