@@ -65,9 +65,8 @@ def test_camera_noise_comes_in_blotches_of_colours_that_go_together() -> None:
     grey = np.full((128, 128, 3), 0.5, np.float32)
 
     def noise(**settings: float) -> np.ndarray:
-        camera = CameraNoise(
-            **{"log_shot": -6.0, "gain": 1.8, "matrix": -0.3, "smooth": 0.6, **settings}
-        )
+        fields = {"log_shot": -6.0, "gain": 1.8, "matrix": -0.3, "smooth": 0.6, **settings}
+        camera = CameraNoise(**fields)
         made = camera(grey, np.random.default_rng(3)) - grey
         return made - made.mean(axis=(0, 1))
 

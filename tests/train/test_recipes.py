@@ -70,6 +70,9 @@ def shrunk(recipe: Recipe) -> Recipe:
     elif isinstance(recipe.data, RatedPictures | ChosenPictures | Ladder):
         config.update(SMALL_VIT)
         data = replace(recipe.data, size=32)
+    elif "shuffle" in config:
+        config.update({**TINY, "num_supervision_scales": 1})
+        data = replace(recipe.data, crop=32)
     else:
         config.update(TINY)
         data = replace(recipe.data, crop=16)

@@ -90,8 +90,8 @@ def weights_of(task: str, model: str, weights: str | None = None) -> str | None:
         if model not in known[name]:
             others = ", ".join(name for name, models in known.items() if model in models)
             raise ConfigError(
-                f"there is no {model} model for {name!r}, only for {others}: leave --model out for "
-                "the published model"
+                f"there is no {model} model for {name!r}, only for {others or 'nothing'}: leave "
+                "--model out for the published model"
             )
         names.append(known[name][model])
     return ",".join(names)
