@@ -11,7 +11,6 @@ from PIL import Image
 
 from multiaxis.batch import Batch, Header, Job, Plan, Result
 from multiaxis.cli import choose_model
-from multiaxis.cli import restore as command
 from multiaxis.cli.app import main
 from multiaxis.tasks.restore import selection
 from multiaxis.tasks.restore.timing import Timing
@@ -57,7 +56,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, *words: object) -> str | None:
         taken.append(verb.arguments["weights"])
         return 0
 
-    monkeypatch.setattr(command, "run_batch", instead)
+    monkeypatch.setattr(choose_model, "run_batch", instead)
     assert run(*words) == 0
     return taken[0]
 
@@ -152,7 +151,7 @@ def after(
         kept.append((names, seconds, megapixels))
 
     monkeypatch.setattr(Timing, "add", add)
-    monkeypatch.setattr(command, "run_batch", instead)
+    monkeypatch.setattr(choose_model, "run_batch", instead)
     assert run(picture, *words) == 0
     return kept
 

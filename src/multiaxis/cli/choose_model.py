@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from multiaxis.cli import console
+from multiaxis.cli.batch import run_batch
 from multiaxis.errors import ConfigError
 from multiaxis.tasks.restore.selection import models_of, split_tasks, split_weights, weights_of
 
@@ -75,25 +76,23 @@ def choose(verb: Restore, request: Request, within: str, *, quiet: bool) -> Rest
     return verb if seconds <= limit else fast
 
 
-def reckoning(verb: Restore) -> tuple[Callable[[Batch], list[str]], Callable[[], None]]:
-    """Give what remembers how long a batch took, and what tells of a quicker model afterwards."""
+def run_and_reckon(verb: Restore, request: Request, *, dry_run: bool, quiet: bool) -> int:
+    """Run a batch as `run_batch`; remember how long it took, and tell of a quicker model."""
     told: list[str] = []
 
     def remember(batch: Batch) -> list[str]:
-        arguments = verb.arguments
-        names = _published(arguments)
+        arguments, names = verb.arguments, _published(verb.arguments)
         done = [r for r in batch.results if r.error is None and not r.earlier and r.header.amount]
-        if names and done and verb.arguments.get("tile") is None:
+        if names and done and arguments.get("tile") is None:
             told.extend(
                 _reckon(arguments, names, batch.seconds, sum(r.header.amount for r in done))
             )
         return []
 
-    def tell() -> None:
-        for line in told:
-            console.note(line)
-
-    return remember, tell
+    code = run_batch(verb, request, dry_run=dry_run, quiet=quiet, at_end=remember)
+    for line in told:
+        console.note(line, quiet=quiet)
+    return code
 
 
 def _published(arguments: Mapping[str, Any]) -> list[str] | None:

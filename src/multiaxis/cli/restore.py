@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from multiaxis.cli.batch import DEFAULT_BATCH, BatchOptions, run_batch
+from multiaxis.cli.batch import DEFAULT_BATCH, BatchOptions
 from multiaxis.cli.options import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
@@ -117,7 +117,7 @@ def restore(
     quiet
         Print errors only.
     """
-    from multiaxis.cli.choose_model import check_within, choose, reckoning
+    from multiaxis.cli.choose_model import check_within, choose, run_and_reckon
     from multiaxis.tasks.restore import clips
     from multiaxis.tasks.restore.output import Output
     from multiaxis.tasks.restore.selection import split_tasks, split_weights
@@ -137,11 +137,7 @@ def restore(
     request = files.request(inputs, output, overwrite=written.overwrite)
     if within is not None:
         verb = choose(verb, request, within, quiet=quiet)
-    remember, tell = reckoning(verb)
-    code = run_batch(verb, request, dry_run=files.dry_run, quiet=quiet, at_end=remember)
-    if not quiet:
-        tell()
-    return code
+    return run_and_reckon(verb, request, dry_run=files.dry_run, quiet=quiet)
 
 
 def how_written(options: OutputOptions) -> dict[str, Any]:
