@@ -14,7 +14,7 @@ import small_maxim
 from multiaxis import create_model, list_models, load_weights
 from multiaxis.errors import ConfigError, ShapeError
 from multiaxis.models.maxim import VARIANTS, Maxim
-from multiaxis.models.maxim.network import pyramid
+from multiaxis.models.maxim.ends import pyramid
 
 TOLERANCE = 1e-4  # the reference's own rounding is 2e-5 (golden B, which has no biases)
 SMALL = {

@@ -1,4 +1,4 @@
-"""What stands around the U-Nets of small models: pixel shuffles, and colours by coefficients.
+"""What stands around the U-Nets: smaller scales, pixel shuffles, and colours by coefficients.
 
 Maps are (batch, height, width, channels).
 """
@@ -10,6 +10,24 @@ import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor
 
 from multiaxis.models.maxim.config import MaximConfig
+
+
+def pyramid(image: Tensor, scales: int) -> list[Tensor]:
+    """Shrink an image to half, quarter and so on by taking the nearest pixel to each centre.
+
+    Parameters
+    ----------
+    image : Tensor, shape (batch, height, width, channels)
+    scales : int
+        How many, the image itself included.
+
+    Returns
+    -------
+    list of Tensor
+        Fine to coarse. Scale i holds the pixels ``o * 2**i + 2**(i - 1)``: JAX' nearest resize.
+    """
+    coarse = [image[:, 2**i // 2 :: 2**i, 2**i // 2 :: 2**i] for i in range(1, scales)]
+    return [image, *coarse]
 
 
 def unshuffle(x: Tensor, side: int) -> Tensor:

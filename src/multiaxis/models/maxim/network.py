@@ -21,7 +21,7 @@ from multiaxis.models.maxim.blocks import (
     SupervisedAttention,
 )
 from multiaxis.models.maxim.config import MaximConfig
-from multiaxis.models.maxim.ends import finish, unshuffle
+from multiaxis.models.maxim.ends import finish, pyramid, unshuffle
 from multiaxis.models.saved import Saved
 
 
@@ -381,21 +381,3 @@ class Maxim(Saved):
                 f"of {rows} and widths that are multiples of {columns}; pad to {wanted[0]} x "
                 f"{wanted[1]}, or let multiaxis.restore pad and crop"
             )
-
-
-def pyramid(image: Tensor, scales: int) -> list[Tensor]:
-    """Shrink an image to half, quarter and so on by taking the nearest pixel to each centre.
-
-    Parameters
-    ----------
-    image : Tensor, shape (batch, height, width, channels)
-    scales : int
-        How many, the image itself included.
-
-    Returns
-    -------
-    list of Tensor
-        Fine to coarse. Scale i holds the pixels ``o * 2**i + 2**(i - 1)``: JAX' nearest resize.
-    """
-    coarse = [image[:, 2**i // 2 :: 2**i, 2**i // 2 :: 2**i] for i in range(1, scales)]
-    return [image, *coarse]

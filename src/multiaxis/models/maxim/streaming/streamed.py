@@ -19,8 +19,8 @@ from multiaxis.memory import (
     process_memory,
 )
 from multiaxis.models.maxim.config import MaximConfig
-from multiaxis.models.maxim.ends import shuffle, unshuffle
-from multiaxis.models.maxim.network import Maxim, Stage, pyramid
+from multiaxis.models.maxim.ends import pyramid, shuffle, unshuffle
+from multiaxis.models.maxim.network import Maxim, Stage
 from multiaxis.models.maxim.plan import (
     LEAST_PIECE,
     maps_memory,
