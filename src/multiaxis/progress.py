@@ -40,3 +40,10 @@ def part_of(on_progress: OnFraction | None, index: int, count: int) -> OnFractio
     if on_progress is None:
         return None
     return lambda fraction: on_progress((index + fraction) / count)
+
+
+def between(on_progress: OnFraction | None, start: float, end: float) -> OnFraction | None:
+    """Give the receiver of progress for the part of a work between two fractions of it."""
+    if on_progress is None:
+        return None
+    return lambda fraction: on_progress(start + (end - start) * fraction)

@@ -42,7 +42,7 @@ def tiny_restorer(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Callable[[
     """Load the model beforehand: what is built under the pretence is built slowly."""
     torch.manual_seed(0)
     model = Maxim(MaximConfig(**TINY)).eval()
-    monkeypatch.setattr("multiaxis.tasks.restore.restorer.open_model", lambda *_, **__: model)
+    monkeypatch.setattr("multiaxis.tasks.restore.opened.open_model", lambda *_, **__: model)
     return lambda: Restorer("derain", device="cuda", **options)
 
 

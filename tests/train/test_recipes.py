@@ -28,6 +28,8 @@ from multiaxis.tasks.rate.ladder import Ladder
 from multiaxis.tasks.rate.samples import ChosenPictures, RatedPictures
 from multiaxis.tasks.recipes import RECIPES, get_recipe
 from multiaxis.tasks.restore import recipes as restore
+from multiaxis.tasks.restore.refine.config import DenoiserConfig
+from multiaxis.tasks.restore.refine.objective import Refinement
 from multiaxis.tasks.restore.samples import PairedFolders
 from multiaxis.tasks.segment import recipes as segment
 from multiaxis.tasks.segment.network import build_network
@@ -76,6 +78,10 @@ def shrunk(recipe: Recipe) -> Recipe:
     else:
         config.update(TINY)
         data = replace(recipe.data, crop=16)
+        if isinstance(recipe.objective, Refinement):
+            config = TINY
+            denoiser = DenoiserConfig(features=4, depth=2, window=2)
+            recipe = replace(recipe, objective=replace(recipe.objective, denoiser=denoiser))
     model = replace(recipe.model, config=config)
     return replace(recipe, model=model, data=data, run=run)
 

@@ -202,7 +202,8 @@ def _endings(verb: Verb, beside: str) -> tuple[str, ...]:
     """List how the stems of outputs and of what is written with them end."""
     if not beside:
         return ()
-    return (beside, *(PurePath(name).stem for name in verb.more_names(f"{beside}.png")))
+    names = [name for name in verb.more_names(f"{beside}.png") if not Path(name).is_absolute()]
+    return (beside, *(PurePath(name).stem for name in names))
 
 
 def _outputs(paths: list[Where], endings: tuple[str, ...]) -> list[Where]:

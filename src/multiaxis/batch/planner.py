@@ -105,7 +105,7 @@ class _Planner:
         """List the output and what is written beside it."""
         if target is None:
             return []
-        return [target, *map(target.with_name, self.verb.more_names(target.name))]
+        return [target, *self.verb.more_files(target)]
 
     def _decide(
         self, path: Where, target: Where | None, state: State | ImageError

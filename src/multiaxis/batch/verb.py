@@ -210,8 +210,18 @@ class Verb(ABC):
         return None
 
     def more_names(self, output: str) -> tuple[str, ...]:  # noqa: ARG002
-        """Name the files that are written beside an output of that name, along with it."""
+        """Name the files that are written beside an output of that name, along with it.
+
+        A whole path puts one elsewhere.
+        """
         return ()
+
+    def more_files(self, output: Where) -> list[Where]:
+        """Give the places of the files that are written along with an output."""
+        return [
+            Path(name) if Path(name).is_absolute() else output.with_name(name)
+            for name in self.more_names(output.name)
+        ]
 
     def check(self, file: File) -> Header:  # noqa: ARG002
         """Read a file's header, and refuse what cannot work, before a model is loaded.

@@ -182,9 +182,8 @@ class _Steps:
             self._note_record(work, outcome)
         elif outcome.content is not None:
             # The output comes last: what is finished has all of its files.
-            names = self.verb.more_names(output.name)
-            for name, content in zip(names, outcome.more, strict=True):
-                where = output.with_name(name)
+            places = self.verb.more_files(output)
+            for where, content in zip(places, outcome.more, strict=True):
                 self._note(work, digest(content), where=where)
                 _put(where, content, overwrite=replaces or _is_left_over(where))
             self._note(work, digest(outcome.content), outcome.record)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from multiaxis.cli.batch import DEFAULT_BATCH, BatchOptions
+from multiaxis.cli.drawing import DEFAULT_DRAWING, DrawingOptions
 from multiaxis.cli.options import (
     DEFAULT_LIMITS,
     DEFAULT_MODEL,
@@ -88,6 +89,7 @@ def restore(
     written: OutputOptions = OutputOptions(),
     files: BatchOptions = DEFAULT_BATCH,
     video: ClipOptions = ClipOptions(),
+    drawing: DrawingOptions = DEFAULT_DRAWING,
     max_megapixels: float = 400.0,
     within: str | None = None,
     quiet: Annotated[Flag, Parameter(alias="-q")] = False,
@@ -128,11 +130,13 @@ def restore(
     split_weights(arguments["weights"], split_tasks(task))
     if not max_megapixels > 0:
         raise ConfigError(f"--max-megapixels is {max_megapixels:g}: accepted is a positive number")
+    sampling = drawing.sampling()
     verb = Restore(
-        arguments,
+        {**arguments, "sampling": sampling},
         Output(**how_written(written)),
         clips.ClipOptions(**asdict(video)),
         max_megapixels,
+        drawing.spread(),
     )
     request = files.request(inputs, output, overwrite=written.overwrite)
     if within is not None:

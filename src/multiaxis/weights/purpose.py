@@ -13,6 +13,7 @@ STATED = {
     "detector": ("a detector", "multiaxis detect"),
     "segmenter": ("a segmenter", "multiaxis segment"),
     "rater": ("a rater", "multiaxis rate"),
+    "refiner": ("a refiner", "multiaxis restore --samples"),
     "generator": ("a generator", "multiaxis generate"),
 }
 """What files of whole networks around a model of a family state something under."""

@@ -58,9 +58,7 @@ def test_a_chain_restores_in_a_row_without_rounding(
     weights_file: Path, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = Restorer("derain", weights=weights_file, device="cpu")
-    monkeypatch.setattr(
-        "multiaxis.tasks.restore.restorer.open_model", lambda *_, **__: one.models[0]
-    )
+    monkeypatch.setattr("multiaxis.tasks.restore.opened.open_model", lambda *_, **__: one.models[0])
     both = Restorer("denoise, enhance", device="cpu")
     assert len(both.models) == 2
     wanted = one.restore_values(np.clip(one.restore_values(values), 0, 1))

@@ -180,7 +180,7 @@ def test_what_cannot_end_well_does_not_begin(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("the weights were asked for")
 
-    monkeypatch.setattr("multiaxis.tasks.restore.restorer.open_model", load)
+    monkeypatch.setattr("multiaxis.tasks.restore.opened.open_model", load)
     source, deep = tmp_path / "in.png", tmp_path / "deep.png"
     Image.fromarray(picture((4, 4, 3))).save(source)
     write_picture(deep, Picture(picture((4, 4, 3), "uint16")))

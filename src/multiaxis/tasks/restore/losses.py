@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from multiaxis.data.batch import Batch
 from multiaxis.data.source import Source
 from multiaxis.errors import ConfigError
-from multiaxis.models.maxim import Maxim
+from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.tasks.restore.objective import Restoration
 from multiaxis.tasks.restore.samples import FIELDS
 from multiaxis.train.build import build_model
@@ -50,9 +50,7 @@ class RestorationObjective(Objective):
         """Build MAXIM; from scratch so that it begins with the input, if asked to."""
         model = build_model(choice)
         if choice.from_input and choice.weights is None and isinstance(model, Maxim):
-            with torch.no_grad():
-                for parameter in model.stages[-1].heads.parameters():  # pyright: ignore[reportAttributeAccessIssue]
-                    parameter.zero_()
+            start_at_input(model)
         return {"model": model}
 
     def check(self, models: Models, held_out: Source | None) -> None:
@@ -64,14 +62,7 @@ class RestorationObjective(Objective):
                 f"the model is a {type(model).__name__}, and pictures are restored by MAXIM: name "
                 "one of its variants as model.name"
             )
-        multiple = math.lcm(*model.config.size_multiple)
-        for part, data in (("data", self._recipe.data), ("valid", self._recipe.valid)):
-            crop = getattr(data, "crop", None)
-            if isinstance(crop, int) and crop % multiple:
-                raise ConfigError(
-                    f"{part}.crop is {crop}: this model takes multiples of {multiple}, such as "
-                    f"{-(-crop // multiple) * multiple}"
-                )
+        check_crops(self._recipe, model.config)
 
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
         """Sum the losses of all stages and scales."""
@@ -82,6 +73,31 @@ class RestorationObjective(Objective):
     def metric(self) -> Psnr:
         """Give an empty metric."""
         return Psnr()
+
+
+def start_at_input(model: Maxim) -> None:
+    """Let the heads of the last stage begin at zero, so that the first answer is the input."""
+    with torch.no_grad():
+        for parameter in model.stages[-1].heads.parameters():  # pyright: ignore[reportAttributeAccessIssue]
+            parameter.zero_()
+
+
+def check_crops(recipe: Recipe, config: MaximConfig) -> None:
+    """Refuse crops that a model's windows do not divide.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest that they do.
+    """
+    multiple = math.lcm(*config.size_multiple)
+    for part, data in (("data", recipe.data), ("valid", recipe.valid)):
+        crop = getattr(data, "crop", None)
+        if isinstance(crop, int) and crop % multiple:
+            raise ConfigError(
+                f"{part}.crop is {crop}: this model takes multiples of {multiple}, such as "
+                f"{-(-crop // multiple) * multiple}"
+            )
 
 
 def charbonnier(x: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multiaxis.degrade.noise import GaussianNoise
 from multiaxis.tasks.restore.objective import Restoration
+from multiaxis.tasks.restore.refine.recipes import refiners
 from multiaxis.tasks.restore.samples import CleanPhotographs, PairedFolders
 from multiaxis.tasks.restore.students import NANO, RAIN_OF_RAIN100H, STUDENTS
 from multiaxis.train.cost import say_cost
@@ -202,5 +203,6 @@ RECIPES: list[Recipe] = [
         layout="4,500 photographs and expert C's versions, 480 pixels at the shorter side",
         expect="26.15 dB / .945 on FiveK",
     ),
+    *refiners(NANO),
 ]
-"""After the small ones: one for each task and training set that the authors published."""
+"""After the small ones: one for each task and training set that the authors published; refiners."""

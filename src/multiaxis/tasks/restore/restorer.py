@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -25,19 +24,20 @@ from multiaxis.images import (
     Picture,
     as_file_has_it,
     from_pillow,
-    from_unit,
     seen_by_model,
     to_pillow,
-    to_unit,
 )
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxim.streaming.streamed import read_limits
-from multiaxis.progress import OnFraction, OnProgress, part_of
+from multiaxis.progress import OnFraction, OnProgress, between, part_of
 from multiaxis.tasks.restore.clips import ClipOptions
 from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import restore_eightfold
 from multiaxis.tasks.restore.frame import Frames, Restored, luma, restore_frames
+from multiaxis.tasks.restore.opened import open_models
 from multiaxis.tasks.restore.output import Output
+from multiaxis.tasks.restore.refine.refiner import Drawn
+from multiaxis.tasks.restore.refine.sampling import Sampling
 from multiaxis.tasks.restore.selection import (
     check_strength,
     split_tasks,
@@ -45,10 +45,7 @@ from multiaxis.tasks.restore.selection import (
     weights_of,
 )
 from multiaxis.tasks.restore.tiles import check_tile
-from multiaxis.weights.purpose import wrong_purpose
-from multiaxis.zoo import open_model
-
-_TOLERANCE = 1e-3  # how far floats may lie outside [0, 1]: rounding, not another scale
+from multiaxis.tasks.restore.values import like, unit_tensor, unit_values
 
 Restorable = TypeVar("Restorable", bound=Image.Image | NDArray[Any] | Tensor)
 
@@ -89,6 +86,8 @@ class Restorer:
         takes eight times as long and is often a little closer to the truth.
     strength : float
         How much of the change to keep, from 0 (the input) to 1 (all).
+    sampling : multiaxis.tasks.restore.refine.sampling.Sampling, optional
+        What is drawn, where the weights are a refiner's; by default one answer of 20 steps.
     offline : bool
         Whether to use only what the cache holds.
     on_progress : callable, optional
@@ -105,6 +104,7 @@ class Restorer:
     dtype : torch.dtype
         Of maps, and of arithmetic if the hardware supports it.
     tile : int or None
+    sampling : Sampling or None
 
     Raises
     ------
@@ -131,6 +131,7 @@ class Restorer:
         tile: int | None = None,
         ensemble: bool = False,
         strength: float = 1.0,
+        sampling: Sampling | None = None,
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -152,20 +153,23 @@ class Restorer:
             "tile": tile,
             "ensemble": ensemble,
             "strength": strength,
+            "sampling": sampling,
             "offline": offline,
         }
         self.ensemble, self.strength = ensemble, strength
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
         read_limits(memory, spill)
-        opened = [open_model(name, offline=offline, on_progress=on_progress) for name in names]
-        for name, network in zip(names, opened, strict=True):
-            if not isinstance(network, Maxim):
-                raise wrong_purpose(name, "MAXIM", "is a checkpoint of one, which restores")
-        self.models = tuple(one.to(self.device) for one in opened if isinstance(one, Maxim))
-        self._engines = [
-            Engine(model, dtype=self.dtype, memory=memory, spill=spill) for model in self.models
-        ]
+        opened = open_models(names, offline=offline, on_progress=on_progress)
+        self.models = tuple(model.to(self.device) for model in opened.predictors)
+
+        def ready(network: Maxim) -> Engine:
+            network = network.to(self.device)
+            return Engine(network, dtype=self.dtype, memory=memory, spill=spill)
+
+        self._engines = [ready(one) for one in self.models]
+        self._refiner = opened.make_refiner(ready, sampling, tile)
+        self.sampling = self._refiner and self._refiner.sampling
 
     @property
     def model(self) -> Maxim:
@@ -284,11 +288,7 @@ class Restorer:
         Picture
             Its `remarks` are the picture's and what is to be known of the work.
         """
-        _unit_values(picture.pixels)
-        seen = seen_by_model(picture)
-        made = self._frames(torch.from_numpy(seen)[None], on_progress)
-        restored = as_file_has_it(picture, made.frames[0].cpu().numpy(), depth)
-        return replace(restored, remarks=restored.remarks + made.remarks)
+        return self.draw_pictures(picture, depth=depth, on_progress=on_progress)[0][0]
 
     def restore_values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Restore floats in [0, 1], shape (height, width, 1 or 3); the result is not clipped."""
@@ -296,21 +296,59 @@ class Restorer:
         warn_of(made.remarks)
         return made.frames[0].cpu().numpy()
 
+    def draw_pictures(
+        self,
+        picture: Picture,
+        *,
+        depth: str | None = None,
+        on_progress: OnFraction | None = None,
+    ) -> tuple[list[Picture], NDArray[np.float32] | None]:
+        """Restore a picture to all answers that are kept; arguments are `restore_picture`'s.
+
+        Returns
+        -------
+        pictures : list of Picture
+            One, where the weights are no refiner's.
+        spread : array of float32, shape (height, width), or None
+            Standard deviation of all answers that were drawn, of values in [0, 1]; None for one.
+        """
+        unit_values(picture.pixels)
+        seen = seen_by_model(picture)
+        made = self._drawn(torch.from_numpy(seen)[None], on_progress)
+        restored = [as_file_has_it(picture, x[0].cpu().numpy(), depth) for x in made.frames]
+        pictures = [replace(one, remarks=one.remarks + made.remarks) for one in restored]
+        return pictures, None if made.spread is None else made.spread[0].cpu().numpy()
+
     def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Restored:
-        """Restore frames on the device, from the first task to the last."""
-        remarks = dict[str, None]()
+        """Restore frames on the device, to one answer each."""
+        made = self._drawn(frames, on_progress)
+        return Restored(made.frames[0], made.remarks)
+
+    def _drawn(self, frames: Frames, on_progress: OnFraction | None = None) -> Drawn:
+        """Restore frames on the device, from the first task to the last, to all answers."""
         grey = frames.shape[-1] == 1
         frames = frames.to(self.device)
-        rgb = restored = frames.expand(*frames.shape[:-1], 3) if grey else frames
+        rgb = frames.expand(*frames.shape[:-1], 3) if grey else frames
+        predicting = 1 / (1 + self._refiner.sampling.evaluations) if self._refiner else 1
+        made = self._predicted(rgb, between(on_progress, 0, predicting))
+        drawn = Drawn((made.frames,), remarks=made.remarks)
+        if self._refiner:
+            refined = self._refiner.draw(rgb, made.frames, between(on_progress, predicting, 1))
+            drawn = replace(refined, remarks=made.remarks + refined.remarks)
+        kept = drawn.frames
+        if self.strength < 1:
+            kept = tuple(rgb + self.strength * (one - rgb) for one in kept)
+        return replace(drawn, frames=tuple(luma(one) for one in kept) if grey else kept)
+
+    def _predicted(self, rgb: Frames, on_progress: OnFraction | None) -> Restored:
+        remarks, restored = dict[str, None](), rgb
         for index, engine in enumerate(self._engines):
             part = part_of(on_progress, index, len(self._engines))
             given = restored if index == 0 else restored.clamp(0, 1)
             made = self._run(engine, given, part)
             restored = made.frames
             remarks |= dict.fromkeys(made.remarks)
-        if self.strength < 1:
-            restored = rgb + self.strength * (restored - rgb)
-        return Restored(luma(restored) if grey else restored, tuple(remarks))
+        return Restored(restored, tuple(remarks))
 
     def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
         remarks = dict[str, None]()
@@ -334,7 +372,7 @@ class Restorer:
             )
         has_alpha = pixels.shape[2] in (2, 4)
         colour = pixels[..., :-1] if has_alpha else pixels
-        restored = _like(self.restore_values(_unit_values(colour)), colour.dtype)
+        restored = like(self.restore_values(unit_values(colour)), colour.dtype)
         if has_alpha:
             restored = np.concatenate([restored, pixels[..., -1:]], axis=-1)
         return restored[..., 0] if flat else restored
@@ -348,7 +386,7 @@ class Restorer:
                 "height, width) and (batch, channels, height, width) with 1 or 3 channels"
             )
         # It stays on the model's device from here to the result.
-        made = self._frames(_unit_tensor(batch.detach().permute(0, 2, 3, 1)))
+        made = self._frames(unit_tensor(batch.detach().permute(0, 2, 3, 1)))
         warn_of(made.remarks)
         restored = made.frames.clamp(0, 1)
         if not tensor.is_floating_point():
@@ -361,39 +399,3 @@ def warn_of(remarks: Sequence[str], name: str = "") -> None:
     """Warn users of Python of remarks; what works on many files reads them instead."""
     for remark in remarks:
         warnings.warn(f"{name}: {remark}" if name else remark, RuntimeWarning, stacklevel=3)
-
-
-def _unit_tensor(values: Tensor) -> Tensor:
-    if values.is_floating_point():
-        values = values.float()
-        _check_range(float(values.min()), float(values.max()))
-        return values
-    if values.dtype != torch.uint8:
-        raise ShapeError(f"received values of type {values.dtype}: accepted are uint8 and floats")
-    return values.float() / 255
-
-
-def _check_range(low: float, high: float) -> None:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ShapeError("the picture holds NaN or infinite values: replace them first")
-    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-        raise ShapeError(
-            f"received floats from {low:g} to {high:g}: accepted is the range 0 to 1; divide "
-            "by 255 or 65535, or clip"
-        )
-
-
-def _like(values: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Clip, and round to whole numbers where the picture came in such."""
-    return from_unit(values, np.float32 if dtype.kind == "f" else dtype).astype(dtype, copy=False)
-
-
-def _unit_values(array: NDArray[Any]) -> NDArray[np.float32]:
-    if array.dtype.kind == "f":
-        _check_range(float(array.min()), float(array.max()))
-        return array.astype(np.float32)
-    if array.dtype.name not in ("uint8", "uint16"):
-        raise ShapeError(
-            f"received values of type {array.dtype}: accepted are uint8, uint16 and floats"
-        )
-    return to_unit(array)

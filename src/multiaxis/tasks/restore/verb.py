@@ -16,10 +16,11 @@ from multiaxis.images.formats import READABLE_NAMES, format_of
 from multiaxis.progress import OnFraction, OnProgress
 from multiaxis.tasks.restore.clips import ClipOptions, ClipWork, check_clip, is_clip
 from multiaxis.tasks.restore.output import Output
-from multiaxis.tasks.restore.pictures import PictureWork, check_picture_file
+from multiaxis.tasks.restore.pictures import PictureWork, check_picture_file, one_answer_only
 from multiaxis.video import SUFFIXES
 
 if TYPE_CHECKING:
+    from multiaxis.tasks.restore.refine.sampling import Sampling
     from multiaxis.tasks.restore.restorer import Restorer
 
 
@@ -37,11 +38,14 @@ class Restore(ModelVerb["Restorer"]):
         What part of clips is restored, and how they are written.
     max_megapixels : float
         Larger pictures are refused.
+    spread : str or None
+        The file for the spread of answers: a PNG beside the output, or anywhere by its whole path.
     """
 
     output: Output = Output()  # noqa: RUF009 (frozen)
     clips: ClipOptions = ClipOptions()  # noqa: RUF009 (frozen)
     max_megapixels: float = DEFAULT_MEGAPIXELS
+    spread: str | None = None
 
     wording = Wording(
         "restore",
@@ -63,7 +67,22 @@ class Restore(ModelVerb["Restorer"]):
         kept = ("task", "dtype", "tile", "ensemble", "strength")
         found = {key: self.arguments.get(key) for key in kept}
         own = self.clips.settings() if is_clip(name) else self.output.settings()
-        return {**found, "weights": self.weights, **own}
+        drawn = {} if self.sampling is None else {"sampling": self.sampling.settings()}
+        return {**found, "weights": self.weights, **own, **drawn}
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """What is drawn, if anything was asked for."""
+        return self.arguments.get("sampling")
+
+    def more_names(self, output: str) -> tuple[str, ...]:
+        """Name the further answers, NAME_2 and so on, and the spread of all."""
+        if self.sampling is None or is_clip(output):
+            return ()
+        path = PurePath(output)
+        answers = range(2, self.sampling.outputs + 1)
+        spread = () if self.spread is None else (self.spread,)
+        return (*(f"{path.stem}_{number}{path.suffix}" for number in answers), *spread)
 
     def output_name(self, name: str) -> str:
         """Name the output: clips keep their suffix, pictures what is asked for."""
@@ -73,9 +92,13 @@ class Restore(ModelVerb["Restorer"]):
 
     def check(self, file: File) -> Header:
         """Look at the file, and refuse what cannot be restored or written so."""
+        several = self.sampling is not None and self.sampling.outputs > 1
+        several = several or self.spread is not None
         if is_clip(file.path.name):
+            if several:
+                raise one_answer_only("a clip")
             return check_clip(file, self.clips, self.output)
-        return check_picture_file(file, self.output, self.max_megapixels)
+        return check_picture_file(file, self.output, self.max_megapixels, draws_several=several)
 
     def check_address(self, where: Remote) -> None:
         """Refuse clips at addresses, and names of no format that can be written."""
@@ -104,7 +127,9 @@ class RestoreRunner(Runner[PictureWork | ClipWork]):
         """Decode a picture, or plan a clip."""
         if is_clip(file.path.name):
             return ClipWork.open(file, self.verb.clips, self.verb.settings(file.path.name))
-        return PictureWork.read(file, self.verb.output, self.verb.max_megapixels)
+        work = PictureWork.read(file, self.verb.output, self.verb.max_megapixels)
+        work.draws_spread = self.verb.spread is not None
+        return work
 
     def run(
         self, item: PictureWork | ClipWork, on_progress: OnFraction | None = None
@@ -127,4 +152,7 @@ class RestoreRunner(Runner[PictureWork | ClipWork]):
         said = f"{restorer.device.type} in {str(restorer.dtype).removeprefix('torch.')}"
         if restorer.tile:
             said += f", in tiles of {restorer.tile} pixels (not the exact result)"
+        if restorer.sampling:
+            drawn = restorer.sampling
+            said += f", {drawn.samples} answers of {drawn.steps} steps each"
         return said

@@ -1,0 +1,100 @@
+"""A predictor and the denoiser of its residuals, as a training moves them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from multiaxis.models.maxim.network import Maxim
+from multiaxis.tasks.restore.refine.config import COLOURS, RefinerConfig
+from multiaxis.tasks.restore.refine.diffusion import noisy
+
+
+class RefinerNet(nn.Module):
+    """Both networks of predict and refine.
+
+    Parameters
+    ----------
+    predictor : Maxim
+        Restores pictures.
+    config : RefinerConfig
+        `config.predictor` is the predictor's.
+
+    Attributes
+    ----------
+    config : RefinerConfig
+    predictor, denoiser : Maxim
+    """
+
+    def __init__(self, predictor: Maxim, config: RefinerConfig) -> None:
+        super().__init__()
+        self.config, self.predictor = config, predictor
+        self.denoiser = Maxim(config.denoiser.maxim)
+
+    def forward(
+        self, degraded: Tensor, target: Tensor, noise: Tensor, level: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Restore, and tell the noise in the noisy residual of what was restored.
+
+        Gradients of the noise reach the predictor through the residual, unless it is frozen.
+
+        Parameters
+        ----------
+        degraded, target : Tensor, shape (batch, 3, height, width)
+            Values in [0, 1].
+        noise : Tensor, of that shape
+            Standard normal.
+        level : Tensor, shape (batch,)
+            As in `diffusion`.
+
+        Returns
+        -------
+        predicted, told : Tensor, of that shape
+            The restored picture, and the noise as the denoiser sees it.
+        """
+        predicted = self.predictor(degraded)
+        residual = self.config.denoiser.scale * (target - predicted)
+        z = noisy(residual, noise, level[:, None, None, None])
+        planes = self.config.denoiser.planes
+        seen = see(z.movedim(1, -1), degraded.movedim(1, -1), level, planes)
+        answer = self.denoiser(seen.movedim(-1, 1))
+        return predicted, tell(answer.movedim(1, -1)).movedim(-1, 1)
+
+    def blocks(self) -> Iterator[nn.Module]:
+        """Give the blocks, which a training compiles one by one."""
+        yield from (*self.predictor.blocks(), *self.denoiser.blocks())
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's)
+        """Recompute each block in the backward pass instead of keeping its maps."""
+        self.predictor.set_grad_checkpointing(enable)
+        self.denoiser.set_grad_checkpointing(enable)
+
+
+def see(z: Tensor, degraded: Tensor, level: Tensor, planes: int) -> Tensor:
+    """Put together what a denoiser sees.
+
+    Parameters
+    ----------
+    z : Tensor, shape (batch, height, width, 3)
+        Noisy residuals.
+    degraded : Tensor, of that shape
+        Values in [0, 1].
+    level : Tensor, shape (batch,)
+    planes : int
+
+    Returns
+    -------
+    Tensor, shape (batch, height, width, 6 + planes)
+    """
+    spread = (1 - level).sqrt()[:, None]
+    waves = 2.0 ** torch.arange(planes, device=level.device, dtype=level.dtype)
+    told = torch.cos(math.pi * waves * spread)[:, None, None].expand(*z.shape[:3], planes)
+    return torch.cat([z, 2 * degraded - 1, told.to(z.dtype)], dim=-1)
+
+
+def tell(answer: Tensor) -> Tensor:
+    """Take the noise out of a denoiser's answer, (batch, height, width, channels)."""
+    return answer[..., :COLOURS]

@@ -1,0 +1,308 @@
+"""Answers by seed and number, in Python and by the command; trained jointly or not."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from multiaxis import Restorer
+from multiaxis.cli.app import main
+from multiaxis.errors import ConfigError, WeightsError
+from multiaxis.images import Picture
+from multiaxis.tasks.restore.refine.config import DenoiserConfig, RefinerConfig
+from multiaxis.tasks.restore.refine.refiner import Refiner, blur, sharpness
+from multiaxis.tasks.restore.refine.sampling import Sampling
+from multiaxis.tasks.restore.refine.store import load_refiner
+from multiaxis.train import train
+from multiaxis.train.log import Report
+from multiaxis.train.loop import read_log
+from small_recipe import make_pictures
+from small_refiner import refiner_recipe, write_refiner
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_refiner(tmp_path_factory.mktemp("refiner") / "r.safetensors")
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    return np.random.default_rng(3).random((21, 30, 3), np.float32)
+
+
+def restorer(weights: Path, tile: int | None = None, **sampling: object) -> Restorer:
+    drawn = Sampling(**{"steps": 3, **sampling})  # pyright: ignore[reportArgumentType]
+    return Restorer("denoise", weights=weights, sampling=drawn, device="cpu", tile=tile)
+
+
+def answers(one: Restorer, picture: np.ndarray) -> np.ndarray:
+    drawn, _ = one.draw_pictures(Picture(picture))
+    return np.stack([each.pixels for each in drawn])
+
+
+def test_a_seed_gives_its_answers_again_and_each_is_another(
+    weights: Path, picture: np.ndarray
+) -> None:
+    three = answers(restorer(weights, samples=3, seed=5), picture)
+    assert three.shape == (3, 21, 30, 3)
+    assert np.array_equal(answers(restorer(weights, samples=2, seed=5), picture), three[:2])
+    assert len({one.tobytes() for one in three}) == 3
+    assert not np.array_equal(answers(restorer(weights, samples=3, seed=6), picture), three)
+    assert np.array_equal(restorer(weights, seed=5).restore(picture), three[0])
+    ddim = answers(restorer(weights, samples=1, seed=5, sampler="ddim"), picture)
+    assert not np.array_equal(ddim[0], three[0])
+
+
+def test_a_picture_is_the_same_in_a_batch(weights: Path, picture: np.ndarray) -> None:
+    one = restorer(weights)
+    other = 1 - picture
+    batch = torch.from_numpy(np.stack([other, picture])).permute(0, 3, 1, 2)
+    found = one.restore(batch)
+    assert torch.equal(found[1], one.restore(batch[1]))
+
+
+def test_noise_is_that_of_the_whole_picture_in_tiles(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.random.default_rng(1).random((70, 90, 3), np.float32)
+    seen: list[torch.Tensor] = []
+    drawn = Refiner._noise
+
+    def noise(self, *arguments):
+        seen.append(drawn(self, *arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(Refiner, "_noise", noise)
+    whole, tiled = (answers(restorer(weights, tile, steps=2), picture) for tile in (None, 64))
+    assert whole.shape == tiled.shape
+    assert len(seen) == 4
+    assert all(torch.equal(a, b) for a, b in zip(seen[:2], seen[2:], strict=True))
+
+
+def test_a_perfect_denoiser_restores_the_truth(
+    weights: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = np.random.default_rng(8).random(picture.shape, np.float32)
+    one = restorer(weights, steps=5)
+    predicted = one._predicted(torch.from_numpy(picture)[None], None).frames
+    residual = 10 * (torch.from_numpy(truth) - predicted)
+
+    def denoise(self, degraded, remarks, z, level):
+        return (z - level**0.5 * residual) / (1 - level) ** 0.5
+
+    monkeypatch.setattr(Refiner, "_denoise", denoise)
+    np.testing.assert_allclose(one.restore(picture), truth, atol=1e-5)
+
+
+def test_what_is_kept_of_several_answers(weights: Path, picture: np.ndarray) -> None:
+    each = answers(restorer(weights, samples=4), picture)
+    average, spread = restorer(weights, samples=4, keep="average").draw_pictures(Picture(picture))
+    # The average is taken before values are clipped.
+    inside = ((each > 0) & (each < 1)).all(axis=0)
+    np.testing.assert_allclose(average[0].pixels[inside], each.mean(axis=0)[inside], atol=1e-6)
+    assert spread is not None
+    wanted = each.std(axis=0, ddof=1).mean(axis=-1)
+    clear = inside.all(axis=-1)
+    np.testing.assert_allclose(spread[clear], wanted[clear], atol=1e-5)
+    sharp = answers(restorer(weights, samples=4, keep="sharpest"), picture)
+    scores = [sharpness(torch.from_numpy(one)[None]) for one in each]
+    assert np.array_equal(sharp[0], each[int(np.argmax(scores))])
+    _, nothing = restorer(weights).draw_pictures(Picture(picture))
+    assert nothing is None
+
+
+class Reddest:
+    def open(self):
+        return lambda picture: float(picture[..., 0].mean())
+
+
+def test_a_judge_picks_an_answer(weights: Path, picture: np.ndarray) -> None:
+    each = answers(restorer(weights, samples=4), picture)
+    kept = answers(restorer(weights, samples=4, keep="rated", judge=Reddest()), picture)
+    assert np.array_equal(kept[0], each[int(each[..., 0].mean(axis=(1, 2)).argmax())])
+
+
+def test_consistent_answers_keep_the_light_of_the_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = write_refiner(tmp_path / "r.safetensors", from_input=True)
+    grey = np.full((64, 64, 3), 0.5, np.float32)
+
+    def denoise(self, degraded, remarks, z, level):
+        return (z - level**0.5) / (1 - level) ** 0.5  # a residual of 1: lighter by a tenth
+
+    monkeypatch.setattr(Refiner, "_denoise", denoise)
+    found = [
+        restorer(weights, consistent=consistent)._drawn(torch.from_numpy(grey)[None]).frames[0]
+        for consistent in (False, True)
+    ]
+    torch.testing.assert_close(found[0], torch.full((1, 64, 64, 3), 0.6))
+    torch.testing.assert_close(found[1], torch.full((1, 64, 64, 3), 0.5))
+
+
+def test_blurring_keeps_light_and_takes_detail() -> None:
+    noise = torch.randn(1, 80, 80, 2)
+    assert float(blur(noise, 8.0).std()) < 0.1
+    torch.testing.assert_close(blur(torch.ones(1, 9, 5, 3), 8.0), torch.ones(1, 9, 5, 3))
+
+
+def test_grey_alpha_and_strength_are_kept(weights: Path, picture: np.ndarray) -> None:
+    one = restorer(weights)
+    assert one.restore(picture[..., 0]).shape == (21, 30)
+    alpha = np.concatenate([picture, picture[..., :1]], axis=-1)
+    assert np.array_equal(one.restore(alpha)[..., 3], alpha[..., 3])
+    half = Restorer("denoise", weights=weights, sampling=one.sampling, strength=0.0, device="cpu")
+    np.testing.assert_allclose(half.restore(picture), picture, atol=1e-6)
+
+
+def test_progress_comes_to_its_end(weights: Path, picture: np.ndarray) -> None:
+    told: list[float] = []
+    one = restorer(weights, samples=2)
+    one.restore_picture(Picture(picture), on_progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"samples": 0}, "number of samples is 0: accepted is 1 to 1000"),
+        ({"steps": 1001}, "number of steps is 1001"),
+        ({"seed": -1}, "seed is -1"),
+        ({"sampler": "euler"}, "unknown sampler 'euler'"),
+        ({"keep": "best"}, "unknown choice of samples 'best'"),
+        ({"keep": "rated"}, "rated by a rater"),
+    ],
+)
+def test_drawings_that_cannot_be(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Sampling(**fields)  # pyright: ignore[reportArgumentType]
+
+
+def test_other_weights_draw_nothing(weights: Path) -> None:
+    with pytest.raises(ConfigError, match="answers are drawn by a refiner: name its weights"):
+        Restorer("denoise", weights="denoise-nano", sampling=Sampling())
+    with pytest.raises(ConfigError, match="planes is 0"):
+        DenoiserConfig(planes=0)
+    with pytest.raises(ConfigError, match="no configuration of a refiner"):
+        RefinerConfig.from_fields({"predictor": {}})
+    from multiaxis import Generator
+
+    with pytest.raises(WeightsError, match="but a refiner, for multiaxis restore --samples"):
+        Generator(weights)
+
+
+def test_the_command_writes_answers_and_their_spread(
+    weights: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    Image.fromarray((picture * 255).astype(np.uint8)).save(tmp_path / "a.png")
+    words = ("restore", tmp_path / "a.png", "--task", "denoise", "--weights", weights)
+    words = (*words, "--steps", 2, "--device", "cpu", "-q")
+    spread = tmp_path / "elsewhere" / "u.png"
+    spread.parent.mkdir()
+    three = ("--samples", 3, "--seed", 2, "-o", tmp_path / "o.png", "--uncertainty", spread)
+    assert run(*words, *three, "--resume") == 0
+    each = np.stack([np.array(Image.open(tmp_path / f"{n}.png")) for n in ("o", "o_2", "o_3")])
+    assert len({one.tobytes() for one in each}) == 3
+    levels = np.array(Image.open(spread)) / 65535 / 4
+    assert levels.shape == (21, 30)
+    assert 0 < levels.max() < 1
+    average = (*words, "--samples", 3, "--seed", 2, "--average", "-o", tmp_path / "m.png")
+    assert run(*average) == 0
+    assert not (tmp_path / "m_2.png").exists()
+    mean = np.array(Image.open(tmp_path / "m.png"))
+    inside = ((each > 0) & (each < 255)).all(axis=0)
+    assert np.abs(mean[inside].astype(int) - each.mean(axis=0)[inside]).max() <= 1
+    before = spread.stat().st_mtime_ns
+    assert run(*words, *three, "--resume") == 0
+    assert spread.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--average", "--pick", "sharpest", "--samples", "2"), "give one of them"),
+        (("--average",), "need several answers, and --samples is 1"),
+        (("--pick", "rated", "--samples", "2"), "--pick rated and --rater FILE belong together"),
+        (("--samples", "2", "--uncertainty", "u.jpg"), "a name that ends in .png"),
+        (("--samples", "0"), "number of samples is 0"),
+    ],
+)
+def test_words_that_cannot_be(
+    words: tuple[str, ...],
+    message: str,
+    weights: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("restore", "a.png", "--task", "denoise", "--weights", weights, *words) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("photographs"))
+
+
+def test_a_stopped_training_resumes_to_the_bit_and_restores(
+    photographs: Path, tmp_path: Path
+) -> None:
+    recipe = refiner_recipe(photographs)
+    train(recipe, tmp_path / "whole")
+
+    def stop(report: Report) -> None:
+        if report.step == 3 and report.score is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert train(recipe, tmp_path / "parts", on_report=stop).stopped_by == signal.SIGTERM
+    done = train(recipe, tmp_path / "parts")
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    whole, parts = (read_log(tmp_path / name)[-1]["scores"] for name in ("whole", "parts"))
+    assert whole == parts
+    assert whole.keys() == {"predicted", "refined"}
+    assert restorer(done.weights).restore(np.zeros((5, 6, 3), np.float32)).shape == (5, 6, 3)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_predictor_learns_only_jointly(photographs: Path, *, frozen: bool) -> None:
+    recipe = refiner_recipe(photographs, frozen=frozen)
+    objective = recipe.objective.open(recipe, recipe.data.open())
+    models = objective.build(recipe.model)
+    objective.check(models, None)
+    torch.nn.init.normal_(models["model"].get_parameter("denoiser.stages.0.heads.0.weight"))
+    from multiaxis.data.batch import collate
+    from multiaxis.data.numbered import NumberedSamples
+
+    samples = NumberedSamples(recipe.data.open(), 0)  # pyright: ignore[reportArgumentType]
+    batch = objective.prepare(collate([samples[k] for k in range(2)]))
+    objective.losses(models, batch, "model")["noise"].sum().backward()
+    moved = [p.grad is not None for p in models["model"].predictor.parameters()]  # pyright: ignore[reportAttributeAccessIssue]
+    assert any(moved) is not frozen
+    assert torch.equal(batch["level"], objective.prepare(batch)["level"])
+    assert ((batch["level"] > 0) & (batch["level"] < 1)).all()
+
+
+def test_a_first_answer_takes_all_for_noise(weights: Path, photographs: Path) -> None:
+    recipe = refiner_recipe(photographs)
+    network = recipe.objective.open(recipe, None).build(recipe.model)["model"]  # pyright: ignore[reportArgumentType]
+    x, noise = torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16)
+    predicted, told = network(x, x, noise, torch.full((2,), 0.5))
+    torch.testing.assert_close(predicted, x)
+    torch.testing.assert_close(told, 0.5**0.5 * noise)
+    assert load_refiner(weights).config.denoiser.features == 4
