@@ -313,11 +313,10 @@ class Restorer:
             Standard deviation of all answers that were drawn, of values in [0, 1]; None for one.
         """
         unit_values(picture.pixels)
-        seen = seen_by_model(picture)
-        made = self._drawn(torch.from_numpy(seen)[None], on_progress)
+        made = self._drawn(torch.from_numpy(seen_by_model(picture))[None], on_progress)
         restored = [as_file_has_it(picture, x[0].cpu().numpy(), depth) for x in made.frames]
-        pictures = [replace(one, remarks=one.remarks + made.remarks) for one in restored]
-        return pictures, None if made.spread is None else made.spread[0].cpu().numpy()
+        restored = [replace(one, remarks=one.remarks + made.remarks) for one in restored]
+        return restored, None if made.spread is None else made.spread[0].cpu().numpy()
 
     def _frames(self, frames: Frames, on_progress: OnFraction | None = None) -> Restored:
         """Restore frames on the device, to one answer each."""
@@ -343,9 +342,8 @@ class Restorer:
     def _predicted(self, rgb: Frames, on_progress: OnFraction | None) -> Restored:
         remarks, restored = dict[str, None](), rgb
         for index, engine in enumerate(self._engines):
-            part = part_of(on_progress, index, len(self._engines))
             given = restored if index == 0 else restored.clamp(0, 1)
-            made = self._run(engine, given, part)
+            made = self._run(engine, given, part_of(on_progress, index, len(self._engines)))
             restored = made.frames
             remarks |= dict.fromkeys(made.remarks)
         return Restored(restored, tuple(remarks))
