@@ -232,6 +232,23 @@ def test_the_command_writes_answers_and_their_spread(
     assert spread.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
+def test_workers_write_what_one_process_writes(
+    weights: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    for k in range(3):
+        Image.fromarray((np.roll(picture, k, 0) * 255).astype(np.uint8)).save(tmp_path / f"{k}.png")
+    files = [tmp_path / f"{k}.png" for k in range(3)]
+    words = ("restore", *files, "--task", "denoise", "--weights", weights, "--samples", 2)
+    words = (*words, "--steps", 2, "--device", "cpu", "-q")
+    assert run(*words, "-o", tmp_path / "one") == 0
+    assert run(*words, "-o", tmp_path / "two", "--workers", 2) == 0
+    made = sorted(path.name for path in (tmp_path / "one").glob("*.png"))
+    assert made == ["0.png", "0_2.png", "1.png", "1_2.png", "2.png", "2_2.png"]
+    for name in made:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -152,7 +152,6 @@ class RestoreRunner(Runner[PictureWork | ClipWork]):
         said = f"{restorer.device.type} in {str(restorer.dtype).removeprefix('torch.')}"
         if restorer.tile:
             said += f", in tiles of {restorer.tile} pixels (not the exact result)"
-        if restorer.sampling:
-            drawn = restorer.sampling
+        if (drawn := self.verb.sampling) is not None:
             said += f", {drawn.samples} answers of {drawn.steps} steps each"
         return said
