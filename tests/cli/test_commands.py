@@ -151,7 +151,7 @@ def test_interrupting_is_code_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("multiaxis.tasks.restore.restorer.restore_frames", interrupt)
-    monkeypatch.setattr("multiaxis.tasks.restore.restorer.Restorer._frames", interrupt)
+    monkeypatch.setattr("multiaxis.tasks.restore.restorer.Restorer._drawn", interrupt)
     before = sorted(pictures.iterdir())
     assert run("restore", pictures, "--task", "derain", "--weights", weights) == 130
     deadline = time.monotonic() + 5

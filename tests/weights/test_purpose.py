@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 import small_detections
+import small_generator
 import small_maxim
 import small_maxvit
-from multiaxis import Classifier, Detector, Rater, Restorer, Segmenter, create_model
+from multiaxis import Classifier, Detector, Generator, Rater, Restorer, Segmenter, create_model
 from multiaxis.cli.app import main
 from multiaxis.errors import WeightsError
 from multiaxis.models.store import save_network
 from multiaxis.tasks.detect import stated as of_detectors
+from multiaxis.tasks.generate import store as of_generators
+from multiaxis.tasks.generate.config import GeneratorConfig
+from multiaxis.tasks.generate.network import GeneratorNet
+from multiaxis.tasks.generate.store import save_generator
+from multiaxis.tasks.restore.refine import store as of_refiners
 from multiaxis.tasks.segment import stated as of_segmenters
 from multiaxis.tasks.segment.classes import Numbers, named
 from multiaxis.tasks.segment.config import DecoderConfig
@@ -28,6 +34,7 @@ PURPOSES = {
     "backbone": "a backbone without a head",
     "detector": "a detector, for multiaxis detect",
     "segmenter": "a segmenter, for multiaxis segment",
+    "generator": "a generator, for multiaxis generate",
 }
 USES: dict[str, Callable[[Path], object]] = {
     "maxim": lambda path: Restorer("derain", weights=path, device="cpu"),
@@ -35,6 +42,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "detector": lambda path: Detector(path, device="cpu"),
     "segmenter": lambda path: Segmenter(path, device="cpu"),
     "rater": lambda path: Rater(path, device="cpu"),
+    "generator": lambda path: Generator(path, device="cpu"),
 }
 
 
@@ -49,6 +57,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     network = build_network("maxvit", DecoderConfig(level=1, channels=8), 2, config=SMALL_VIT)
     about = of_segmenters.write_stated(named(["a", "b"]), Numbers((0, 1), ()))
     save_network(network, found["segmenter"], about)
+    save_generator(GeneratorNet(GeneratorConfig(**small_generator.SMALL)), found["generator"])
     return found
 
 
@@ -69,6 +78,8 @@ def test_files_state_what_the_table_looks_for() -> None:
     stated = {
         *of_detectors.write_stated(64, ()),
         *of_segmenters.write_stated(named(["a", "b"]), Numbers((0, 1), ())),
+        *of_generators.stated(GeneratorConfig()),
+        *of_refiners.stated(),
     }
     assert stated | {"rater"} == STATED.keys()
 

@@ -15,6 +15,7 @@ from multiaxis.models.families import family_of
 from multiaxis.weights.contents import Weights, read_model, read_state_dict
 from multiaxis.weights.convert import convert_file
 from multiaxis.weights.find import find_file
+from multiaxis.weights.purpose import stated_purpose, wrong_purpose
 
 
 def load_weights(model: nn.Module, weights: Weights, *, skip: Sequence[str] = ()) -> Loaded:
@@ -87,7 +88,11 @@ def load_model(weights: str | Path, **config: Any) -> nn.Module:
     WeightsError
         If the file is unreadable, or of no model that can be built.
     """
-    return build_found(read_model(find_file(weights)), config)[0]
+    path = find_file(weights)
+    contents = read_model(path)
+    if contents.origin is None and stated_purpose(path):  # nothing of ours is in it
+        raise wrong_purpose(path, "MAXIM or MaxViT", "are checkpoints of one of them")
+    return build_found(contents, config)[0]
 
 
 def convert_weights(
