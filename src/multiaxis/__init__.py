@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from multiaxis.tasks.generate.generator import Generator
     from multiaxis.tasks.rate.rater import Rater
     from multiaxis.tasks.restore.evaluate import evaluate
+    from multiaxis.tasks.restore.refine.sampling import Sampling
     from multiaxis.tasks.restore.restorer import Restorer
     from multiaxis.tasks.restore.single import restore
     from multiaxis.tasks.segment.segmenter import Segmenter
@@ -36,6 +37,7 @@ _HOMES = {
     "Detector": "multiaxis.tasks.detect.detector",
     "Generator": "multiaxis.tasks.generate.generator",
     "Rater": "multiaxis.tasks.rate.rater",
+    "Sampling": "multiaxis.tasks.restore.refine.sampling",
     "Restorer": "multiaxis.tasks.restore.restorer",
     "Segmenter": "multiaxis.tasks.segment.segmenter",
     "create_model": "multiaxis.zoo",
@@ -58,6 +60,7 @@ __all__ = [
     "Maxim",
     "Rater",
     "Restorer",
+    "Sampling",
     "Segmenter",
     "__version__",
     "create_model",

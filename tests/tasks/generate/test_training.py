@@ -19,6 +19,7 @@ from multiaxis.tasks.generate.discriminator import Discriminator
 from multiaxis.tasks.generate.generator import Generator
 from multiaxis.tasks.generate.losses import AdversarialObjective, penalty
 from multiaxis.train import train
+from multiaxis.train.build import prepare_blocks
 from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log
 from multiaxis.train.override import override
@@ -106,6 +107,16 @@ def test_latents_depend_on_the_samples_numbers_and_the_seed_only(modes: Path) ->
     assert not torch.equal(all_four["generator"], all_four["discriminator"])
     changed = other.prepare(Batch({"picture": pictures}, torch.arange(4)))
     assert not torch.equal(changed["generator"], all_four["generator"])
+
+
+def test_blocks_of_the_generator_are_compiled(modes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    _, models = opened(modes)
+    prepare_blocks(models.values(), recompute=False, compile_=True)
+    assert [type(block).__name__ for block in compiled] == ["Block", "Block"]
+    with pytest.raises(ConfigError, match="run.recompute is true, and there are no blocks"):
+        prepare_blocks(models.values(), recompute=True, compile_=False)
 
 
 def test_a_stopped_training_resumes_to_the_bit(modes: Path, tmp_path: Path) -> None:

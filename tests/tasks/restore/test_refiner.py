@@ -12,13 +12,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from multiaxis import Restorer
+from multiaxis import Restorer, Sampling, restore
 from multiaxis.cli.app import main
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.images import Picture
 from multiaxis.tasks.restore.refine.config import DenoiserConfig, RefinerConfig
 from multiaxis.tasks.restore.refine.refiner import Refiner, blur, sharpness
-from multiaxis.tasks.restore.refine.sampling import Sampling
 from multiaxis.tasks.restore.refine.store import load_refiner
 from multiaxis.train import train
 from multiaxis.train.log import Report
@@ -200,6 +199,8 @@ def test_other_weights_draw_nothing(weights: Path) -> None:
         DenoiserConfig(planes=0)
     with pytest.raises(ConfigError, match="no configuration of a refiner"):
         RefinerConfig.from_fields({"predictor": {}})
+    with pytest.raises(ConfigError, match="received 3 answers to keep: this gives one"):
+        restore("a.png", task="denoise", weights=weights, sampling=Sampling(samples=3))
     from multiaxis import Generator
 
     with pytest.raises(WeightsError, match="but a refiner, for multiaxis restore --samples"):

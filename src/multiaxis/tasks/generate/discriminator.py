@@ -59,7 +59,7 @@ class Discriminator(nn.Module):
         first, last = config.widths[0], config.widths[-1]
         self.from_rgb = _conv(3, first, 1)
         pairs = zip(config.widths, config.widths[1:], strict=False)
-        self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in pairs))
+        self.residual = nn.Sequential(*(ResidualBlock(a, b) for a, b in pairs))
         self.conv = _conv(last, last, 3)
         self.hidden = nn.Linear((size >> halvings) ** 2 * last, last)
         self.logit = nn.Linear(last, 1)
@@ -85,7 +85,7 @@ class Discriminator(nn.Module):
                 f"{self.size}, {self.size})"
             )
         x = F.leaky_relu(self.from_rgb(pictures), _SLOPE)
-        x = F.leaky_relu(self.conv(self.blocks(x)), _SLOPE)
+        x = F.leaky_relu(self.conv(self.residual(x)), _SLOPE)
         return self.logit(F.leaky_relu(self.hidden(x.flatten(1)), _SLOPE))[:, 0]
 
 

@@ -177,7 +177,7 @@ class Restorer:
         return self.models[0]
 
     def restore(self, image: Restorable) -> Restorable:
-        """Restore a picture. The result has the kind and dtype of the input.
+        """Restore a picture, to the first answer. The result has the kind and dtype of the input.
 
         Parameters
         ----------

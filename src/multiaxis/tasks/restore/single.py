@@ -22,6 +22,7 @@ from multiaxis.images import (
 )
 from multiaxis.tasks.restore.output import Output
 from multiaxis.tasks.restore.pictures import PictureWork
+from multiaxis.tasks.restore.refine.sampling import Sampling
 from multiaxis.tasks.restore.restorer import Restorer, warn_of
 
 
@@ -61,6 +62,12 @@ def restore(
     --------
     >>> restore("rainy.jpg", task="derain").save("dry.png")  # doctest: +SKIP
     """
+    sampling = options.get("sampling")
+    if isinstance(sampling, Sampling) and sampling.outputs > 1:
+        raise ConfigError(
+            f"received {sampling.outputs} answers to keep: this gives one; keep their average or "
+            "the sharpest, or use Restorer(...).draw_pictures"
+        )
     if not isinstance(source, str | os.PathLike):
         if output is not None:
             raise ConfigError("output needs a path as source: save the returned picture yourself")

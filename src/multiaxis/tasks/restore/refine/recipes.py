@@ -40,7 +40,7 @@ Cost: about half a CPU second a step. Expect: docs/refine.md.""",
         ),
         valid_samples=16,
         objective=Refinement(
-            denoiser=DenoiserConfig(features=32, depth=2, gating=False), frozen=True
+            denoiser=DenoiserConfig(features=32, depth=2, gating=False, scale=20.0), frozen=True
         ),
         optim=Optim(lr=1e-3, final_lr=1e-5, warmup=200, clip=1.0),
         run=Run(steps=10_000, batch=8, ema=0.999, workers=0, save_every=500, validate_every=1000),
