@@ -111,7 +111,11 @@ def test_latents_depend_on_the_samples_numbers_and_the_seed_only(modes: Path) ->
 
 def test_blocks_of_the_generator_are_compiled(modes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[nn.Module] = []
-    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+
+    def note(block: nn.Module) -> None:
+        compiled.append(block)
+
+    monkeypatch.setattr(nn.Module, "compile", note)
     _, models = opened(modes)
     prepare_blocks(models.values(), recompute=False, compile_=True)
     assert [type(block).__name__ for block in compiled] == ["Block", "Block"]
