@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from multiaxis.data.batch import Batch
+from multiaxis.data.load import Share, passes
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.tasks.generate.config import DiscriminatorConfig
 from multiaxis.tasks.generate.discriminator import Discriminator
 from multiaxis.tasks.generate.generator import Generator
 from multiaxis.tasks.generate.losses import AdversarialObjective, penalty
+from multiaxis.tasks.generate.samples import PictureShards
 from multiaxis.train import train
 from multiaxis.train.build import prepare_blocks
 from multiaxis.train.log import Report
@@ -107,6 +110,27 @@ def test_latents_depend_on_the_samples_numbers_and_the_seed_only(modes: Path) ->
     assert not torch.equal(all_four["generator"], all_four["discriminator"])
     changed = other.prepare(Batch({"picture": pictures}, torch.arange(4)))
     assert not torch.equal(changed["generator"], all_four["generator"])
+
+
+def test_shards_give_the_folders_squares(modes: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "0.tar", "w") as tar:
+        for path in sorted(modes.iterdir()):
+            tar.add(path, path.name)
+            tar.add(path, f"{path.stem}.cls")  # classes of other uses do no harm
+    recipe = override(modes_recipe(modes), [f"data.urls={tmp_path / '0.tar'}", "data.shuffle=1"])
+    assert isinstance(recipe.data, PictureShards)
+    stream = recipe.data.open()
+    (batch,) = passes(stream, 0, Share(24), first=0, end=1)
+    source = modes_recipe(modes).data.open()
+    wanted = {source.sample(k, None)["picture"].tobytes() for k in range(24)}  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+    found = batch["picture"].permute(0, 2, 3, 1).contiguous().numpy()
+    assert {picture.tobytes() for picture in found} == wanted
+    objective = recipe.objective.open(recipe, stream)
+    objective.check(objective.build(recipe.model), None)
+    wrong = override(recipe, ["data.size=16"])
+    objective = wrong.objective.open(wrong, wrong.data.open())
+    with pytest.raises(ConfigError, match="data has pictures of 16 pixels"):
+        objective.check(objective.build(wrong.model), None)
 
 
 def test_blocks_of_the_generator_are_compiled(modes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from multiaxis.data.limits import check_limits
 from multiaxis.data.pictures import find_pictures, read_levels, tell_others
+from multiaxis.data.shards import Raw, Shards, read_shard_picture
 from multiaxis.data.source import Arrays, Data, Source
 
 FIELDS = ("picture",)
@@ -53,6 +54,11 @@ class PictureFolder(Data):
         found = find_pictures(self.folder)
         return PictureSource(self, found.paths, tell_others(found))
 
+    def in_shards(self, config: Mapping[str, Any]) -> PictureShards:
+        """Give the same squares out of shards."""
+        del config
+        return PictureShards(urls="", size=self.size, flip=self.flip)
+
     def held_out(self) -> PictureFolder:
         """Give the same squares of another folder, never mirrored."""
         return replace(self, folder="", flip=False)
@@ -61,6 +67,49 @@ class PictureFolder(Data):
         """Give noise of the same size."""
         del config
         return MadeUpSquares(size=self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureShards(Data):
+    """Tar files with ``NAME.jpg`` (or png, tif, ...); what else is in them stays out.
+
+    Attributes
+    ----------
+    urls : str
+        Files or addresses, with braces for ranges: ``train-{000..099}.tar``.
+    size, flip
+        As in `PictureFolder`.
+    shuffle : int
+        Samples that wait for their turn, out of order; their files stay in memory undecoded.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = FIELDS
+    is_stream: ClassVar[bool] = True
+    urls: str
+    size: int = 128
+    flip: bool = True
+    shuffle: int = 2048
+
+    def __post_init__(self) -> None:
+        check_limits("data", self, {"size": (4, 4096), "shuffle": (1, 10**6)})
+
+    def open(self) -> SquareShards:
+        """Expand the names."""
+        return SquareShards(self)
+
+    def held_out(self) -> PictureFolder:
+        """Give folders, which can be read in any order."""
+        return PictureFolder(folder="", size=self.size, flip=False)
+
+    def made_up(self, config: Mapping[str, Any]) -> MadeUpSquares:
+        """Give noise of the same size."""
+        del config
+        return MadeUpSquares(size=self.size)
+
+    def decode(self, raw: Raw, rng: np.random.Generator) -> Arrays:
+        """Make a square out of a file."""
+        square = middle_square(read_shard_picture(raw, ""), self.size)
+        return _sample(square, rng, flip=self.flip)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +147,7 @@ class PictureSource(Source):
 
     def sample(self, index: int, rng: np.random.Generator) -> Arrays:
         """Cut a square; values in [-1, 1]."""
-        square = self._square(index)
-        if self.about.flip and rng.random() < 0.5:
-            square = square[:, ::-1]
-        return {"picture": square.astype(np.float32) / np.float32(127.5) - 1}
+        return _sample(self._square(index), rng, flip=self.about.flip)
 
     def _square(self, index: int) -> NDArray[np.uint8]:
         if index in self._kept:
@@ -110,6 +156,14 @@ class PictureSource(Source):
         if self.about.keep:
             self._kept[index] = square
         return square
+
+
+class SquareShards(Shards):
+    """Opened `PictureShards`: a `multiaxis.data.source.Stream`."""
+
+    def __init__(self, about: PictureShards) -> None:
+        super().__init__(about.urls, about.decode, shuffle=about.shuffle)
+        self.size = about.size
 
 
 class MadeUpSource(Source):
@@ -128,6 +182,12 @@ class MadeUpSource(Source):
     def sample(self, index: int, rng: np.random.Generator) -> Arrays:  # noqa: ARG002 (all alike)
         """Give a picture of noise."""
         return {"picture": rng.uniform(-1, 1, (self.size, self.size, 3)).astype(np.float32)}
+
+
+def _sample(square: NDArray[np.uint8], rng: np.random.Generator, *, flip: bool) -> Arrays:
+    if flip and rng.random() < 0.5:
+        square = square[:, ::-1]
+    return {"picture": square.astype(np.float32) / np.float32(127.5) - 1}
 
 
 def middle_square(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
