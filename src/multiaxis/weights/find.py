@@ -12,7 +12,7 @@ from multiaxis.models.hub import FILE, download
 from multiaxis.weights.cache import is_offline
 from multiaxis.weights.index import Checkpoint, find_checkpoint, is_known
 
-_FILES = (FILE, "pytorch_model.bin")
+_FILES = (FILE, "weights.safetensors", "pytorch_model.bin")
 
 
 def find_published(weights: str | Path) -> Checkpoint | None:
@@ -104,5 +104,5 @@ def _repository(weights: str | Path) -> str | None:
 
 
 def _in_folder(path: Path) -> Path:
-    """Give the file in a folder of `save_pretrained` or of a Trainer; other paths as they are."""
+    """Give the file in a folder of `save_pretrained`, a training or a Trainer; else the path."""
     return next((path / name for name in _FILES if (path / name).is_file()), path)

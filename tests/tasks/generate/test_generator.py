@@ -49,6 +49,9 @@ def test_a_generator_is_saved_and_opened_again(generator: Generator, tmp_path: P
     for place in (tmp_path / "g.safetensors", tmp_path / "folder"):
         assert np.array_equal(Generator(place, device="cpu").generate(3), made)
     assert "multiaxis.Generator(" in (tmp_path / "folder" / "README.md").read_text()
+    (tmp_path / "run").mkdir()
+    generator.save(tmp_path / "run" / "weights.safetensors")  # as a training leaves it
+    assert np.array_equal(Generator(tmp_path / "run", device="cpu").generate(3), made)
     with pytest.raises(ConfigError, match="must end in .safetensors"):
         generator.save(tmp_path / "g.pt")
 
