@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
+import types
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -13,7 +15,13 @@ from PIL import Image
 
 from multiaxis import Generator
 from multiaxis.cli.app import main
-from multiaxis.errors import ConfigError, DataError, MissingExtraError, WeightsError
+from multiaxis.errors import (
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    WeightsError,
+    WeightsUnavailableError,
+)
 from multiaxis.tasks.generate.evaluate import evaluate
 from multiaxis.tasks.generate.extractors import Seen, find_extractor
 from multiaxis.tasks.generate.grid import columns_of, in_grid
@@ -176,6 +184,36 @@ def test_the_command_compares_folders(
     assert float(row["frechet"]) > 0
     assert run(*words, "--csv", tmp_path) == 2
     assert "exists" in capsys.readouterr().err
+
+
+def test_inception_is_torch_fidelitys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its package is not among those of the tests, and its weights are not to be had here."""
+
+    class Fake(torch.nn.Module):
+        def __init__(self, name: str, wanted: list[str]) -> None:
+            super().__init__()
+            assert (name, wanted) == ("inception-v3-compat", ["2048", "logits_unbiased"])
+
+        def forward(self, levels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            assert levels.dtype == torch.uint8
+            return levels.flatten(1).float(), levels[:, 0, 0].float()
+
+    package, name = types.ModuleType("torch_fidelity"), "feature_extractor_inceptionv3"
+    module = types.ModuleType(f"torch_fidelity.{name}")
+    module.FeatureExtractorInceptionV3 = Fake  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "torch_fidelity", package)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    pictures = torch.tensor([-1.0, 1.5, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    seen = find_extractor("inception")(pictures)
+    assert sorted(set(seen.features.flatten().tolist())) == [0, 128, 255]
+    assert seen.logits is not None
+
+    def refuse(*_: object) -> None:
+        raise URLError("Name or service not known")
+
+    module.FeatureExtractorInceptionV3 = refuse  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(WeightsUnavailableError, match="cannot fetch Inception's weights"):
+        find_extractor("inception")
 
 
 def test_extractors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
