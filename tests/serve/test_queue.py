@@ -25,7 +25,6 @@ from multiaxis.serve.service import Service
 from multiaxis.serve.settings import Settings
 from multiaxis.serve.spool import Spool
 from multiaxis.serve.worker import Answer, Order, Role
-from multiaxis.tasks.restore.forecast import forecast
 from multiaxis.tasks.restore.loaded import LoadedRestorers
 from multiaxis.tasks.restore.rates import Rates
 
@@ -270,19 +269,6 @@ def test_a_picture_that_never_fits_is_refused_with_the_number(
         assert "large.png: restoring 9.0 padded megapixels whole takes about" in answer.text
         assert "GB of memory, and 1.0 GB are allowed" in answer.text
         assert not server.files()
-
-
-def test_forecasts_grow_with_the_picture_and_the_model() -> None:
-    nano = forecast(["denoise-nano"], 1000, 1000)
-    large = forecast(["denoise-nano"], 2000, 1000)
-    full = forecast(["denoise"], 1000, 1000)
-    chain = forecast(["denoise", "enhance"], 1000, 1000)
-    assert nano.megapixels == pytest.approx(1.0, rel=0.05)
-    assert nano.memory < large.memory < 2 * nano.memory
-    assert full.memory > nano.memory
-    assert chain.megapixels > 1.9 * full.megapixels
-    assert chain.memory == full.memory
-    assert forecast(["denoise"], 1000, 1000, dtype="bfloat16").memory < full.memory
 
 
 def test_rates_are_kept_and_follow(tmp_path: Path) -> None:

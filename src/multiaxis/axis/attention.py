@@ -87,11 +87,12 @@ class WindowAttention(nn.Module):
         real = real_pixels(x, window)
         windows = split(padded, window)
         keys = None if real is None else split(real, window)[0, :, :, 0]
-        mixed = self.out(self._mix(self.qkv(windows), window, keys))
-        return crop(merge(mixed, window, padded.shape[1:-1]), x.shape[1:-1])
+        mixed = merge(self._mix(self.qkv(windows), window, keys), window, padded.shape[1:-1])
+        # Merged before it is projected: windows and heads take one copy together.
+        return crop(self.out(mixed.flatten(-2)), x.shape[1:-1])
 
     def _mix(self, qkv: Tensor, window: Window, keys: Tensor | None) -> Tensor:
-        """Turn (batch, windows, tokens, 3 * channels) into the heads' values, side by side."""
+        """Turn (batch, windows, tokens, 3 * channels) into (..., tokens, heads, head_dim)."""
         batch, count, tokens, _ = qkv.shape
         heads = (3, self.heads, self.head_dim)
         q, k, v = qkv.unflatten(-1, heads).permute(3, 0, 1, 4, 2, 5)  # (b, windows, heads, t, d)
@@ -103,7 +104,7 @@ class WindowAttention(nn.Module):
             q, k, v = (part.flatten(1, 2) for part in (q, k, v))
             mask = _mask_keys(keys, mask, self.heads, q.dtype)
         mixed = attend(q, k, v, mask).reshape(batch, count, self.heads, tokens, self.head_dim)
-        return mixed.transpose(2, 3).flatten(3)
+        return mixed.transpose(2, 3)
 
 
 def _mask_keys(keys: Tensor, bias: Tensor | None, heads: int, dtype: torch.dtype) -> Tensor:

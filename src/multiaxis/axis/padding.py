@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone uses)
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from multiaxis.axis.partition import sizes
 from multiaxis.errors import ShapeError
@@ -38,13 +39,31 @@ def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> Tensor:
             f"received {len(spatial)} spatial axes {tuple(spatial)} and {len(multiple)} multiples "
             f"{tuple(multiple)}: give one for each spatial axis of a channels-last map"
         )
-    missing = [-n % m for n, m in zip(spatial, multiple, strict=True)]
-    if not any(missing):
+    missing = missing_pixels(spatial, multiple)
+    if is_nothing(missing):
         return x
     amounts = [0, 0]  # the channels; torch counts from the last axis
     for amount in reversed(missing):
         amounts += [0, amount]
     return F.pad(x, amounts)
+
+
+def missing_pixels(spatial: Sequence[int], multiple: Sequence[int]) -> list[int]:
+    """Give what each spatial axis lacks of a multiple."""
+    # Where sizes are symbols, a compiler sees that a size and this make a multiple.
+    return [(n + m - 1) // m * m - n for n, m in zip(spatial, multiple, strict=True)]
+
+
+def is_nothing(amounts: Sequence[int]) -> bool:
+    """Whether nothing is to be padded or cropped.
+
+    While compiling for many sizes, only if that holds for each of them: one program serves all.
+    """
+    if not is_compiling():
+        return not any(amounts)
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # slow to import
+
+    return all(statically_known_true(amount == 0) for amount in amounts)
 
 
 def real_pixels(x: Tensor, multiple: Sequence[int]) -> Tensor | None:
@@ -55,7 +74,7 @@ def real_pixels(x: Tensor, multiple: Sequence[int]) -> Tensor | None:
     Tensor of bool, shape (1, *padded, 1), or None
         None where nothing is padded.
     """
-    if all(n % m == 0 for n, m in zip(x.shape[1:-1], multiple, strict=True)):
+    if is_nothing(missing_pixels(x.shape[1:-1], multiple)):
         return None
     ones = torch.ones(1, *x.shape[1:-1], 1, dtype=torch.bool, device=x.device)
     return pad_to_multiple(ones, multiple)
@@ -70,7 +89,7 @@ def crop(x: Tensor, spatial: Sequence[int]) -> Tensor:
     spatial : sequence of int
         The shape to go back to.
     """
-    if tuple(x.shape[1:-1]) == tuple(spatial):
+    if is_nothing([n - kept for n, kept in zip(x.shape[1:-1], spatial, strict=True)]):
         return x
     return x[(slice(None), *(slice(n) for n in spatial))]
 

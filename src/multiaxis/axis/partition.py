@@ -94,8 +94,9 @@ def unblock(windows: Tensor, block_size: Sequence[int], spatial: Sequence[int]) 
 
     Parameters
     ----------
-    windows : Tensor, shape (batch, windows, tokens, channels)
-        What `block` returned, or something of that shape.
+    windows : Tensor, shape (batch, windows, tokens, *channels)
+        What `block` returned, or something of that shape; channels may have several axes, such as
+        heads.
     block_size : sequence of int, one per spatial axis
         As given to `block`.
     spatial : sequence of int
@@ -103,7 +104,7 @@ def unblock(windows: Tensor, block_size: Sequence[int], spatial: Sequence[int]) 
 
     Returns
     -------
-    Tensor, shape (batch, *spatial, channels)
+    Tensor, shape (batch, *spatial, *channels)
 
     Raises
     ------
@@ -112,9 +113,11 @@ def unblock(windows: Tensor, block_size: Sequence[int], spatial: Sequence[int]) 
     """
     counts = _quotients(spatial, block_size, "block")
     axes = len(counts)
-    parts = windows.reshape(windows.shape[0], *counts, *block_size, windows.shape[-1])
-    order = [0, *_interleave(range(1, axes + 1), range(axes + 1, 2 * axes + 1)), 2 * axes + 1]
-    return parts.permute(order).reshape(windows.shape[0], *spatial, windows.shape[-1])
+    batch, channels = windows.shape[0], windows.shape[3:]
+    parts = windows.reshape(batch, *counts, *block_size, *channels)
+    order = [0, *_interleave(range(1, axes + 1), range(axes + 1, 2 * axes + 1))]
+    order += range(2 * axes + 1, parts.ndim)
+    return parts.permute(order).reshape(batch, *spatial, *channels)
 
 
 def grid(x: Tensor, grid_size: Sequence[int]) -> Tensor:
@@ -159,8 +162,9 @@ def ungrid(windows: Tensor, grid_size: Sequence[int], spatial: Sequence[int]) ->
 
     Parameters
     ----------
-    windows : Tensor, shape (batch, windows, tokens, channels)
-        What `grid` returned, or something of that shape.
+    windows : Tensor, shape (batch, windows, tokens, *channels)
+        What `grid` returned, or something of that shape; channels may have several axes, such as
+        heads.
     grid_size : sequence of int, one per spatial axis
         As given to `grid`.
     spatial : sequence of int
@@ -168,7 +172,7 @@ def ungrid(windows: Tensor, grid_size: Sequence[int], spatial: Sequence[int]) ->
 
     Returns
     -------
-    Tensor, shape (batch, *spatial, channels)
+    Tensor, shape (batch, *spatial, *channels)
 
     Raises
     ------
@@ -177,9 +181,11 @@ def ungrid(windows: Tensor, grid_size: Sequence[int], spatial: Sequence[int]) ->
     """
     cell = _quotients(spatial, grid_size, "grid")
     axes = len(cell)
-    parts = windows.reshape(windows.shape[0], *cell, *grid_size, windows.shape[-1])
-    order = [0, *_interleave(range(axes + 1, 2 * axes + 1), range(1, axes + 1)), 2 * axes + 1]
-    return parts.permute(order).reshape(windows.shape[0], *spatial, windows.shape[-1])
+    batch, channels = windows.shape[0], windows.shape[3:]
+    parts = windows.reshape(batch, *cell, *grid_size, *channels)
+    order = [0, *_interleave(range(axes + 1, 2 * axes + 1), range(1, axes + 1))]
+    order += range(2 * axes + 1, parts.ndim)
+    return parts.permute(order).reshape(batch, *spatial, *channels)
 
 
 def _interleave(first: Sequence[int], second: Sequence[int]) -> list[int]:

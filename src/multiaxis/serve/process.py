@@ -12,7 +12,7 @@ from typing import Any
 
 from multiaxis.batch.lifeline import Lifeline
 from multiaxis.batch.workers import interrupts_held
-from multiaxis.serve.worker import Answer, Order, Report, Role, work
+from multiaxis.serve.worker import Answer, Order, Ready, Report, Role, work
 
 OnReport = Callable[[Report], None]
 
@@ -32,10 +32,12 @@ class Process:
     ----------
     deaths : int
         How often it died in the middle of an order.
+    device : str
+        The kind of device that holds its maps, once it has said so; ``"cpu"`` before.
     """
 
     def __init__(self, role: Role) -> None:
-        self.role, self.deaths = role, 0
+        self.role, self.deaths, self.device = role, 0, "cpu"
         self._context = multiprocessing.get_context("spawn")
         self._turn = asyncio.Lock()
         self._is_condemned = False
@@ -138,10 +140,12 @@ class Process:
             except Exception:  # noqa: BLE001 (its end, or bytes that say nothing: it is of no use)
                 loop.call_soon_threadsafe(self._take, pipe, None)
 
-    def _take(self, pipe: Connection, said: Report | Answer | None) -> None:
+    def _take(self, pipe: Connection, said: Ready | Report | Answer | None) -> None:
         if pipe is not self._pipe:  # of a process that has been replaced
             return
-        if isinstance(said, Report):
+        if isinstance(said, Ready):
+            self.device = said.device
+        elif isinstance(said, Report):
             if self._on_report is not None:
                 self._on_report(said)
         elif self._answer is not None and not self._answer.done():

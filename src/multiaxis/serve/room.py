@@ -32,6 +32,11 @@ class Room:
         """Threads of each worker."""
         return max(1, (os.cpu_count() or 1) // len(self._workers))
 
+    @property
+    def holds_maps(self) -> bool:
+        """Whether maps lie in the memory that is shared here, not in one of a GPU's own."""
+        return any(worker.device != "cuda" for worker in self._workers)
+
     def never(self, needed: int, megapixels: float) -> str:
         """Say why a job can never be done here; empty if it can."""
         room = self._share - BASE if self._share is not None else self._left(held_too=True)

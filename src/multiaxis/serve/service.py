@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -64,10 +65,8 @@ class Service:
         self.readers = {what: Process(Role(restores=False)) for what in ("plan", "view")}
         # One worker works as the command does, several share the cores as those of a batch do.
         threads = 0 if settings.workers == 1 else max(1, (os.cpu_count() or 1) // settings.workers)
-        workers = [
-            Process(Role(restores=True, threads=threads, models=settings.models, index=index))
-            for index in range(settings.workers)
-        ]
+        role = Role(restores=True, threads=threads, models=settings.models, device=settings.device)
+        workers = [Process(replace(role, index=index)) for index in range(settings.workers)]
         self.queue = Queue(settings, spool, workers)
         self.uploads: dict[str, Upload] = {}
         self.received = self.arriving = self.used = 0
@@ -252,6 +251,7 @@ class Service:
             width,
             dtype=self.settings.dtype,
             threads=self.queue.room.threads,
+            holds_maps=self.queue.room.holds_maps,
         )
 
     def _job(self, upload: Upload, options: Options) -> Job:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from multiaxis import batch
 from multiaxis.batch import Header, Request, Watcher
 from multiaxis.batch.lifeline import end_with_starter
-from multiaxis.errors import MultiaxisError, WeightsUnavailableError, explain
+from multiaxis.errors import ConfigError, MultiaxisError, WeightsUnavailableError, explain
 from multiaxis.progress import Progress
 from multiaxis.tasks.restore.verb import Restore
 
@@ -98,6 +98,19 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """What a restorer says once, before its first order.
+
+    Attributes
+    ----------
+    device : str
+        The kind of device that holds its maps, such as ``"cpu"`` or ``"cuda"``.
+    """
+
+    device: str
+
+
+@dataclass(frozen=True)
 class Role:
     """What a process is for.
 
@@ -111,12 +124,15 @@ class Role:
         Held at once.
     index : int
         Its number among the workers: on a machine with several GPUs each takes the next one.
+    device : str
+        As the server was told, ``"auto"`` too.
     """
 
     restores: bool
     threads: int = 0
     models: int = 1
     index: int = 0
+    device: str = "auto"
 
 
 class JobCancelledError(KeyboardInterrupt):
@@ -131,7 +147,7 @@ def work(line: Connection, pipe: Connection, role: Role) -> None:
     os.umask(0o077)
     if role.threads:
         os.environ["OMP_NUM_THREADS"] = str(role.threads)
-    models = _ready(role)
+    models = _ready(role, pipe)
     orders: queue.Queue[Order | None] = queue.Queue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(pipe, orders, stop), daemon=True).start()
@@ -147,14 +163,16 @@ def work(line: Connection, pipe: Connection, role: Role) -> None:
             pipe.send(answer)
 
 
-def _ready(role: Role) -> LoadedRestorers | None:
+def _ready(role: Role, pipe: Connection) -> LoadedRestorers | None:
     if not role.restores:
         _limit_memory()
         return None
-    from multiaxis.devices import share_gpus
+    from multiaxis.devices import find_device, share_gpus
     from multiaxis.tasks.restore.loaded import LoadedRestorers
 
     share_gpus(role.index)
+    with suppress(ConfigError, OSError):  # a device that is not there: each order says so
+        pipe.send(Ready(find_device(role.device).type))
     return LoadedRestorers(role.models)
 
 

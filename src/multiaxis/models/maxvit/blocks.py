@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from multiaxis.axis import BlockAttention, GridAttention
 from multiaxis.axis.layers import dense, gelu, layer_norm, normal
+from multiaxis.axis.padding import is_nothing, missing_pixels
 from multiaxis.models.maxvit.config import MaxViTConfig, Size
 
 Windows = tuple[Size, Size]
@@ -47,22 +48,24 @@ class Conv2d(nn.Conv2d):
         super().__init__(
             in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias
         )
-        self.symmetric = symmetric or stride == 1 or kernel == 1
+        self.symmetric = symmetric
         normal(self.weight.data, 0)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve (batch, in_channels, height, width)."""
-        if self.symmetric:
+        compiles = torch.compiler.is_compiling()
+        if self.stride == (1, 1) or self.kernel_size == (1, 1) or (self.symmetric and not compiles):
             return super().forward(input)
-        odd = [n % 2 for n in input.shape[2:]]
+        odd = missing_pixels(input.shape[2:], (2, 2))
         reach = self.kernel_size[0] // 2
-        if self.groups == 1 or torch.is_grad_enabled():
-            # An even side gets one zero less in front. The copy is cheap: with a wider padding
-            # instead, oneDNN's gradient of depthwise weights takes up to five times as long.
-            front = [reach - 1 + n for n in odd]
-            x = F.pad(input, (front[1], reach, front[0], reach))
+        if self.groups == 1 or torch.is_grad_enabled() or compiles:
+            # An even side gets one zero less. The copy is cheap: with a wider padding instead,
+            # oneDNN's gradient of depthwise weights takes up to five times as long.
+            ends = [(reach - 1 + n, reach) for n in reversed(odd)]
+            pads = [pad for end in ends for pad in (end[::-1] if self.symmetric else end)]
+            x = F.pad(input, pads)
             return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
         # Without gradients, padding both ends alike is faster: such a side gets two more zeros, and
         # the output that they add in front is dropped.
@@ -123,6 +126,13 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool (batch, channels, height, width) to ceil(side / 2)."""
+        odd = missing_pixels(x.shape[2:], (2, 2))
+        if torch.compiler.is_compiling() and not is_nothing(odd):
+            # What PyTorch makes of symbols for `ceil_mode` is beyond its compiler.
+            if self.kind == "torchvision":
+                return F.avg_pool2d(F.pad(x, (1, odd[1], 1, odd[0])), 3, 2)
+            # The last pixel once more changes neither its mean nor its maximum.
+            x = F.pad(x, (0, odd[1], 0, odd[0]), mode="replicate")
         if self.kind == "torchvision":
             return F.avg_pool2d(x, 3, 2, padding=1)
         if self.kind == "max":

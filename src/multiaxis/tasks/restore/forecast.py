@@ -38,9 +38,15 @@ class Forecast:
 
 
 def forecast(
-    names: Sequence[str], height: int, width: int, *, dtype: str = "float32", threads: int = 0
+    names: Sequence[str],
+    height: int,
+    width: int,
+    *,
+    dtype: str = "float32",
+    threads: int = 0,
+    holds_maps: bool = True,
 ) -> Forecast:
-    """Estimate what restoring a picture on a processor takes.
+    """Estimate what restoring a picture takes.
 
     Parameters
     ----------
@@ -52,6 +58,9 @@ def forecast(
         Of the maps: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
     threads : int
         Of the work; by default one for each core.
+    holds_maps : bool
+        Whether the networks' maps lie in the same memory. On a GPU they do not: there the restorer
+        goes on in pieces when its memory is short, and refuses what is too large even so.
 
     Raises
     ------
@@ -66,7 +75,7 @@ def forecast(
         pixels = prod(-(-side // multiple) * multiple for side, multiple in sides)
         memory = max(memory, peak_memory(config, pixels, _ITEM.get(dtype, 4), workspace))
         megapixels += pixels / 1e6
-    return Forecast(megapixels, memory + height * width * _FILE)
+    return Forecast(megapixels, (memory if holds_maps else 0) + height * width * _FILE)
 
 
 def config_of(checkpoint: Checkpoint) -> MaximConfig:
