@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._inductor.exc import InductorError
 from torch._subclasses import FakeTensorMode
 from torch.func import functional_call, grad, jacrev, stack_module_state, vmap
 
@@ -71,7 +72,12 @@ def test_inductor(policy: str, training: bool, recompute: bool, dynamic: bool) -
     config = replace(TINY, depths=(1, 1), widths=(16, 24), window_policy=policy)
     model = small_maxvit.lively(config).train(training)
     model.set_grad_checkpointing(recompute)
-    agree_in_training(model, "inductor", PICTURE, dynamic=dynamic)
+    try:
+        agree_in_training(model, "inductor", PICTURE, dynamic=dynamic)
+    except InductorError as error:
+        if not dynamic or "truth value of Relational" not in str(error):
+            raise
+        pytest.xfail("PyTorch's compiler cannot sort strides of symbols: its issue 185510")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ replace them by others of that order. The memory stays channels-last, so that no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -128,16 +129,23 @@ class Pool(nn.Module):
         """Pool (batch, channels, height, width) to ceil(side / 2)."""
         odd = missing_pixels(x.shape[2:], (2, 2))
         if torch.compiler.is_compiling() and not is_nothing(odd):
-            # What PyTorch makes of symbols for `ceil_mode` is beyond its compiler.
-            if self.kind == "torchvision":
-                return F.avg_pool2d(F.pad(x, (1, odd[1], 1, odd[0])), 3, 2)
-            # The last pixel once more changes neither its mean nor its maximum.
-            x = F.pad(x, (0, odd[1], 0, odd[0]), mode="replicate")
+            return self._pool_padded(x, odd)
         if self.kind == "torchvision":
             return F.avg_pool2d(x, 3, 2, padding=1)
         if self.kind == "max":
             return F.max_pool2d(x, 2, 2, ceil_mode=True)
         return F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
+
+    def _pool_padded(self, x: Tensor, odd: list[int]) -> Tensor:
+        """Pool behind a padding of its own: what `ceil_mode` makes of symbols compiles to no end."""
+        height, width = odd
+        if self.kind == "torchvision":
+            return F.avg_pool2d(F.pad(x, (1, width, 1, height)), 3, 2)
+        pads = (0, width, 0, height)
+        if self.kind == "max":
+            return F.max_pool2d(F.pad(x, pads, value=-math.inf), 2, 2)
+        shares = F.avg_pool2d(F.pad(x.new_ones(1, 1, *x.shape[2:]), pads), 2, 2)
+        return F.avg_pool2d(F.pad(x, pads), 2, 2) / shares
 
 
 class SqueezeExcite(nn.Module):
