@@ -137,7 +137,7 @@ class Pool(nn.Module):
         return F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
 
     def _pool_padded(self, x: Tensor, odd: list[int]) -> Tensor:
-        """Pool behind a padding of its own: what `ceil_mode` makes of symbols compiles to no end."""
+        """Pool a padded map: the sizes that `ceil_mode` makes of symbols are beyond a compiler."""
         height, width = odd
         if self.kind == "torchvision":
             return F.avg_pool2d(F.pad(x, (1, width, 1, height)), 3, 2)
