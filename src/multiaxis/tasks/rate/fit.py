@@ -46,13 +46,18 @@ class Space:
     Parameters
     ----------
     features : array, shape (items, numbers)
+    views : sequence of int
+        How many numbers each view gave, side by side; all are of one by default. Each view counts
+        alike, so that hundreds of numbers of a network do not drown a few classical ones.
     """
 
-    def __init__(self, features: NDArray[np.floating]) -> None:
+    def __init__(self, features: NDArray[np.floating], views: Sequence[int] = ()) -> None:
         x = features.astype(np.float64)
         self.mean, self.scale = x.mean(axis=0), x.std(axis=0) + _LEAST
         self.scale[x.std(axis=0) < _LEAST] = np.inf  # what never changes says nothing
-        normal = (x - self.mean) / self.scale / np.sqrt(x.shape[1])
+        sizes = np.array(views or [x.shape[1]])
+        self.scale *= np.sqrt(np.repeat(sizes * len(sizes), sizes))
+        normal = (x - self.mean) / self.scale
         _, sizes, turn = np.linalg.svd(normal, full_matrices=False)
         kept = sizes > sizes[0] * 1e-9 if sizes.size else sizes > 0
         self.turn = turn[kept]
@@ -60,15 +65,17 @@ class Space:
     def __call__(self, features: NDArray[np.floating]) -> Tensor:
         """Describe items in this space: (items, numbers that remain), float64."""
         x = (features.astype(np.float64) - self.mean) / self.scale
-        return torch.from_numpy(x @ self.turn.T / np.sqrt(x.shape[1]))
+        return torch.from_numpy(x @ self.turn.T)
 
     def layer(self, weight: Tensor, bias: Tensor) -> Layer:
         """Bring a layer of this space back to raw descriptions."""
-        raw = weight.numpy() @ self.turn / np.sqrt(len(self.mean)) / self.scale
+        raw = weight.numpy() @ self.turn / self.scale
         return Layer(raw, bias.numpy() - raw @ self.mean)
 
 
-def fit_votes(features: NDArray[np.floating], shares: Floats, penalty: float) -> Layer:
+def fit_votes(
+    features: NDArray[np.floating], shares: Floats, penalty: float, views: Sequence[int] = ()
+) -> Layer:
     """Fit the paper's head, a layer and a softmax, to shares of votes.
 
     Minimises the squared earth mover's distance plus the penalty times the squared weights.
@@ -78,8 +85,10 @@ def fit_votes(features: NDArray[np.floating], shares: Floats, penalty: float) ->
     features : array, shape (items, numbers)
     shares : array, shape (items, values)
     penalty : float
+    views : sequence of int
+        As of `Space`.
     """
-    space, q = Space(features), torch.from_numpy(shares)
+    space, q = Space(features, views), torch.from_numpy(shares)
     x = space(features)
     first, turn, _ = _near_nothing(x.numpy(), shares, [penalty])
     bias = _usual(shares)
@@ -92,7 +101,11 @@ def fit_votes(features: NDArray[np.floating], shares: Floats, penalty: float) ->
 
 
 def sketch_votes(
-    features: NDArray[np.floating], shares: Floats, values: Floats, penalties: Sequence[float]
+    features: NDArray[np.floating],
+    shares: Floats,
+    values: Floats,
+    penalties: Sequence[float],
+    views: Sequence[int] = (),
 ) -> list[Layer]:
     """Tell about what `fit_votes` would predict with each of several penalties.
 
@@ -101,7 +114,7 @@ def sketch_votes(
 
     Parameters
     ----------
-    features, shares, penalties
+    features, shares, penalties, views
         As of `fit_votes`.
     values : array, shape (values,)
         Of the votes.
@@ -111,7 +124,7 @@ def sketch_votes(
     list of Layer
         With one output, the mean rating.
     """
-    space = Space(features)
+    space = Space(features, views)
     found, turn, slope = _near_nothing(space(features).numpy(), shares, penalties)
     mean = torch.from_numpy(np.atleast_1d(_usual(shares) @ values))
     rows = [values @ slope @ turn @ one for one in found]
@@ -162,7 +175,11 @@ def _ridge(x: Floats, wanted: Floats, votes: Floats, penalties: Floats) -> Float
 
 
 def fit_scores(
-    features: NDArray[np.floating], rows: NDArray[np.int64], wins: Floats, penalty: float
+    features: NDArray[np.floating],
+    rows: NDArray[np.int64],
+    wins: Floats,
+    penalty: float,
+    views: Sequence[int] = (),
 ) -> Layer:
     """Fit scores to choices between items (Bradley-Terry).
 
@@ -174,8 +191,10 @@ def fit_scores(
         Votes for each; choices count by their votes.
     penalty : float
         On squared weights.
+    views : sequence of int
+        As of `Space`.
     """
-    space, apart, votes, target = _choices(features, rows, wins)
+    space, apart, votes, target = _choices(features, rows, wins, views)
     x, v, t = (torch.from_numpy(a) for a in (apart, votes, target))
 
     def loss(w: Tensor, b: Tensor) -> Tensor:
@@ -191,18 +210,22 @@ def sketch_scores(
     rows: NDArray[np.int64],
     wins: Floats,
     penalties: Sequence[float],
+    views: Sequence[int] = (),
 ) -> list[Layer]:
     """Tell about what `fit_scores` would predict with each of several penalties."""
-    space, apart, votes, target = _choices(features, rows, wins)
+    space, apart, votes, target = _choices(features, rows, wins, views)
     none = torch.zeros(1, dtype=torch.float64)
     found = (_first_scores(apart, votes, target, penalty) for penalty in penalties)
     return [space.layer(torch.from_numpy(one), none) for one in found]
 
 
 def _choices(
-    features: NDArray[np.floating], rows: NDArray[np.int64], wins: Floats
+    features: NDArray[np.floating],
+    rows: NDArray[np.int64],
+    wins: Floats,
+    views: Sequence[int],
 ) -> tuple[Space, Floats, Floats, Floats]:
-    space = Space(features[np.unique(rows)])
+    space = Space(features[np.unique(rows)], views)
     x = space(features).numpy()
     votes = wins.sum(axis=1)
     return space, x[rows[:, 0]] - x[rows[:, 1]], votes, wins[:, 0] / votes

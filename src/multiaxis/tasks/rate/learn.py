@@ -108,6 +108,7 @@ def learn_votes(
     scale: Scale,
     groups: Sequence[int],
     seed: int = 0,
+    views: Sequence[int] = (),
 ) -> tuple[Layer, Report]:
     """Fit a head to votes.
 
@@ -121,6 +122,8 @@ def learn_votes(
         Photographs of one group, such as a burst, are held out together.
     seed : int
         Of the parts.
+    views : sequence of int
+        How many numbers each view gave, as of `fit.Space`.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def learn_votes(
         errors = np.zeros(len(PENALTIES))
         for learnt, held in parts(inner):
             some = rows[learnt]
-            sketches = sketch_votes(features[some], shares[some], values, PENALTIES)
+            sketches = sketch_votes(features[some], shares[some], values, PENALTIES, views)
             for k, sketch in enumerate(sketches):
                 found = sketch(features[rows[held]])[:, 0]
                 errors[k] += ((found - truth[rows[held]]) ** 2).sum()
@@ -147,11 +150,11 @@ def learn_votes(
 
     found, guess = np.empty(len(truth)), np.empty(len(truth))
     for learnt, held in parts(deal(groups, truth, seed)):
-        layer = fit_votes(features[learnt], shares[learnt], choose(learnt))
+        layer = fit_votes(features[learnt], shares[learnt], choose(learnt), views)
         found[held], guess[held] = predict(layer, held), truth[learnt].mean()
     everything = np.arange(len(truth))
     penalty = choose(everything)
-    layer = fit_votes(features, shares, penalty)
+    layer = fit_votes(features, shares, penalty, views)
     report = Report(
         kind="votes",
         count=len(truth),
@@ -171,6 +174,7 @@ def learn_scores(
     wins: Floats,
     groups: Sequence[int],
     seed: int = 0,
+    views: Sequence[int] = (),
 ) -> tuple[Layer, Report]:
     """Fit scores to choices; both pictures of a held-out choice are new to the head.
 
@@ -178,15 +182,15 @@ def learn_scores(
     ----------
     features : array, shape (photographs, numbers)
     rows, wins : array, shape (choices, 2)
-    groups, seed
+    groups, seed, views
         As of `learn_votes`.
     """
 
     def fit(used: NDArray[np.intp], penalty: float) -> Layer:
-        return fit_scores(features, rows[used], wins[used], penalty)
+        return fit_scores(features, rows[used], wins[used], penalty, views)
 
     def sketch(used: NDArray[np.intp]) -> list[Layer]:
-        return sketch_scores(features, rows[used], wins[used], PENALTIES)
+        return sketch_scores(features, rows[used], wins[used], PENALTIES, views)
 
     def differences(layer: Layer, used: NDArray[np.intp]) -> Floats:
         scores = layer(features)[:, 0]

@@ -126,11 +126,13 @@ def _learn_head(
     if isinstance(said, Ratings):
         check_enough(len(described.paths), "rated photograph", left_out)
         shares = np.stack([said.shares[path] for path in described.paths])
-        layer, report = learn_votes(described.features, shares, said.scale, groups, seed)
+        layer, report = learn_votes(
+            described.features, shares, said.scale, groups, seed, network.widths
+        )
     else:
         rows, wins = _readable(said, described)
         check_enough(len(rows), "choice", left_out)
-        layer, report = learn_scores(described.features, rows, wins, groups, seed)
+        layer, report = learn_scores(described.features, rows, wins, groups, seed, network.widths)
     _put(network, layer)
     return network, replace(report, left_out=left_out)
 

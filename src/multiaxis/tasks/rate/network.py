@@ -50,10 +50,15 @@ class RatingNet(nn.Module):
     @property
     def width(self) -> int:
         """How many numbers describe a picture, all views together."""
+        return sum(self.widths)
+
+    @property
+    def widths(self) -> list[int]:
+        """How many numbers each view gives."""
         channels = sum(self.backbone.feature_info.channels())
         each = channels * (2 if self.config.head.pool == "levels" else 1)
         views = self.config.head.views
-        return sum(len(STATISTICS) if view == "statistics" else each for view in views)
+        return [len(STATISTICS) if view == "statistics" else each for view in views]
 
     def features(self, x: Tensor) -> Tensor:
         """Pool the maps of pictures.
