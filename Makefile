@@ -3,7 +3,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 JOBS ?= 2
 
-.PHONY: setup demo demo-offline test slow gpu fmt bench clean
+.PHONY: setup demo demo-offline test thorough slow gpu fmt bench clean
 
 setup: .venv/installed ## make .venv with the package and its development extras
 
@@ -26,12 +26,15 @@ demo-offline: # no source has the published weights: the small denoiser needs no
 	$(BIN)/multiaxis degrade docs/sample/clean.jpg demo/before.jpg --with gaussian-noise:sigma=25 --overwrite
 	$(BIN)/multiaxis restore demo/before.jpg --task denoise --model nano -o demo/restored.jpg --overwrite
 
-test: setup ## everything that CI runs; JOBS=4 for more processes
+test: setup ## the linters and the quick tests, under two minutes; JOBS=4 for more processes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+thorough: setup ## tests of seconds each, which CI runs too: killed processes, exports, trainings
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'thorough and not slow and not gpu'
 
 slow: setup ## the same questions for the large models: minutes, and 8 GB of memory
 	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(BIN)/pytest -m slow

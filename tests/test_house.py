@@ -61,6 +61,7 @@ def test_torch_is_not_imported_before_it_is_needed(statement: str) -> None:
     assert done.returncode == 0, done.stderr.decode() or "torch was imported"
 
 
+@pytest.mark.thorough
 def test_compilers_are_not_imported_to_build_or_load_a_model(tmp_path: Path) -> None:
     code = f"""
 import json, sys

@@ -43,6 +43,7 @@ def cases(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(draw(sides)), tuple(draw(sides))
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(
     case=cases(),

@@ -201,6 +201,7 @@ def test_a_sequence_knows_nothing_of_padding_and_neighbours(
         torch.testing.assert_close(gradient[row, ~padding[row]], theirs)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20, deadline=None)
 @given(data=st.data(), reach=SIZES["reach"], stride=SIZES["stride"])
 def test_ragged_pieces_go_on_where_each_sequence_ended(
@@ -351,6 +352,7 @@ def test_no_tensor_of_a_prompt_is_larger_than_its_projection(reach: int, stride:
     assert largest.elements <= max(3 * x.numel(), logits)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")  # what the compiler says of itself
 @pytest.mark.parametrize(
     "backend",

@@ -123,6 +123,7 @@ def test_the_fast_gelu_is_the_tanh_one() -> None:
     assert odd[1] == float("inf")
 
 
+@pytest.mark.thorough
 def test_the_compiled_gelu_has_the_values_and_slopes_of_the_tanh_one() -> None:
     x = torch.cat([torch.linspace(-12, 12, 1001), torch.tensor([1e4, -1e4])]).requires_grad_()
     torch.compiler.reset()

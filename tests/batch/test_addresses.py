@@ -67,6 +67,7 @@ def outputs(store: object) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.thorough
 def test_a_tree_in_a_store_gives_the_same_bytes(
     tree: Path, store: object, settings: list[object], tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_tree_in_a_store_gives_the_same_bytes(
     assert all(data == (tmp_path / "out" / name).read_bytes() for name, data in found.items())
 
 
+@pytest.mark.thorough
 def test_from_a_store_into_a_folder_and_back(
     tree: Path, store: object, settings: list[object], tmp_path: Path
 ) -> None:
@@ -88,6 +90,7 @@ def test_from_a_store_into_a_folder_and_back(
     assert store.cat_file("/in/a_derain.png") == outputs(store)["x.png"]
 
 
+@pytest.mark.thorough
 def test_resume_report_and_dry_run(
     tree: Path,
     store: object,
@@ -121,6 +124,7 @@ def test_resume_report_and_dry_run(
     assert "2 were finished earlier" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_what_fails_names_the_address(
     tree: Path,
     store: object,

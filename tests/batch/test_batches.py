@@ -77,6 +77,7 @@ def test_a_loop_of_links_ends(words: list[object], tree: Path, tmp_path: Path) -
     assert sorted(outputs(tmp_path)) == FILES
 
 
+@pytest.mark.thorough
 def test_format_depth_quality_and_strip(words: list[object], tree: Path, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
@@ -125,6 +126,7 @@ def test_dry_run_touches_nothing(
     assert "would restore 4 pictures" in told.err
 
 
+@pytest.mark.thorough
 def test_resume_judges_by_content_and_settings(
     words: list[object], tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +194,7 @@ def test_one_file_leaves_no_ledger(tree: Path, weights: Path) -> None:
     assert {path.name for path in tree.iterdir()} == {"a.png", "a_derain.png", "b.jpg", "inner"}
 
 
+@pytest.mark.thorough
 def test_other_formats_beside_their_inputs_are_not_restored_again(
     tree: Path, weights: Path
 ) -> None:
@@ -257,6 +260,7 @@ def await_outputs(folder: Path, count: int, process: subprocess.Popen[bytes]) ->
         time.sleep(0.002)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(
     ("verb", "count", "kills"),  # many are left, should this process be slow to notice
@@ -302,6 +306,7 @@ def test_pictures_survive_kill_and_resume(
     assert not list(out.glob(".*.part"))
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize(
@@ -341,6 +346,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(
     assert len(list(out.glob("*.png"))) == count
 
 
+@pytest.mark.thorough
 def test_workers_give_the_same_pictures(
     words: list[object], tree: Path, weights_file: Path, tmp_path: Path
 ) -> None:
@@ -353,6 +359,7 @@ def test_workers_give_the_same_pictures(
     assert outputs(tmp_path) == one
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds workers in /proc")
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_killed_worker_costs_nothing(verb: str, weights_file: Path, tmp_path: Path) -> None:

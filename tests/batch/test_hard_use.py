@@ -183,6 +183,7 @@ def test_a_report_that_cannot_be_written_hides_nothing(
 # Files that change during a run
 
 
+@pytest.mark.thorough
 def test_what_was_read_is_vouched_for(
     words: list[object], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

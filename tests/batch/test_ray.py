@@ -93,6 +93,7 @@ def await_outputs(folder: Path, count: int, process: subprocess.Popen[str]) -> N
         time.sleep(0.002)
 
 
+@pytest.mark.thorough
 def test_a_killed_worker_costs_nothing(words: list[object], tmp_path: Path) -> None:
     whole = alone(words, tmp_path)
     report = tmp_path / "report.json"
@@ -119,6 +120,7 @@ def test_a_killed_worker_costs_nothing(words: list[object], tmp_path: Path) -> N
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_then_resume_at_an_address(pictures: Path, tmp_path: Path) -> None:
     """By degrading, whose processes start without torch."""

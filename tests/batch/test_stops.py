@@ -72,6 +72,7 @@ def after(calls: int, function: Callable[..., object], act: Callable[[], object]
     return guarded
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
     name: str,
@@ -212,6 +213,7 @@ def test_an_interrupt_while_the_command_loads(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr().err == "multiaxis: interrupted before anything was done\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds workers in /proc")
 def test_workers_end_with_a_parent_that_is_killed(folder: Path, tmp_path: Path) -> None:
     for k in range(60):
@@ -229,6 +231,7 @@ def test_workers_end_with_a_parent_that_is_killed(folder: Path, tmp_path: Path) 
     await_end(children)
 
 
+@pytest.mark.thorough
 def test_a_worker_says_why_it_cannot_start_and_ends_at_an_interrupt_of_its_parent_alone(
     folder: Path, tmp_path: Path
 ) -> None:

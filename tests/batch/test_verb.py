@@ -67,6 +67,7 @@ def test_plan_run_report_and_resume(folder: Path, tmp_path: Path) -> None:
         multiaxis.batch.run(Size(), Request([str(folder)], resume=True))
 
 
+@pytest.mark.thorough
 def test_workers_and_a_file_that_fails(folder: Path, tmp_path: Path) -> None:
     (folder / "gone.bin").symlink_to(tmp_path / "nowhere")
     batch = multiaxis.batch.run(Size(), Request([str(folder)], workers=2))
@@ -84,6 +85,7 @@ def sizes_of(batch: Batch) -> dict[str, int]:
     return {result.job.input.name: result.record["bytes"] for result in done}
 
 
+@pytest.mark.thorough
 def test_classifying_thirty_pictures_is_killed_and_resumed(tmp_path: Path) -> None:
     folder, report = tmp_path / "in", tmp_path / "labels.json"
     folder.mkdir()

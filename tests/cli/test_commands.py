@@ -224,6 +224,7 @@ def test_tables_that_cannot_be_written_are_found_before_the_work(
     assert f"cannot write tables into {folder}" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_what_is_left_out_and_lost_is_said_unless_quiet(
     pictures: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -334,6 +335,7 @@ def test_compare_never_replaces_its_inputs(pictures: Path) -> None:
     assert picture.read_bytes() == before
 
 
+@pytest.mark.thorough
 def test_as_a_real_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "multiaxis"]
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)

@@ -39,6 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @given(st.text() | st.just(HOSTILE))
 def test_escaped_text_is_one_line_without_controls(text: str) -> None:
     shown = console.escaped(text)
@@ -140,6 +141,7 @@ def test_results_that_did_not_arrive_are_told(
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 def test_closed_streams_do_not_lend_their_numbers_to_pictures(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -78,6 +78,7 @@ def rows(text: str) -> list[Mapping[str, Any]]:
     return [{k: row[k] for k in ("state", "detections", "classes") if k in row} for row in rows]
 
 
+@pytest.mark.thorough
 def test_at_addresses(use: Use, store: Any, tmp_path: Path) -> None:
     for path in use.pictures.iterdir():
         store.pipe_file(f"/in/{path.name}", path.read_bytes())

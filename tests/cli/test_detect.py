@@ -61,6 +61,7 @@ def test_drawings_and_results(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert rows[0]["score"] == pytest.approx(found.score, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_resumed_batch_has_the_results_of_both_runs(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +101,7 @@ def test_json_classes_and_a_single_file(folder: Path, capsys: pytest.CaptureFixt
     assert "drawn.jpg exists: pass --overwrite" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -189,6 +191,7 @@ def test_evaluations_that_cannot_work(
     assert "Traceback" not in told
 
 
+@pytest.mark.thorough
 def test_training_by_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The recipe for a folder of one's own, on a network that takes no time."""
     settings = {

@@ -34,6 +34,7 @@ def tiny(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "tiny"
 
 
+@pytest.mark.thorough
 def test_train(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("train", tiny, "-o", tmp_path / "run", "--set", "run.steps=3") == 0
     told = capsys.readouterr()
@@ -173,6 +174,7 @@ def test_bad_degradations(
     assert "Traceback" not in told
 
 
+@pytest.mark.thorough
 def test_the_small_model_restores_without_a_network(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def about(urls: str, **more: object) -> ClassShards:
     return ClassShards(urls=urls, classes=3, size=16, train=False, **{"shuffle": 3, **more})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("processes", "workers"),  # each worker is a process that imports torch
     [
@@ -124,6 +125,7 @@ def test_bad_shards(tmp_path: Path) -> None:
         next(passes(about("pipe:false").open(), 0, Share(1), first=0, end=1))
 
 
+@pytest.mark.thorough
 def test_compressed_shards_are_whole(shards: str, tmp_path: Path) -> None:
     packed = tmp_path / "packed.tar.gz"
     packed.write_bytes(gzip.compress((tmp_path / "train-0.tar").read_bytes()))

@@ -205,6 +205,7 @@ assert all((a["degraded"] == b["degraded"]).all() for a, b in zip(here, there, s
 """
 
 
+@pytest.mark.thorough
 def test_workers_read_what_the_caller_has_read_before(tmp_path: Path) -> None:
     # In a process of its own, so that a worker that hangs is ended with it.
     folder = small_recipe.make_pictures(tmp_path / "photographs")

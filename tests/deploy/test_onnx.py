@@ -38,6 +38,7 @@ def photograph(shared_dir: Path, height: int, width: int) -> torch.Tensor:
     return torch.from_numpy(values).permute(2, 0, 1)[None].contiguous()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "size"),
     [({}, (61, 90)), ({"depths": (1,), "widths": (16,), "flavour": "torchvision"}, (96, 64))],
@@ -58,6 +59,7 @@ def test_maxvit(
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
+@pytest.mark.thorough
 def test_maxim(tmp_path: Path, shared_dir: Path) -> None:
     torch.manual_seed(0)
     model = Maxim(replace(small_maxim.LEAST, num_groups=1)).eval()
@@ -95,6 +97,7 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert file.read_bytes() == b"mine"
 
 
+@pytest.mark.thorough
 def test_a_file_that_computes_something_else_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +116,7 @@ def test_an_exporter_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         export_onnx(small_maxvit.lively(SMALL), tmp_path / "model.onnx", (64, 64))
 
 
+@pytest.mark.thorough
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from multiaxis.weights.store import write_safetensors
 

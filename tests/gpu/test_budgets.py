@@ -75,6 +75,7 @@ def like_a_gpu(monkeypatch: pytest.MonkeyPatch, piece: int) -> Sizes:
     return sizes
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "dtype", [torch.float32, pytest.param(torch.float16, marks=pytest.mark.slow)], ids=str
 )

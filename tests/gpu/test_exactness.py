@@ -71,6 +71,7 @@ def error(form: str, device: torch.device, dtype: torch.dtype) -> float:
     return float(largest) / torch.finfo(dtype).eps
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_are_as_exact_as_their_dtype(

@@ -151,6 +151,7 @@ def test_classifying_goes_on_in_halves(
         classifier.logits(seen)
 
 
+@pytest.mark.thorough
 def test_a_training_says_what_to_change_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

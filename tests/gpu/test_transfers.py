@@ -56,6 +56,7 @@ def restored(monkeypatch: pytest.MonkeyPatch, counted: Count, options: dict[str,
     return moves
 
 
+@pytest.mark.thorough
 def test_a_picture_moves_once_in_pieces(monkeypatch: pytest.MonkeyPatch, counted: Count) -> None:
     moves = restored(monkeypatch, counted, {"memory": "2GB", "dtype": "float16"})
     assert [shape for shape in moves.there if PICTURE.shape == shape[1:]] == [(1, *PICTURE.shape)]
@@ -75,6 +76,7 @@ def test_a_picture_moves_once_in_every_mode(
     assert moves.back == [PICTURE.shape]
 
 
+@pytest.mark.thorough
 def test_a_batch_of_frames_moves_once(monkeypatch: pytest.MonkeyPatch, counted: Count) -> None:
     build = tiny_restorer(monkeypatch)
     with counted() as moves:
@@ -85,6 +87,7 @@ def test_a_batch_of_frames_moves_once(monkeypatch: pytest.MonkeyPatch, counted: 
     assert moves.back == [(3, 3, 32, 32)]
 
 
+@pytest.mark.thorough
 def test_pictures_to_classify_move_once(counted: Count) -> None:
     model = create_model("maxvit", **SMALL_VIT, num_classes=5)  # pyright: ignore[reportArgumentType]
     with counted() as moves:

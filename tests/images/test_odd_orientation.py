@@ -66,6 +66,7 @@ def test_known_files(name, suffix, shared_dir, tmp_path):
     assert (probe_picture(source).height, probe_picture(source).width) == wanted.shape[:2]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("carrier", CARRIERS)
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(exif=exif_blocks(), suffix=st.sampled_from([".png", ".png", ".jpg", ".webp", ".tif"]))
@@ -225,6 +226,7 @@ def test_tiff_tags(order, kind, count, tmp_path):
         assert_stays((tmp_path / f"b{suffix}").read_bytes())
 
 
+@pytest.mark.thorough
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(exif=exif_blocks())
 def test_any_block_goes_into_a_tiff(exif, tmp_path):

@@ -126,6 +126,7 @@ def facts(data, name):
         return str(error)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_header_costs_a_header(name, photo, bytes_read, tmp_path):
     path = tmp_path / name

@@ -48,6 +48,7 @@ def same(model: Any, state: dict[str, torch.Tensor]) -> bool:
     return found.keys() == state.keys() and all(found[n].equal(value) for n, value in state.items())
 
 
+@pytest.mark.thorough
 def test_forward_and_backward(model: Any) -> None:
     x = picture(model)
     with torch.no_grad():
@@ -94,6 +95,7 @@ def test_features(model: Any) -> None:
     assert found == list(zip(model.pyramid_channels, model.pyramid_strides, strict=True))
 
 
+@pytest.mark.thorough
 def test_state_dict_and_safetensors_round_trips(model: Any, tmp_path: Path) -> None:
     """Into a model of other numbers, and into one made from the file alone."""
     state = model.state_dict()
@@ -126,6 +128,7 @@ def test_folded(model: Any) -> None:
     assert all(p.requires_grad for p in model.parameters())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", named(lambda name: name not in RECORDED), indirect=True)
 def test_recorded_for_export(model: Any) -> None:
     """What exporters work from; files are written in tests/deploy."""

@@ -38,6 +38,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("scales", [3, 1])
 def test_counts_equal_the_authors(name: str, scales: int) -> None:
@@ -47,6 +48,7 @@ def test_counts_equal_the_authors(name: str, scales: int) -> None:
     assert (sum(p.numel() for p in parameters), len(parameters)) == expected
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["A", "B", "D"])
 def test_every_stage_and_scale_equals_the_authors(name: str, shared_dir: Path) -> None:
     file = shared_dir / "golden" / "maxim" / f"{name}.npz"
@@ -68,6 +70,7 @@ def test_every_stage_and_scale_equals_the_authors(name: str, shared_dir: Path) -
     assert torch.equal(final, outputs[-1][-1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [("A", "grid_size_lr", (8, 8)), ("B", "lrelu_slope", 0.9), ("B", "dropout_rate", 0.5)],

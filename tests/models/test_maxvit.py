@@ -20,6 +20,7 @@ from multiaxis.models.maxvit.groups import parameter_groups
 PICTURE = torch.rand(2, 3, 70, 45, generator=torch.Generator().manual_seed(5))
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, deadline=None)
 @given(
     sides=st.tuples(st.integers(1, 70), st.integers(1, 70)),
@@ -230,6 +231,7 @@ def test_reset_classifier() -> None:
     assert model.double()(PICTURE.double()).shape == (2, 5)
 
 
+@pytest.mark.thorough
 def test_gradient_checkpointing_changes_nothing() -> None:
     """Gradients, batch statistics and their counter; dropped paths too."""
     plain = small_maxvit.lively(replace(small_maxvit.CONFIG, drop_path=0.5)).train()

@@ -39,6 +39,7 @@ def largest(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a - b).detach().abs().max())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("case", CASES)
 def test_stages_and_logits(

@@ -30,6 +30,7 @@ def test_shares_of_the_published_sizes(size: int, window: int, depth: int, share
     assert first.pair[0] == pytest.approx(min(1, window**2 / first.sides[0]))
 
 
+@pytest.mark.thorough
 @settings(max_examples=25)
 @given(
     side=st.integers(1, 40),

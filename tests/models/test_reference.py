@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import chain
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +55,7 @@ def random_model(config: MaximConfig, seed: int = 0) -> Maxim:
     return model
 
 
+@pytest.mark.thorough
 @settings(max_examples=20, deadline=None)
 @given(configs(), st.integers(0, 100))
 def test_any_configuration_equals_the_reference(config: MaximConfig, seed: int) -> None:
@@ -71,6 +73,7 @@ def test_any_configuration_equals_the_reference(config: MaximConfig, seed: int) 
         )
 
 
+@pytest.mark.thorough
 @settings(max_examples=6, deadline=None)
 @given(configs())
 def test_names_and_layouts_come_back(config: MaximConfig) -> None:

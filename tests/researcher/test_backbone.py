@@ -35,6 +35,7 @@ def saved(model: nn.Module, folder: Path) -> Path:
     return file
 
 
+@pytest.mark.thorough
 def test_it_tells_what_timm_tells() -> None:
     timm = pytest.importorskip("timm")
     for options in [{}, {"out_indices": (1, 2, 3, 4)}, {"out_indices": (-3, -1)}]:
@@ -69,6 +70,7 @@ def test_it_gives_the_classifiers_maps_and_holds_nothing_else(
     assert all(p.grad is not None for p in backbone.parameters())
 
 
+@pytest.mark.thorough
 def test_weights_of_every_kind_and_back(tmp_path: Path) -> None:
     whole = small_maxvit.lively()
     file = saved(whole, tmp_path)
@@ -112,6 +114,7 @@ def test_folding_grouping_freezing_checkpointing() -> None:
     assert {name.split(".")[1] for name in trained} == {"1"}
 
 
+@pytest.mark.thorough
 def test_onnx(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     backbone = small_backbone(0, 1, depths=(1,), widths=(16,))

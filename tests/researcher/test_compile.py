@@ -45,6 +45,7 @@ def agree_in_training(model: nn.Module, backend: str, x: Tensor, **options: bool
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_compiled_training_step_is_the_eager_one() -> None:
     """Outputs, gradients, batch statistics and their counter; with recomputation."""
     model = small_maxvit.lively(TINY).train()
@@ -52,6 +53,7 @@ def test_a_compiled_training_step_is_the_eager_one() -> None:
     agree_in_training(model, "aot_eager", PICTURE)
 
 
+@pytest.mark.thorough
 def test_a_compiled_evaluation_is_the_eager_one() -> None:
     model = small_maxvit.lively(TINY)
     with torch.no_grad():
@@ -106,6 +108,7 @@ def test_a_published_design() -> None:
 
 
 # torch's own question about the input of the second block, which it hides by another filter.
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_blocks_compiled_by_themselves_with_recomputation_outside() -> None:
     """As a training with `run.compile` and `run.recompute` does."""
@@ -237,6 +240,7 @@ def test_transforms_leave_nothing_behind() -> None:
     pickle.dumps(model)
 
 
+@pytest.mark.thorough
 def test_fake_tensors_in_and_around_a_real_model() -> None:
     model = small_maxvit.lively(TINY)
     with torch.no_grad():

@@ -24,6 +24,7 @@ def snippets() -> list[str]:
     return re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")  # of the libraries that snippets import
 def test_the_snippets_run(
     tmp_path: Path, shared_dir: Path, monkeypatch: pytest.MonkeyPatch

@@ -83,6 +83,7 @@ def test_preprocessing_of_a_published_start_lasts_while_its_size_does() -> None:
     assert Classifier(model, device="cpu").preprocessing.size == (96, 96)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [MaxViT, Backbone, Maxim])
 def test_a_folder_and_back(kind: type[Any], tmp_path: Path) -> None:
     saved = {

@@ -35,6 +35,7 @@ def test_create_model_trains_and_open_model_evaluates(tmp_path: Path) -> None:
     assert not any(part.training for part in open_model(file).modules())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "fields", [{}, SMALL_DATA, {"features_only": True}, {"flavour": "torchvision"}]
 )

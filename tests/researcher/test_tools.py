@@ -67,6 +67,7 @@ def test_ddp_over_a_classifier(processes: None, classes: int) -> None:
         model(PICTURES).square().mean().backward()
 
 
+@pytest.mark.thorough
 @theirs
 @pytest.mark.parametrize("maps", [False, True])
 def test_fsdp2_starts_on_meta_and_computes_the_same(processes: None, maps: bool) -> None:
@@ -96,6 +97,7 @@ def test_fsdp2_starts_on_meta_and_computes_the_same(processes: None, maps: bool)
         torch.testing.assert_close(sharded.grad.full_tensor(), whole.grad, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 @theirs
 def test_lightning_trains_in_training_mode(tmp_path: Path) -> None:
     lightning = pytest.importorskip("lightning")
@@ -132,6 +134,7 @@ def test_lightning_trains_in_training_mode(tmp_path: Path) -> None:
     assert all(not torch.equal(before[n], after[n]) for n in after if n.endswith("running_mean"))
 
 
+@pytest.mark.thorough
 @theirs
 def test_transformers_trainer(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
@@ -191,6 +194,7 @@ def test_lora() -> None:
     assert merged.state_dict().keys() == model.state_dict().keys()
 
 
+@pytest.mark.thorough
 @theirs
 def test_segmentation_models_take_it_by_timms_registry() -> None:
     smp = pytest.importorskip("segmentation_models_pytorch")

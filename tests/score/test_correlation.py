@@ -57,6 +57,7 @@ def test_a_logistic_relation_is_perfect_once_the_curve_is_fitted() -> None:
         assert found.srcc == pytest.approx(sign)
 
 
+@pytest.mark.thorough
 def test_an_interval_covers_what_it_claims() -> None:
     """Of many samples of a known correlation, nearly all intervals hold it."""
     rng = np.random.default_rng(0)

@@ -235,6 +235,7 @@ def test_steps_make_a_chain_and_the_keyboard_reaches_everything(page: Page) -> N
     assert {"add-step", "strength", "canvas", "zoom-in", "fit"} <= reached
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("scheme", "size"),
     [

@@ -255,6 +255,7 @@ def test_a_limit_is_shared_by_the_workers() -> None:
     assert "2.0 GB are allowed to each worker: use a smaller picture" in said
 
 
+@pytest.mark.thorough
 def test_a_picture_that_never_fits_is_refused_with_the_number(
     make_picture: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -343,6 +344,7 @@ def test_the_least_recently_used_models_make_room(weights_file: Path) -> None:
     assert get("derain").models is first.models
 
 
+@pytest.mark.thorough
 def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
     async def main() -> None:
         process = Process(Role(restores=False))

@@ -36,6 +36,7 @@ def state(address: str, job: dict[str, Any]) -> dict[str, Any]:
     return httpx.get(f"{address}v1/jobs/{job['id']}").json()
 
 
+@pytest.mark.thorough
 def test_a_server_restores_over_a_socket_and_ends_in_good_order(
     make_picture: Make, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_missing_package_names_the_extra() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_the_server_itself_loads_no_torch() -> None:
     code = "import sys, multiaxis.serve.server as s; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

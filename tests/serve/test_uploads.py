@@ -157,6 +157,7 @@ def test_bombs_in_metadata_cost_one_request(small: Server, make_picture: Make) -
     assert send(small, make_picture().read_bytes()).status_code == 200
 
 
+@pytest.mark.thorough
 def test_a_file_that_ends_its_reader_costs_one_request(
     small: Server, make_picture: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     assert send(small, make_picture().read_bytes()).status_code == 200
 
 
+@pytest.mark.thorough
 def test_names_and_suffixes() -> None:
     assert shown_name("a/b\\c.png") == "c.png"
     assert shown_name("\u202egnp.exe") == "gnp.exe"

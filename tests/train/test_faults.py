@@ -53,6 +53,7 @@ def test_an_infinite_pixel_leaves_batch_norms_as_they_were(
     assert any(not torch.equal(before[n], after[n]) for n in before if "running_mean" in n)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["optimizer.bin", "average.safetensors", "position_0.json"])
 def test_a_damaged_part_of_a_checkpoint_is_told(name: str, finished: tuple[Recipe, Path]) -> None:
     recipe, run = finished
@@ -110,6 +111,7 @@ def test_held_out_pictures_that_are_too_small_are_found_at_once(
     assert not (tmp_path / "run" / "log.jsonl").exists()
 
 
+@pytest.mark.thorough
 def test_unreadable_held_out_pictures_are_named(recipe: Recipe, tmp_path: Path) -> None:
     bad = small_recipe.make_pictures(tmp_path / "held", 3)
     (bad / "1.png").write_bytes(b"nothing")
@@ -121,6 +123,7 @@ def test_unreadable_held_out_pictures_are_named(recipe: Recipe, tmp_path: Path) 
     assert told[-1].unreadable == 0, "it is no item of the training"
 
 
+@pytest.mark.thorough
 def test_scores_stand_at_their_steps(recipe: Recipe, tmp_path: Path) -> None:
     train(override(recipe, ["run.validate_every=2", "run.log_every=3"]), tmp_path)
     rows = [(row["step"], row["score"] is not None) for row in read_log(tmp_path)]
@@ -129,6 +132,7 @@ def test_scores_stand_at_their_steps(recipe: Recipe, tmp_path: Path) -> None:
     assert [step for step, has_score in rows if not has_score] == [2, 3, 4, 6, 8]
 
 
+@pytest.mark.thorough
 def test_a_stop_between_reports_changes_none_of_them(recipe: Recipe, tmp_path: Path) -> None:
     recipe = override(recipe, ["run.log_every=8", "run.validate_every=5"])
     train(recipe, tmp_path / "whole")
@@ -172,6 +176,7 @@ sys.exit(_train("tiny", recipe, Path(sys.argv[2]), quiet=False))
 """
 
 
+@pytest.mark.thorough
 def test_a_signal_to_the_whole_group_still_saves(photographs: Path, tmp_path: Path) -> None:
     """Launchers signal a process group: the loader's processes get it too."""
     run = tmp_path / "run"

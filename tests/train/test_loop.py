@@ -33,6 +33,7 @@ def losses(folder: Path) -> dict[int, float]:
     return {row["step"]: row["loss"] for row in read_log(folder)}
 
 
+@pytest.mark.thorough
 def test_it_learns_and_its_weights_restore_pictures(recipe: Recipe, tmp_path: Path) -> None:
     longer = replace(recipe, run=replace(recipe.run, steps=60, save_every=60, validate_every=60))
     outcome = train(longer, tmp_path / "run")
@@ -64,6 +65,7 @@ def test_averaged_weights_soon_forget_where_they_started() -> None:
     assert 0.99 < average.module.weight.item() < 1
 
 
+@pytest.mark.thorough
 def test_a_stopped_training_goes_on_to_the_bit(
     trained: tuple[Recipe, Path], tmp_path: Path
 ) -> None:
@@ -92,6 +94,7 @@ train(override(small_recipe.recipe(sys.argv[1]), {WORDS}), sys.argv[2])
 """
 
 
+@pytest.mark.thorough
 def test_a_killed_training_goes_on_from_its_last_checkpoint(
     photographs: Path, tmp_path: Path
 ) -> None:
@@ -121,12 +124,14 @@ def test_another_recipe_is_refused(finished: tuple[Recipe, Path]) -> None:
         train(override(recipe, ["optim.lr=0.1"]), run)
 
 
+@pytest.mark.thorough
 def test_checkpoints_rotate_and_parts_are_cleared(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "step_000000001.part").mkdir()
     train(override(recipe, ["run.save_every=1"]), tmp_path)
     assert sorted(p.name for p in tmp_path.glob("step_*")) == ["step_000000007", "step_000000008"]
 
 
+@pytest.mark.thorough
 def test_undefined_gradients_move_nothing_and_end_the_training(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +159,7 @@ def test_undefined_gradients_move_nothing_and_end_the_training(
     assert not list((tmp_path / "all").glob("step_*"))
 
 
+@pytest.mark.thorough
 def test_a_full_disk_leaves_the_last_checkpoint(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +183,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     assert train(recipe, tmp_path).step == 8
 
 
+@pytest.mark.thorough
 def test_an_unreadable_picture_is_named_once_and_counted(
     recipe: Recipe, photographs: Path, tmp_path: Path
 ) -> None:
@@ -203,6 +210,7 @@ def test_checkpoints_describe_their_recipe(recipe: Recipe) -> None:
     assert described["run"]["steps"] == 8
 
 
+@pytest.mark.thorough
 def test_recomputation_gives_the_same_gradients(recipe: Recipe, tmp_path: Path) -> None:
     plain = override(recipe, ["model.config.dropout_rate=0.0"])
     train(plain, tmp_path / "plain")
@@ -211,6 +219,7 @@ def test_recomputation_gives_the_same_gradients(recipe: Recipe, tmp_path: Path) 
     assert all(math.isclose(one[k], two[k], rel_tol=1e-5) for k in one)
 
 
+@pytest.mark.thorough
 def test_passes_add_up_to_a_batch(recipe: Recipe, tmp_path: Path) -> None:
     plain = override(recipe, ["model.config.dropout_rate=0.0"])
     train(override(plain, ["run.batch=4"]), tmp_path / "one")
@@ -226,6 +235,7 @@ def test_a_damaged_checkpoint_is_told(finished: tuple[Recipe, Path]) -> None:
         train(recipe, run)
 
 
+@pytest.mark.thorough
 def test_classes_are_learnt(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         small_recipe.make_pictures(tmp_path / "data" / name, 4, 32)

@@ -38,6 +38,7 @@ def numbers(folder: Path) -> list[tuple[object, ...]]:
     return [tuple(row[name] for name in names) for row in read_log(folder)]
 
 
+@pytest.mark.thorough
 def test_an_objective_of_twenty_lines_learns_and_goes_on_to_the_bit(tmp_path: Path) -> None:
     recipe = small_objective.recipe()
     outcome = train(recipe, tmp_path / "whole")
@@ -136,6 +137,7 @@ train(recipe, sys.argv[1])
 """
 
 
+@pytest.mark.thorough
 def test_two_processes_move_two_models_as_one_does(tmp_path: Path) -> None:
     words = ["model.config.dropout=0.0"]
     alone = small_objective.recipe(steps=12, validate_every=6, batch=8)
@@ -166,6 +168,7 @@ def test_two_processes_move_two_models_as_one_does(tmp_path: Path) -> None:
     assert math.isclose(one[-1]["score"], two[-1]["score"], rel_tol=1e-3)
 
 
+@pytest.mark.thorough
 def test_ragged_fields_pass_through_workers_with_their_numbers() -> None:
     source = small_objective.DotSource()
     here, there = (
@@ -244,6 +247,7 @@ class Forgetful(Metric):
         pass
 
 
+@pytest.mark.thorough
 def test_recipes_need_no_extra_and_training_names_it() -> None:
     code = (
         "import sys; sys.modules['accelerate'] = None\n"

@@ -71,6 +71,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_two_processes_are_one_with_twice_the_batch(trained: Path, tmp_path: Path) -> None:
     alone = override(small_recipe.recipe(trained / "pictures"), [SAME, "run.batch=4"])
     train(alone, tmp_path / "alone")

@@ -98,6 +98,7 @@ def choices(folder: Path, *, with_originals: bool) -> dict[str, str]:
     return {"folder": str(folder), "ratings": str(folder / "choices.csv")}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_passes_its_dry_run(name: str, tmp_path: Path) -> None:
     recipe = shrunk(RECIPES[name])
@@ -180,6 +181,7 @@ def test_settings() -> None:
     assert recipe.data.shrink == (1, 2, 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "side"), [("maxim_s2", 256), ("maxvit_tiny", 384)])
 def test_costs_are_those_of_the_models(name: str, side: int) -> None:
     gmacs = {**restore.GMACS, **classify.GMACS}
@@ -190,6 +192,7 @@ def test_costs_are_those_of_the_models(name: str, side: int) -> None:
     assert math.isclose(counter.get_total_flops() / 2e9, gmacs[name][side], abs_tol=0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(segment.GMACS))
 def test_costs_of_segmenters_are_those_of_their_crops(name: str) -> None:
     recipe = get_recipe(name)

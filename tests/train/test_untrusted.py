@@ -77,6 +77,7 @@ FILES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [*FILES, "pytorch_model.bin", "digests.json"])
 @pytest.mark.parametrize("kind", ["pickle", "torch", "old torch"])
 def test_no_pickle_runs_code(

@@ -161,6 +161,7 @@ def test_a_part_of_a_clip(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stop", [1, 50, 70, 100])
 def test_stopped_and_gone_on_with_every_frame_comes_once(stop: int, tmp_path: Path) -> None:
     # x264 gives the same bytes each time only where rows are a multiple of 128 pixels.
@@ -303,6 +304,7 @@ def test_flicker_of_an_unchanged_clip_is_one() -> None:
     assert flicker(frames, [f * 2 for f in frames]) == pytest.approx(2, rel=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_real_clip(shared_dir: Path, tmp_path: Path) -> None:
     source = shared_dir / "data" / "video" / "rabbit320.mp4"
     result = restore_clip(same, source, tmp_path / "b.mp4", end=2.0)
@@ -370,6 +372,7 @@ def remade(source: Path, path: Path, seconds: float) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_a_real_clip_of_varying_rate_turned_with_words_and_chapters(
     shared_dir: Path, tmp_path: Path
 ) -> None:

@@ -116,12 +116,14 @@ def test_same_container(suffix: str, part: tuple[float, float | None], tmp_path:
     check(source, tmp_path / f"b{suffix}", *part)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("to", SUFFIXES)
 def test_into_another_container(to: str, tmp_path: Path) -> None:
     check(make(tmp_path / "a.mp4", frames=50), tmp_path / f"b{to}")
     check(make(tmp_path / "a.ts", frames=50, at=40), tmp_path / f"c{to}")
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=12,
     deadline=None,

@@ -36,6 +36,7 @@ def test_authors_npz_with_and_without_prefix(prefix: str, tmp_path: Path) -> Non
     assert same(loaded, saved)
 
 
+@pytest.mark.thorough
 def test_safetensors_round_trip_and_model_from_the_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +53,7 @@ def test_safetensors_round_trip_and_model_from_the_file_alone(
     assert same(create_model("maxim_s2", weights=str(again)), saved)
 
 
+@pytest.mark.thorough
 def test_missing_coarse_heads_are_removed_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -68,6 +70,7 @@ def test_missing_coarse_heads_are_removed_and_logged(
     assert torch.equal(loaded(x), saved(x))
 
 
+@pytest.mark.thorough
 def test_another_architecture_names_the_first_mismatches(tmp_path: Path) -> None:
     file = small_maxim.write_npz(tmp_path / "a.npz", small_maxim.model())
     model = create_model("maxim", features=4, num_stages=3, num_supervision_scales=3)
@@ -125,6 +128,7 @@ def test_damaged_files(content: bytes, message: str, tmp_path: Path) -> None:
         load_weights(small_maxim.model(), file)
 
 
+@pytest.mark.thorough
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot read the checkpoint.*No such file"):
         load_weights(small_maxim.model(), tmp_path / "none.npz")

@@ -50,6 +50,7 @@ def save(model: torch.nn.Module, path: Path) -> Path:
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 @pytest.mark.parametrize("name", TINY)
 def test_timm_and_torchvision(name: str, suffix: str, tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_timm_and_torchvision(name: str, suffix: str, tmp_path: Path) -> None:
     assert load_model(file).config == ours.config
 
 
+@pytest.mark.thorough
 def test_timms_tables_of_384_are_kept_and_224_ones_stretched(tmp_path: Path) -> None:
     theirs = foreign("maxvit_tiny_tf_384", num_classes=5)
     file = save(theirs, tmp_path / "model.safetensors")
@@ -74,6 +76,7 @@ def test_timms_tables_of_384_are_kept_and_224_ones_stretched(tmp_path: Path) -> 
     assert (at_512.config.windows[0], at_512.config.table_windows[0]) == ((16, 16), (12, 12))
 
 
+@pytest.mark.thorough
 def test_export_to_timm(tmp_path: Path) -> None:
     theirs = foreign("maxvit_tiny_tf_224")
     expected = {name: value.clone() for name, value in theirs.state_dict().items()}
@@ -92,6 +95,7 @@ def test_export_to_timm(tmp_path: Path) -> None:
     assert not (tmp_path / "x.safetensors").exists()
 
 
+@pytest.mark.thorough
 def test_timms_own_designs_are_refused(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm")
     theirs = timm.create_model("maxvit_nano_rw_256")
@@ -170,6 +174,7 @@ def test_another_number_of_classes_keeps_the_models_own_head(
         torch.testing.assert_close(found, expected.forward_features(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_another_architecture_is_named(tmp_path: Path) -> None:
     maxvit = save(small_maxvit.lively(), tmp_path / "maxvit.safetensors")
     with pytest.raises(WeightsError, match="like multiaxis' MaxViT, and the model is a MAXIM"):

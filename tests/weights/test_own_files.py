@@ -48,6 +48,7 @@ def test_a_saved_model_opens_as_it_was(name: str | None, tmp_path: Path) -> None
     assert read_metadata(tmp_path / "b.safetensors") == read_metadata(tmp_path / "a.safetensors")
 
 
+@pytest.mark.thorough
 def test_a_variants_name_keeps_what_the_file_states(tmp_path: Path) -> None:
     saved = create_model("maxvit_pico", num_classes=3, image_size=96, window_policy="fit")
     saved.save(tmp_path / "a.safetensors")
@@ -58,6 +59,7 @@ def test_a_variants_name_keeps_what_the_file_states(tmp_path: Path) -> None:
     assert other.config.window_policy == "pad"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("heads", [[], [2]])
 def test_a_saved_maxim_and_a_saved_backbone(heads: list[int], tmp_path: Path) -> None:
     maxim = small_maxim.model(1)

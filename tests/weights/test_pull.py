@@ -118,6 +118,7 @@ class Hub(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_right", [True, False])
 def test_a_hubs_checksum_is_compared(
     is_right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -140,6 +141,7 @@ def test_a_hubs_checksum_is_compared(
         server.shutdown()
 
 
+@pytest.mark.thorough
 def test_the_first_source_that_answers_is_taken(served: tuple[Path, str]) -> None:
     folder, address = served
     file = small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
@@ -163,6 +165,7 @@ def _without_coarse_heads(tensors: dict) -> dict:
     return {n: t for n, t in tensors.items() if not n.startswith(("stages.1.heads.1", "stages.1.heads.2"))}  # fmt: skip # noqa: E501
 
 
+@pytest.mark.thorough
 def test_other_parameters_of_the_right_shape_are_refused(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
@@ -172,6 +175,7 @@ def test_other_parameters_of_the_right_shape_are_refused(served: tuple[Path, str
     assert not cached_path("derain").exists()
 
 
+@pytest.mark.thorough
 def test_a_damaged_cache_is_fetched_again(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
@@ -229,6 +233,7 @@ def test_offline_asks_nobody(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
         pull(checkpoint(NOWHERE), offline=how == "argument")
 
 
+@pytest.mark.thorough
 def test_a_damaged_cache_is_not_called_missing(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
@@ -242,6 +247,7 @@ def test_a_damaged_cache_is_not_called_missing(served: tuple[Path, str]) -> None
         pull(row, offline=True)
 
 
+@pytest.mark.thorough
 def test_what_is_cached_is_compared_when_it_is_used(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
@@ -255,6 +261,7 @@ def test_what_is_cached_is_compared_when_it_is_used(served: tuple[Path, str]) ->
     assert matches_index(cached_path("derain"), replace(row, digest=published))
 
 
+@pytest.mark.thorough
 def test_killed_while_it_compares_it_has_named_nothing(
     served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +277,7 @@ def test_killed_while_it_compares_it_has_named_nothing(
     assert not cached_path("derain").exists()
 
 
+@pytest.mark.thorough
 def test_what_killed_pulls_left_is_removed_and_what_is_in_use_stays(
     served: tuple[Path, str],
 ) -> None:
@@ -298,6 +306,7 @@ def test_what_killed_pulls_left_is_removed_and_what_is_in_use_stays(
     assert names == ["derain.lock", "derain.safetensors"]
 
 
+@pytest.mark.thorough
 def test_converting_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     code = f"""
         import os
@@ -348,6 +357,7 @@ def npm_source(data: bytes) -> NpmSource:
     return NpmSource("@x/maxim", "0.1.0", integrity, len(data), "MIT")
 
 
+@pytest.mark.thorough
 def test_npm_is_asked_for_the_pinned_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +413,7 @@ def test_a_cache_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
         pull(checkpoint(NOWHERE))
 
 
+@pytest.mark.thorough
 def test_a_full_disk_is_no_fault_of_the_source(
     served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,6 +439,7 @@ def test_a_file_that_vanishes_while_it_is_measured(
     assert _size(tmp_path) == 3
 
 
+@pytest.mark.thorough
 def test_waiting_for_another_process_is_said(served: tuple[Path, str]) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))
@@ -449,6 +461,7 @@ def test_waiting_for_another_process_is_said(served: tuple[Path, str]) -> None:
     assert is_intact(cached_path("derain"))
 
 
+@pytest.mark.thorough
 def test_two_processes_at_once(served: tuple[Path, str], tmp_path: Path) -> None:
     folder, address = served
     small_maxim.write_npz(folder / "c.npz", small_maxim.model(3))

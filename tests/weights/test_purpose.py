@@ -61,6 +61,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PURPOSES)
 def test_each_use_names_the_other(files: dict[str, Path], name: str) -> None:
     for use, opened in USES.items():

@@ -115,6 +115,7 @@ def test_dicts_in_each_other(
     assert holds(expected)
 
 
+@pytest.mark.thorough
 def test_wrappers_inside_of_names() -> None:
     """Compiled and checkpointed blocks, and parts that FSDP wraps by themselves."""
     for wrapper in ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"):

@@ -41,6 +41,7 @@ def differ(model: Maxim, x: torch.Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "change",
     [
@@ -69,6 +70,7 @@ def two_stages() -> Maxim:
     return lively(num_stages=2)
 
 
+@pytest.mark.thorough
 @settings(max_examples=12)
 @given(
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 5)),
@@ -87,6 +89,7 @@ def test_any_size_and_piece_size(sizes: tuple[int, int], piece: int, band: int) 
         assert differ(model, x) < 1e-12
 
 
+@pytest.mark.thorough
 def test_float32_at_real_width() -> None:
     """Within float rounding."""
     torch.manual_seed(0)

@@ -144,6 +144,7 @@ def test_weights_of_something_else(tmp_path: Path) -> None:
         multiaxis.Classifier(weights=detector_weights)
 
 
+@pytest.mark.thorough
 def test_what_is_saved_opens_again(truth: Path, masks: Detector, tmp_path: Path) -> None:
     """In a file and in a folder as hubs have them, with classes, their ids and the size."""
     picture = truth.parent / "1.png"

@@ -86,6 +86,7 @@ def test_eight_pictures_are_learnt_by_heart(config: DetectorConfig, steps: int) 
     assert min(found.values()) > 0.95, found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("config", [RETINA, CASCADE], ids=["retina", "cascade"])
 def test_losses_fall(config: DetectorConfig) -> None:
     _, losses = _train(config, *shapes(2, (64, 64)), steps=12)

@@ -29,6 +29,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_detections.write_set(tmp_path_factory.mktemp("shapes"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_training_gives_a_detector(masks: bool, truth: Path, tmp_path: Path) -> None:
     outcome = train(small_detections.recipe(truth, masks=masks), tmp_path)
@@ -44,6 +45,7 @@ def test_a_training_gives_a_detector(masks: bool, truth: Path, tmp_path: Path) -
     assert isinstance(found.detect(truth.parent / "0.png"), list)
 
 
+@pytest.mark.thorough
 def test_it_starts_from_a_detector_of_other_classes(truth: Path, tmp_path: Path) -> None:
     recipe = small_detections.recipe(truth, steps=1)
     first = train(recipe, tmp_path / "first")

@@ -147,6 +147,7 @@ def test_blocks_of_the_generator_are_compiled(modes: Path, monkeypatch: pytest.M
         prepare_blocks(models.values(), recompute=True, compile_=False)
 
 
+@pytest.mark.thorough
 def test_a_stopped_training_resumes_to_the_bit(modes: Path, tmp_path: Path) -> None:
     recipe = modes_recipe(modes)
     train(recipe, tmp_path / "whole")
@@ -177,6 +178,7 @@ def _falls(modes: Path, folder: Path, steps: int) -> float:
     return begun.score / done.score
 
 
+@pytest.mark.thorough
 def test_it_learns_something_of_two_modes(modes: Path, tmp_path: Path) -> None:
     assert _falls(modes, tmp_path, 50) > 2
 

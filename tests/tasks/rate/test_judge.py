@@ -17,6 +17,7 @@ from small_ratings import photograph
 from small_refiner import write_refiner
 
 
+@pytest.mark.thorough
 def test_it_judges_as_the_rater_does(weights: Path, rater: Rater) -> None:
     judge = pickle.loads(pickle.dumps(RatedBy(str(weights)))).open()
     for light in (0.2, 1.0):
@@ -24,6 +25,7 @@ def test_it_judges_as_the_rater_does(weights: Path, rater: Rater) -> None:
         assert judge(pixels) == pytest.approx(rater.rate_pixels(pixels).score, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_command_writes_the_answer_that_is_rated_best(
     weights: Path, rater: Rater, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def run_stars(rater: Rater, folder: Path) -> None:
     Rate({"weights": folder / "scores.safetensors"}, write_xmp=True, loaded=rater).load()
 
 
+@pytest.mark.thorough
 def test_an_original_and_its_versions(backbone: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lines = ["reference,a,b,choice"]
@@ -131,6 +132,7 @@ def test_an_original_and_its_versions(backbone: Path, tmp_path: Path) -> None:
         rater.distance(photograph(0.5, 1), photograph(0.5, 1, (50, 50)))
 
 
+@pytest.mark.thorough
 def test_what_comes_with_the_package_compares_and_describes(
     rated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +169,7 @@ def test_nothing_to_learn_is_told_from_something() -> None:
     assert report.interval[0] < 0.5 < report.interval[1]
 
 
+@pytest.mark.thorough
 def test_copies_in_a_burst_do_not_flatter() -> None:
     """Each picture four times, on noise: held out by themselves, copies would give them away."""
     rng = np.random.default_rng(2)
@@ -188,6 +191,7 @@ def test_folds_keep_groups_together_and_scores_alike() -> None:
     assert (folds != deal(list(groups), scores, seed=1)).any()
 
 
+@pytest.mark.thorough
 def test_descriptions_are_kept_by_content(
     rated: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +234,7 @@ def taken(path: Path, light: float, seed: int, seconds: float) -> None:
     photograph(light, seed).save(path, exif=exif, quality=95)
 
 
+@pytest.mark.thorough
 def test_three_commands(
     rated: Path,
     backbone: Path,
@@ -360,6 +365,7 @@ def test_make_rated_is_what_tests_think(tmp_path: Path) -> None:
     assert [read_marks(path).stars for path in sorted(folder.iterdir())] == [1, 2, 3]
 
 
+@pytest.mark.thorough
 def test_ratings_are_evaluated_by_protocols(
     rated: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

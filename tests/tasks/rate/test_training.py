@@ -47,6 +47,7 @@ def recipe(
     )
 
 
+@pytest.mark.thorough
 def test_votes_are_learnt_and_the_weights_are_a_rater(rated: Path, tmp_path: Path) -> None:
     data = RatedPictures(folder=str(rated), size=32, held=0.4, keep=True)
     outcome = train(recipe(data, Votes(head=HeadConfig(dropout=0.0, size=32))), tmp_path)
@@ -70,6 +71,7 @@ def write_pairs(path: Path, reference: bool = False) -> str:
     return str(path)
 
 
+@pytest.mark.thorough
 def test_choices_are_learnt(rated: Path, tmp_path: Path) -> None:
     data = ChosenPictures(
         folder=str(rated), ratings=write_pairs(tmp_path / "pairs.csv"), size=32, held=0.4, keep=True

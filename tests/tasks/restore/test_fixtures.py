@@ -24,6 +24,7 @@ pytestmark = pytest.mark.pretrained
 OTHERS = ("denoise", "dehaze-outdoor", "retouch")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "task", ["derain", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
 )

@@ -25,6 +25,7 @@ def crop(name: str) -> np.ndarray:
         return np.asarray(image)[100:228, 100:228]
 
 
+@pytest.mark.thorough
 def test_the_sample_loses_its_rain_and_bfloat16_is_near(
     pretrained: Callable[[str], Path],
 ) -> None:
@@ -41,6 +42,7 @@ def test_the_sample_loses_its_rain_and_bfloat16_is_near(
     assert psnr(rough, exact, data_range=1) > 45
 
 
+@pytest.mark.thorough
 def test_the_file_is_the_published_one_and_lacks_two_heads(
     pretrained: Callable[[str], Path],
 ) -> None:

@@ -91,6 +91,7 @@ def test_nonsense(options: dict, message: str) -> None:
         Restorer(**{"task": "derain", **options})
 
 
+@pytest.mark.thorough
 def test_what_16_bits_did_not_do_is_remarked(
     weights: Path, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def answers(one: Restorer, picture: np.ndarray) -> np.ndarray:
     return np.stack([each.pixels for each in drawn])
 
 
+@pytest.mark.thorough
 def test_a_seed_gives_its_answers_again_and_each_is_another(
     weights: Path, picture: np.ndarray
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_picture_is_the_same_in_a_batch(weights: Path, picture: np.ndarray) ->
     assert torch.equal(found[1], one.restore(batch[1]))
 
 
+@pytest.mark.thorough
 def test_noise_is_that_of_the_whole_picture_in_tiles(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +109,7 @@ def test_a_perfect_denoiser_restores_the_truth(
     np.testing.assert_allclose(one.restore(picture), truth, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_what_is_kept_of_several_answers(weights: Path, picture: np.ndarray) -> None:
     each = answers(restorer(weights, samples=4), picture)
     average, spread = restorer(weights, samples=4, keep="average").draw_pictures(Picture(picture))
@@ -277,6 +280,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pictures(tmp_path_factory.mktemp("photographs"))
 
 
+@pytest.mark.thorough
 def test_a_stopped_training_resumes_to_the_bit_and_restores(
     photographs: Path, tmp_path: Path
 ) -> None:

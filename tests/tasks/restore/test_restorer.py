@@ -221,6 +221,7 @@ def test_the_function_takes_paths_and_images(tmp_path: Path, weights: Path) -> N
         restore(picture((4, 4, 3)), output=target, **options)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [{}, {"ensemble": True}, {"tile": 64, "strength": 0.5}])
 def test_a_tensor_stays_on_its_device(
     options: dict[str, object], weights: Path, monkeypatch: pytest.MonkeyPatch

@@ -42,6 +42,7 @@ def kept(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "home" / "taught").glob("*"))
 
 
+@pytest.mark.thorough
 def test_the_teacher_restores_each_crop_once(
     data: Callable[..., TaughtPhotographs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

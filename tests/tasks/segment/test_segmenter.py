@@ -36,6 +36,7 @@ def run(*words: object) -> int:
     return int(stop.value.code or 0)
 
 
+@pytest.mark.thorough
 def test_it_tells_what_the_network_tells_whole(segmenter: Segmenter, squares: Path) -> None:
     pixels = np.asarray(Image.open(squares / "pictures" / "0.png"))
     x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 127.5 - 1

@@ -36,6 +36,7 @@ def test_it_learns_squares(learnt: Path) -> None:
     assert {"pixels", "iou ground", "iou square"} < scores.keys()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["fpn", "unet"])
 def test_a_stopped_training_resumes_to_the_bit(squares: Path, tmp_path: Path, kind: str) -> None:
     recipe = squares_recipe(squares, kind, steps=6, ema=0.9)

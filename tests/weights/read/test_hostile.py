@@ -172,6 +172,7 @@ def deep_key(depth: int) -> bytes:
     return b"\x80\x02}K\x01\x85" + b"q\0h\0\x86" * depth + b"K\x01s."
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "pickled",
     [
