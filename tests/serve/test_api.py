@@ -315,8 +315,8 @@ def test_what_there_is(server: Server, make_picture: Make) -> None:
     post(server, make_picture())
     found = server.client.get("/v1/models").json()
     denoise = next(row for row in found["tasks"] if row["task"] == "denoise")
-    assert [model["model"] for model in denoise["models"]] == ["full", "nano"]
-    assert denoise["models"][1]["is_here"]
+    assert [model["model"] for model in denoise["models"]] == ["full", "fast", "nano"]
+    assert all(model["is_here"] for model in denoise["models"][1:])
     assert "denoise" in found["loaded"]
     assert found["limits"]["queue"] == 64
     assert server.client.get("/health").json()["status"] == "ok"

@@ -72,8 +72,8 @@ def choose(page: Page, *paths: Path) -> None:
     page.set_input_files("#files", [str(path) for path in paths])
     for path in paths:
         expect(row(page, path.name)).not_to_contain_text("sending", timeout=SECONDS)
-    if page.is_enabled("[value=nano]"):
-        page.check("[value=nano]")
+    if page.is_enabled("[value=fast]"):
+        page.check("[value=fast]")
 
 
 def row(page: Page, name: str) -> Any:
@@ -104,7 +104,7 @@ def test_a_dropped_picture_is_restored_compared_and_saved(
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
     expect(row(page, "dropped.png")).to_contain_text(re.compile("64 . 64, ready"), timeout=SECONDS)
-    page.check("[value=nano]")
+    page.check("[value=fast]")
     expect(page.locator("#estimate")).to_contain_text("of memory on this machine", timeout=SECONDS)
     row(page, "dropped.png").get_by_role("button", name="Restore").click()
     is_restored(page, "dropped.png")
@@ -125,7 +125,7 @@ def test_a_dropped_picture_is_restored_compared_and_saved(
         row(page, "dropped.png").get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "dropped_denoise.png"
     download.value.save_as(tmp_path / "page.png")
-    run("restore", path, "--task", "denoise", "--model", "nano", "-o", tmp_path / "command.png")
+    run("restore", path, "--task", "denoise", "--model", "fast", "-o", tmp_path / "command.png")
     assert (tmp_path / "page.png").read_bytes() == (tmp_path / "command.png").read_bytes()
     assert not page.faults
 
@@ -224,9 +224,11 @@ def test_steps_make_a_chain_and_the_keyboard_reaches_everything(page: Page) -> N
     page.keyboard.press("d")
     page.click("#add-step")
     assert page.locator(".step").count() == 2
-    assert page.is_disabled("[value=nano]"), "it is for one step"
+    assert page.is_enabled("[value=fast]"), "every step has a fast model"
+    page.locator(".step").nth(1).select_option("deblur")
+    assert page.is_disabled("[value=fast]"), "deblurring has none"
     page.click("#remove-step")
-    assert page.is_enabled("[value=nano]")
+    assert page.is_enabled("[value=fast]")
     reached = set()
     page.focus("#files")
     for _ in range(30):

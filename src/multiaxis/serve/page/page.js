@@ -191,10 +191,11 @@ function addStep() {
 function optionsChanged() {
   const steps = document.querySelectorAll(".step");
   $("remove-step").hidden = steps.length < 2;
-  const small = tasks.find(({ task }) => task === steps[0]?.value)?.models.some(({ model }) => model === "nano");
-  const nano = document.querySelector("[value=nano]");
-  nano.disabled = steps.length !== 1 || !small;
-  if (nano.disabled && nano.checked) document.querySelector("[value=full]").checked = true;
+  const hasFast = ({ value }) =>
+    tasks.find(({ task }) => task === value)?.models.some(({ model }) => model === "fast");
+  const fast = document.querySelector("[value=fast]");
+  fast.disabled = !steps.length || ![...steps].every(hasFast);
+  if (fast.disabled && fast.checked) document.querySelector("[value=full]").checked = true;
   $("strength-shown").value = `${Math.round(100 * $("strength").value)} %`;
   estimate();
 }

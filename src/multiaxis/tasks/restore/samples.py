@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -211,6 +212,12 @@ class CleanSource(Source):
         self.config, self.left_out = config, left_out
         self._pictures = Pictures(paths, keep=config.keep)
         self._shrunk: dict[tuple[int, int], NDArray[np.uint8]] = {}
+
+    def with_crop(self, crop: int) -> CleanSource:
+        """Give a source of other crops of the same photographs, which are kept but once."""
+        other = copy.copy(self)
+        other.config = replace(self.config, crop=crop)
+        return other
 
     def __len__(self) -> int:
         return len(self._pictures) * self.config.repeat

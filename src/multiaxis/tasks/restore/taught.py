@@ -117,7 +117,7 @@ class TaughtSource(Source):
     def __init__(self, config: TaughtPhotographs) -> None:
         self.config = config
         self._whole = config.photographs(config.whole).open()
-        self._fresh = config.photographs(config.crop).open()
+        self._fresh = self._whole.with_crop(config.crop)
         self.left_out = self._whole.left_out
         self._teacher = Teacher(config.teacher)
         if config.truth < 1:
