@@ -7,7 +7,8 @@
 For each set: PSNR in dB / SSIM of the input, the teacher and the student to the truth, and of the
 student to the teacher, on 8-bit RGB and luma, means over the pictures (the first --count of them).
 Times are the least of --turns passes each, teacher and student in turns, on random pixels of --side
-squared. --pictures writes input, teacher, student and truth side by side.
+squared. A set without targets, such as retouched photographs, is compared with the teacher alone.
+--pictures writes input, teacher, student and truth side by side.
 """
 
 from __future__ import annotations
@@ -65,34 +66,46 @@ def main() -> None:
 def score(
     task: str, folder: Path, models: tuple[Restorer, Restorer], options: argparse.Namespace
 ) -> None:
-    """Print a table of a set."""
+    """Print a table of a set; without targets the teacher stands for the truth."""
     sums: dict[str, list[list[float]]] = defaultdict(list)
-    pairs = pair_folders(folder / "input", folder / "target")[: options.count]
-    for pair in pairs:
-        degraded, truth = (
-            np.asarray(Image.open(p).convert("RGB")) for p in (pair.input, pair.target)
-        )
+    pictures = pairs(folder)[: options.count]
+    for path, target in pictures:
+        degraded = read(path)
         by_teacher, by_student = (levels(model, degraded) for model in models)
-        compared = {
-            "input": (degraded, truth),
-            "teacher": (by_teacher, truth),
-            "student": (by_student, truth),
-            "student to teacher": (by_student, by_teacher),
-        }
-        for name, (made, wanted) in compared.items():
-            found = [score_pair(made.astype(np.float32) / 255, wanted, rule) for rule in RULES]
+        compared = {"student to teacher": (by_student, by_teacher)}
+        row = [degraded, by_teacher, by_student]
+        if target is None:
+            compared["input to teacher"] = degraded, by_teacher
+        else:
+            row.append(read(target))
+            made = zip(("input", "teacher", "student"), row[:3], strict=True)
+            compared |= {name: (picture, row[3]) for name, picture in made}
+        for name, (one, wanted) in compared.items():
+            found = [score_pair(one.astype(np.float32) / 255, wanted, rule) for rule in RULES]
             sums[name].append([value for one in found for value in (one.psnr, one.ssim)])
         if options.pictures:
             options.pictures.mkdir(parents=True, exist_ok=True)
-            row = np.concatenate([degraded, by_teacher, by_student, truth], axis=1)
-            Image.fromarray(row).save(
-                options.pictures / f"{task}-{folder.name}-{pair.input.stem}.png"
-            )
-    print(f"\n{task}, {folder.name}, {len(pairs)} pictures\n")
+            name = f"{task}-{folder.name}-{path.stem}.png"
+            Image.fromarray(np.concatenate(row, axis=1)).save(options.pictures / name)
+    print(f"\n{task}, {folder.name}, {len(pictures)} pictures\n")
     print("| | rgb | y |\n| --- | --- | --- |")
     for name, rows in sums.items():
         rgb, rgb_ssim, y, y_ssim = np.mean(rows, axis=0)
         print(f"| {name} | {rgb:.2f} / {rgb_ssim:.4f} | {y:.2f} / {y_ssim:.4f} |", flush=True)
+
+
+def pairs(folder: Path) -> list[tuple[Path, Path | None]]:
+    """List inputs with their targets, where there are any."""
+    if (folder / "target").is_dir():
+        return [
+            (pair.input, pair.target) for pair in pair_folders(folder / "input", folder / "target")
+        ]
+    return [(path, None) for path in sorted((folder / "input").iterdir())]
+
+
+def read(path: Path) -> Levels:
+    """Read a picture in 8-bit RGB."""
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def levels(model: Restorer, degraded: Levels) -> Levels:

@@ -18,6 +18,7 @@ CHAINS = (
     "gaussian-noise:sigma=25",
     "poisson-noise:scale=2",
     "sensor-noise:log_shot=-5",
+    "camera-noise:log_shot=-3.5:smooth=0.8",
     "motion-blur:length=20:shake=0.4",
     "defocus:radius=4",
     "rain:layers=4:density=0.001:brightness=0.6",

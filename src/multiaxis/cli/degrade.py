@@ -38,8 +38,8 @@ def degrade(
     chain
         What to do, such as rain, motion-blur:length=20, or gaussian-noise:sigma=10..50 (drawn anew
         for each picture). Separate several with commas, or repeat --with. Choose from
-        gaussian-noise, poisson-noise, sensor-noise, motion-blur, defocus, rain, drops, haze,
-        low-light, jpeg and shrink.
+        gaussian-noise, poisson-noise, sensor-noise, camera-noise, motion-blur, defocus, rain,
+        drops, haze, low-light, jpeg and shrink.
     seed
         A number of 0 or more. The same seed gives the same pictures.
     overwrite
