@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ from multiaxis.cli import choose_model
 from multiaxis.cli.app import main
 from multiaxis.tasks.restore import selection
 from multiaxis.tasks.restore.timing import Timing
+
+
+@dataclass
+class Row:
+    """A checkpoint that need not be there."""
+
+    name: str
+
 
 SECONDS = {"derain": 20.0, "derain-fast": 2.0, "enhance": 30.0, "enhance-fast": 1.0}
 
@@ -66,7 +75,7 @@ def test_fast_means_the_small_model_of_each_task(
 ) -> None:
     words = [picture, "--task", "derain", "--model"]
     assert chosen(monkeypatch, *words, "full") is None
-    monkeypatch.setattr(selection, "find_checkpoint", lambda name: type("Row", (), {"name": name}))
+    monkeypatch.setattr(selection, "find_checkpoint", Row)
     assert chosen(monkeypatch, *words, "fast") == "derain-fast"
     chain = [picture, "--task", "derain,enhance", "--model", "fast"]
     assert chosen(monkeypatch, *chain) == "derain-fast,enhance-fast"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import small_maxim
-from multiaxis import create_model, streamed
+from multiaxis import streamed
 from multiaxis.errors import ConfigError
-from multiaxis.models.maxim import Maxim
+from multiaxis.models.maxim import Maxim, MaximConfig
 from multiaxis.models.maxim.ends import recolour, shuffle, unshuffle
 from multiaxis.models.maxim.plan import maps_memory
 from multiaxis.models.store import write_safetensors
@@ -77,7 +78,11 @@ def test_without_a_head_the_picture_stays(change: dict[str, object]) -> None:
 def test_a_change_of_light_keeps_detail_that_the_u_net_never_sees() -> None:
     """One matrix everywhere: what is between the coefficients passes through it exactly."""
     model = lively(shuffle=4, affine=True)
-    head = model.stages[-1].heads["0"]  # pyright: ignore[reportIndexIssue]
+    heads = model.stages[-1].heads
+    assert isinstance(heads, nn.ModuleDict)
+    head = heads["0"]
+    assert isinstance(head, nn.Conv2d)
+    assert head.bias is not None
     rows = torch.rand(3, 4, dtype=torch.float64)
     with torch.no_grad():
         head.weight.zero_()
@@ -123,4 +128,4 @@ def test_a_file_states_both(tmp_path: Path) -> None:
 )
 def test_what_cannot_be(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        create_model("maxim", **{**SMALL, "features": 4, **fields})  # pyright: ignore[reportArgumentType]
+        replace(MaximConfig(features=4), **{**SMALL, **fields})  # pyright: ignore[reportArgumentType]

@@ -12,7 +12,7 @@ import torch
 from multiaxis import Restorer, streamed
 from multiaxis.models.maxim import Maxim
 from multiaxis.tasks.restore.selection import models_of
-from multiaxis.weights.index import list_checkpoints, list_tasks
+from multiaxis.weights.index import Checkpoint, list_checkpoints, list_tasks
 from multiaxis.weights.store import digest, read_safetensors
 from multiaxis.zoo import open_model
 
@@ -20,8 +20,9 @@ STUDENTS = [row for row in list_checkpoints() if row.packaged and row.task in li
 
 
 @pytest.mark.parametrize("row", STUDENTS, ids=lambda row: row.name)
-def test_a_student_is_small_whole_and_described(row) -> None:
+def test_a_student_is_small_whole_and_described(row: Checkpoint) -> None:
     path = row.packaged
+    assert path is not None
     assert path.stat().st_size < 1.5e6
     tensors, about = read_safetensors(path)
     assert digest(tensors) == row.digest
@@ -41,7 +42,7 @@ def test_all_together_are_small() -> None:
 
 
 @pytest.mark.parametrize("row", STUDENTS, ids=lambda row: row.name)
-def test_a_student_streams_as_it_runs_and_changes_a_picture(row) -> None:
+def test_a_student_streams_as_it_runs_and_changes_a_picture(row: Checkpoint) -> None:
     model = open_model(row.name)
     assert isinstance(model, Maxim)
     torch.manual_seed(0)

@@ -68,7 +68,7 @@ def choose(verb: Restore, request: Request, within: str, *, quiet: bool) -> Rest
     if not planned.is_measured:
         console.note("fast model: sizes at addresses are not known before", quiet=quiet)
         return fast
-    timing, names = Timing(verb.arguments), split_weights(None, split_tasks(task))
+    timing, names = Timing(verb.arguments), [models_of(name)["full"] for name in split_tasks(task)]
     amount = sum(job.header.amount for job in planned.jobs)
     seconds = timing.seconds(names, amount)
     said = f"the exact model takes about {console.duration(seconds)} here"

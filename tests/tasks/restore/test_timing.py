@@ -40,8 +40,8 @@ def test_what_was_measured_counts_and_a_trial_comes_first(
         tried.append(name)
         return 0.5
 
-    monkeypatch.setattr(timing, "_try", trial)
-    per_megapixel = 0.5 / (timing._TRIAL**2 / 1e6)
+    monkeypatch.setattr(timing, "trial", trial)
+    per_megapixel = 0.5 / (timing.TRIAL**2 / 1e6)
     assert Timing(HERE).seconds(["derain"], 2.0) == pytest.approx(2 * per_megapixel)
     eight = {**HERE, "ensemble": True}
     assert Timing(eight).seconds(["derain"], 1.0) == pytest.approx(8 * per_megapixel)
@@ -65,8 +65,8 @@ def test_without_a_cache_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_trial_runs_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     small_maxim.use_small_variant(monkeypatch, small_maxim.LEAST)
-    monkeypatch.setattr(timing, "_TRIAL", 32)
-    assert 0 < timing._try("derain", "cpu", "float32") < 10
+    monkeypatch.setattr(timing, "TRIAL", 32)
+    assert 0 < timing.trial("derain", "cpu", "float32") < 10
 
 
 def test_kinds_of_models() -> None:

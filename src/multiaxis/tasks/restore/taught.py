@@ -143,10 +143,10 @@ class TaughtSource(Source):
         if index not in self._kept:
             made = self._whole.sample(index, np.random.default_rng(index))
             degraded = np.rint(np.clip(made["degraded"], 0, 1) * 255).astype(np.uint8)
-            target, truth = made["target"], self.config.truth
+            target, truth = made["target"].astype(np.float32, copy=False), self.config.truth
             if truth < 1:
                 taught = self._teacher(degraded).astype(np.float32) / np.float32(255)
-                target = np.float32(truth) * target + np.float32(1 - truth) * taught
+                target += np.float32(1 - truth) * (taught - target)
             self._kept[index] = degraded, target
         return self._kept[index]
 

@@ -16,7 +16,8 @@ from multiaxis.weights.cache import home
 from multiaxis.weights.index import find_checkpoint
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
-_TRIAL = 256  # pixels of a side: large enough that pieces are full, two seconds at most
+TRIAL = 256
+"""Pixels of a side of what is tried: pieces are full, and it takes two seconds at most."""
 
 
 def parse_seconds(amount: str) -> float:
@@ -72,8 +73,8 @@ class Timing:
         kind = self._kind(names)
         found = self._rates.seconds(kind, megapixels)
         if found is None:
-            trial = sum(_try(name, self._device, self._dtype) for name in names)
-            found = trial * (8 if self._ensemble else 1) / (_TRIAL**2 / 1e6) * megapixels
+            measured = sum(trial(name, self._device, self._dtype) for name in names)
+            found = measured * (8 if self._ensemble else 1) / (TRIAL**2 / 1e6) * megapixels
         return found
 
     def add(self, names: Sequence[str], seconds: float, megapixels: float) -> None:
@@ -87,7 +88,7 @@ class Timing:
         return " ".join([*words, "ensemble"] if self._ensemble else words)
 
 
-def _try(name: str, device: str, dtype: str) -> float:
+def trial(name: str, device: str, dtype: str) -> float:
     """Measure a model with random weights on a small picture; the second pass counts."""
     import torch
 
@@ -98,7 +99,7 @@ def _try(name: str, device: str, dtype: str) -> float:
     place = find_device(device)
     model = Maxim(config_of(find_checkpoint(name))).to(place).eval()
     run = streamed(model, dtype=find_dtype(dtype, place))
-    picture = torch.rand(1, model.config.in_channels, _TRIAL, _TRIAL, device=place)
+    picture = torch.rand(1, model.config.in_channels, TRIAL, TRIAL, device=place)
     seconds = 0.0
     for _ in range(2):
         start = time.monotonic()
