@@ -104,6 +104,19 @@ def test_auto_takes_what_the_time_allows(
     assert capsys.readouterr().err == ""
 
 
+def only_full(task: str) -> dict[str, str]:
+    return {"full": task}
+
+
+def test_a_task_without_a_fast_model_is_done_exactly(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(choose_model, "models_of", only_full)
+    words = [picture, "--task", "derain", "--model", "auto", "--within", "1s"]
+    assert chosen(monkeypatch, *words) is None
+    assert "exact model: there is no fast one for derain" in capsys.readouterr().err
+
+
 def test_all_inputs_count_together(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,20 +55,24 @@ def choose(verb: Restore, request: Request, within: str, *, quiet: bool) -> Rest
     Raises
     ------
     ConfigError
-        If the time is none, or the task has no fast model where one is needed.
+        If the time is none.
     """
     from multiaxis.batch import plan
     from multiaxis.tasks.restore.timing import Timing, parse_seconds
 
     task, limit = str(verb.arguments["task"]), parse_seconds(within)
     planned = plan(verb, request)
+    kinds = {name: models_of(name) for name in split_tasks(task)}
     if not planned.jobs:
+        return verb
+    if alone := [name for name, kind in kinds.items() if "fast" not in kind]:
+        console.note(f"exact model: there is no fast one for {', '.join(alone)}", quiet=quiet)
         return verb
     fast = replace(verb, arguments={**verb.arguments, "weights": weights_of(task, "fast")})
     if not planned.is_measured:
         console.note("fast model: sizes at addresses are not known before", quiet=quiet)
         return fast
-    timing, names = Timing(verb.arguments), [models_of(name)["full"] for name in split_tasks(task)]
+    timing, names = Timing(verb.arguments), [kind["full"] for kind in kinds.values()]
     amount = sum(job.header.amount for job in planned.jobs)
     seconds = timing.seconds(names, amount)
     said = f"the exact model takes about {console.duration(seconds)} here"
