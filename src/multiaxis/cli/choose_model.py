@@ -62,17 +62,18 @@ def choose(verb: Restore, request: Request, within: str, *, quiet: bool) -> Rest
 
     task, limit = str(verb.arguments["task"]), parse_seconds(within)
     planned = plan(verb, request)
-    kinds = {name: models_of(name) for name in split_tasks(task)}
+    tasks = split_tasks(task)
+    kinds = [models_of(name) for name in tasks]
     if not planned.jobs:
         return verb
-    if alone := [name for name, kind in kinds.items() if "fast" not in kind]:
+    if alone := [name for name, kind in zip(tasks, kinds, strict=True) if "fast" not in kind]:
         console.note(f"exact model: there is no fast one for {', '.join(alone)}", quiet=quiet)
         return verb
     fast = replace(verb, arguments={**verb.arguments, "weights": weights_of(task, "fast")})
     if not planned.is_measured:
         console.note("fast model: sizes at addresses are not known before", quiet=quiet)
         return fast
-    timing, names = Timing(verb.arguments), [kind["full"] for kind in kinds.values()]
+    timing, names = Timing(verb.arguments), [kind["full"] for kind in kinds]
     amount = sum(job.header.amount for job in planned.jobs)
     seconds = timing.seconds(names, amount)
     said = f"the exact model takes about {console.duration(seconds)} here"
