@@ -117,12 +117,12 @@ def denoise() -> Recipe:
             folder="data/distill-denoise/train",
             degrade=CAMERA,
             teacher="denoise",
-            crops=60,
+            crops=40,
             truth=0.7,
             fresh=0.5,
             shrink=(1, 2),
         ),
-        _run(1000, 4),
+        _run(1500, 2),
         About("A small model that removes a camera's noise", "", ""),
     )
 
