@@ -136,12 +136,12 @@ def enhance() -> Recipe:
             folder="data/distill-enhance/train",
             degrade=(DARK,),
             teacher="enhance",
-            crops=200,
+            crops=140,
             crop=256,
             truth=0.0,
             shrink=(2, 3),
         ),
-        _run(2000, 2),
+        _run(1500, 2),
         About("A small model that brightens dark pictures", "", ""),
     )
 
@@ -155,12 +155,12 @@ def retouch() -> Recipe:
             folder="data/distill-retouch/train",
             degrade=(FLAT,),
             teacher="retouch",
-            crops=200,
+            crops=140,
             crop=256,
             truth=0.0,
             shrink=(2, 3),
         ),
-        _run(2000, 2),
+        _run(1500, 2),
         About("A small model that retouches light and colours", "", ""),
     )
 
