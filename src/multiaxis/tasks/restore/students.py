@@ -117,12 +117,12 @@ def denoise() -> Recipe:
             folder="data/distill-denoise/train",
             degrade=CAMERA,
             teacher="denoise",
-            crops=40,
+            crops=24,
             truth=0.7,
             fresh=0.5,
             shrink=(1, 2),
         ),
-        _run(1500, 2),
+        _run(800, 2),
         About("A small model that removes a camera's noise", "", ""),
     )
 
@@ -136,12 +136,12 @@ def enhance() -> Recipe:
             folder="data/distill-enhance/train",
             degrade=(DARK,),
             teacher="enhance",
-            crops=140,
+            crops=80,
             crop=256,
             truth=0.0,
             shrink=(2, 3),
         ),
-        _run(1500, 2),
+        _run(1000, 2),
         About("A small model that brightens dark pictures", "", ""),
     )
 
@@ -155,12 +155,12 @@ def retouch() -> Recipe:
             folder="data/distill-retouch/train",
             degrade=(FLAT,),
             teacher="retouch",
-            crops=140,
+            crops=80,
             crop=256,
             truth=0.0,
             shrink=(2, 3),
         ),
-        _run(1500, 2),
+        _run(1000, 2),
         About("A small model that retouches light and colours", "", ""),
     )
 
