@@ -165,7 +165,7 @@ def after(
         job = Job(picture, picture, Header(amount=2.0))
         done = Result(job, seconds, header=job.header)
         failed = Result(job, 1.0, error="broken", header=job.header)
-        assert at_end(Batch(Plan((job,)), (done, failed), seconds)) == []
+        assert at_end(Batch(Plan((job,)), (done, failed), seconds + 9)) == []
         return 0
 
     def add(self: Timing, names: list[str], seconds: float, megapixels: float) -> None:

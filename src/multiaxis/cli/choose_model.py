@@ -89,9 +89,10 @@ def run_and_reckon(verb: Restore, request: Request, *, dry_run: bool, quiet: boo
         arguments, names = verb.arguments, _published(verb.arguments)
         done = [r for r in batch.results if r.error is None and not r.earlier and r.header.amount]
         if names and done and arguments.get("tile") is None:
-            told.extend(
-                _reckon(arguments, names, batch.seconds, sum(r.header.amount for r in done))
-            )
+            # One after the other: without the start. Several at once: no more than the whole.
+            seconds = min(batch.seconds, sum(result.seconds for result in done))
+            megapixels = sum(result.header.amount for result in done)
+            told.extend(_reckon(arguments, names, seconds, megapixels))
         return []
 
     code = run_batch(verb, request, dry_run=dry_run, quiet=quiet, at_end=remember)
