@@ -199,10 +199,14 @@ def _fitted(a: FloatArray, b: FloatArray) -> float:
 
     a = a if np.corrcoef(a, b)[0, 1] >= 0 else -a  # a rising curve is found more surely
     start = (b.min(), b.max(), float(np.median(a)), 2 / float(a.std()))
+
+    def errors(p: FloatArray) -> FloatArray:
+        return curve(a, *p) - b
+
     # Where scores lie on a line, the best curve has no ends, and the search none either: what it
     # has found by then fits as well.
     with np.errstate(all="ignore"):
-        found = least_squares(lambda p: curve(a, *p) - b, start, method="lm", max_nfev=2_000)
+        found = least_squares(errors, start, method="lm", max_nfev=2_000)
         fitted = curve(a, *found.x)
         return float(np.corrcoef(fitted, b)[0, 1]) if np.ptp(fitted) else float("nan")
 

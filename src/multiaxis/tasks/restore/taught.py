@@ -146,7 +146,7 @@ class TaughtSource(Source):
             target, truth = made["target"].astype(np.float32, copy=False), self.config.truth
             if truth < 1:
                 taught = self._teacher(degraded).astype(np.float32) / np.float32(255)
-                target += np.float32(1 - truth) * (taught - target)
+                target = (target + (1 - truth) * (taught - target)).astype(np.float32)
             self._kept[index] = degraded, target
         return self._kept[index]
 
