@@ -33,7 +33,7 @@ test: setup ## the linters and the quick tests, under two minutes; JOBS=4 for mo
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
-thorough: setup ## tests of seconds each, which CI runs too: killed processes, exports, trainings
+thorough: setup ## the longer tests, which CI runs too: killed processes, exports, trainings
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'thorough and not slow and not gpu'
 
 slow: setup ## the same questions for the large models: minutes, and 8 GB of memory

@@ -32,6 +32,7 @@ DRY = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "statement",
     [

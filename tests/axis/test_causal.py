@@ -46,6 +46,7 @@ def dense_attention(x: torch.Tensor, layer: CausalAttention) -> torch.Tensor:
 SIZES = {"length": st.integers(1, 40), "reach": st.integers(1, 9), "stride": st.integers(1, 6)}
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(**SIZES, relative_bias=st.booleans())
 def test_equals_dense_attention_under_the_same_mask(
@@ -77,6 +78,7 @@ def test_nothing_leaks_from_the_future(length: int, reach: int, stride: int, pla
     assert not torch.equal(before[:, place], after[:, place])
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, deadline=None)
 @given(length=st.integers(1, 30), block_size=st.integers(1, 6), grid_size=st.integers(1, 6))
 def test_the_pair_reaches_block_times_grid_tokens_without_a_gap(
@@ -106,6 +108,7 @@ def test_fixed_windows_would_be_blind() -> None:
     assert torch.equal((grid.float() @ sliding.float()) > 0, causal)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(**SIZES, data=st.data(), relative_bias=st.booleans())
 def test_steps_equal_the_whole_pass(

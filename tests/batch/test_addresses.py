@@ -200,6 +200,7 @@ def test_a_file_store_is_written_in_one_step(
     assert len(list(ledger.read_entries(Remote(f"file://{out}")))) == 2
 
 
+@pytest.mark.thorough
 def test_the_web_is_read(
     tree: Path, settings: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_the_tree_is_kept(words: list[object], tmp_path: Path) -> None:
     assert sorted(outputs(tmp_path)) == FILES
 
 
+@pytest.mark.thorough
 def test_an_output_inside_the_input_is_not_taken_for_input(words: list[object], tree: Path) -> None:
     words[-1] = tree / "restored"
     assert run(*words) == 0
@@ -173,6 +174,7 @@ def test_a_damaged_ledger_costs_only_work(words: list[object], tmp_path: Path) -
     assert outputs(tmp_path) == first
 
 
+@pytest.mark.thorough
 def test_reports_name_every_input(words: list[object], tree: Path, tmp_path: Path) -> None:
     (tree / "bad.png").write_bytes(b"nonsense")
     for name in ("r.json", "r.csv"):
@@ -205,6 +207,7 @@ def test_other_formats_beside_their_inputs_are_not_restored_again(
     assert names == {"a.png", "a_derain.png", "b.jpg", "b_derain.png", ledger.NAME}
 
 
+@pytest.mark.thorough
 def test_clips_and_pictures_in_one_command(
     tree: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

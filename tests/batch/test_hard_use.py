@@ -346,6 +346,7 @@ def test_lines_after_a_torn_one_count(data: st.DataObject) -> None:
         assert len(left) >= whole[:cut].count(b"\n")
 
 
+@pytest.mark.thorough
 def test_a_full_disk_fails_the_file_and_tears_one_line_only(
     words: list[object], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,6 +248,7 @@ def test_what_is_left_out_and_lost_is_said_unless_quiet(
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.thorough
 def test_names_that_the_terminal_cannot_show(pictures: Path, weights: Path, tmp_path: Path) -> None:
     try:
         (pictures / "0.png").rename(pictures / os.fsdecode(b"\xff[b].png"))

@@ -11,6 +11,7 @@ import pytest
 DOCS = Path(__file__).resolve().parents[2] / "docs/files.md"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "measure"),
     [("pictures", picture_fidelity.formats_table), ("contents", picture_fidelity.contents_table)],

@@ -35,7 +35,7 @@ def named(is_slow: Callable[[str], bool]) -> list[Any]:
 @pytest.fixture(scope="module", params=named(LARGE.__contains__))
 def model(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
-    return create_model(request.param)
+    return create_model(request.param).eval()
 
 
 def picture(model: Any, seed: int = 0) -> torch.Tensor:
@@ -117,6 +117,7 @@ def test_state_dict_and_safetensors_round_trips(model: Any, tmp_path: Path) -> N
     assert same(alone, state)
 
 
+@pytest.mark.thorough
 def test_folded(model: Any) -> None:
     x = picture(model)
     folded = fold(model)

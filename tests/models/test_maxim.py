@@ -111,6 +111,7 @@ def test_every_parameter_learns() -> None:
     assert idle == set()
 
 
+@pytest.mark.thorough
 def test_a_batch_is_its_pictures_one_by_one() -> None:
     model = create_model("maxim", **SMALL).double()  # norms over 4 channels amplify rounding
     x = torch.rand(3, 3, 32, 64, dtype=torch.float64)

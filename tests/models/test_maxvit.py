@@ -189,6 +189,7 @@ def test_bad_configurations(change: dict[str, object], message: str) -> None:
         create_model("maxvit", **change)
 
 
+@pytest.mark.thorough
 def test_the_issue_of_names() -> None:
     model = create_model(
         "maxvit", stem_widths=(24, 20), depths=(1, 2, 1, 2), widths=(24, 40, 56, 72), head_dim=8,

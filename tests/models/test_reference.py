@@ -89,6 +89,7 @@ def test_names_and_layouts_come_back(config: MaximConfig) -> None:
     assert all(torch.equal(tensors[name], state[name]) for name in state)
 
 
+@pytest.mark.thorough
 def test_gradients_equal_the_reference() -> None:
     config = MaximConfig(
         features=2,

@@ -149,6 +149,7 @@ def test_a_hub_in_a_folder(
     assert Classifier(weights="hf-hub:me/trees", device="cpu").labels == LABELS
 
 
+@pytest.mark.thorough
 def test_what_is_not_there_or_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_maxim.model().save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match=r"is a Maxim, not a MaxViT: use Maxim\.from_pretr"):

@@ -161,6 +161,7 @@ def test_what_lies_around_a_model_belongs_to_its_head() -> None:
         parameter_groups(beyond, lr=1.0, weight_decay=0.1)
 
 
+@pytest.mark.thorough
 def test_the_calls_of_timms_training_script(tmp_path: Path) -> None:
     """Of its train.py, in its order, two steps: timm's wheel has no script."""
     from timm.models import model_parameters

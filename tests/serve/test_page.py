@@ -165,6 +165,7 @@ def test_several_pictures_in_one_archive(page: Page, make_picture: Make, tmp_pat
     assert not page.faults
 
 
+@pytest.mark.thorough
 def test_cancelling_and_going_on(page: Page, make_picture: Make) -> None:
     choose(page, make_picture("long.png", side=1200))
     long = row(page, "long.png")

@@ -180,6 +180,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
         thread.join()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nHost: local"])
 def test_a_client_that_does_not_finish_its_request_is_sent_away(
     impatient: int, start: bytes

@@ -167,6 +167,7 @@ def _says_the_same(bad: bytes, whole: bytes) -> bool:
         return False
 
 
+@pytest.mark.thorough
 def test_a_damaged_file_is_named_and_the_one_before_is_used_once_it_is_gone(
     trained: tuple[Recipe, Path], run: Path
 ) -> None:
@@ -365,6 +366,7 @@ def test_half_a_last_line_is_what_a_stop_leaves(rest: bytes, run: Path) -> None:
     assert path.read_bytes() == whole
 
 
+@pytest.mark.thorough
 def test_other_things_in_the_way(trained: tuple[Recipe, Path], run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match=r"cannot write into .*file .*another folder"):

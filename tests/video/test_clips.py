@@ -87,6 +87,7 @@ def packets(path: Path, kind: str) -> list[tuple[bytes, Fraction]]:
         ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
 def test_times_sound_and_title_are_kept(suffix: str, tmp_path: Path) -> None:
     source, target = make(tmp_path / f"a{suffix}"), tmp_path / f"b{suffix}"
@@ -186,6 +187,7 @@ def test_stopped_and_gone_on_with_every_frame_comes_once(stop: int, tmp_path: Pa
     assert packets(target, "video") == packets(tmp_path / "whole.mp4", "video")
 
 
+@pytest.mark.thorough
 def test_other_settings_start_anew(tmp_path: Path) -> None:
     source = make(tmp_path / "a.mp4", frames=100, sound=False)
     seen = 0

@@ -235,6 +235,7 @@ def test_the_same_output_twice_at_once_is_refused(faults: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.thorough
 def test_what_killed_runs_left_is_cleared_and_what_is_alive_stays(
     faults: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ def stated() -> list[str]:
     return found[1].splitlines()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("aspect", fidelity.ASPECTS)
 def test_the_table_is_true(aspect: str, tmp_path: Path) -> None:
     cells = [fidelity.outcome(tmp_path, aspect, suffix) for suffix in fidelity.SUFFIXES]

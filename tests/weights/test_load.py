@@ -25,6 +25,7 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     return mine.keys() == theirs.keys() and all(torch.equal(mine[n], theirs[n]) for n in mine)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("prefix", ["opt/target/", ""])
 def test_authors_npz_with_and_without_prefix(prefix: str, tmp_path: Path) -> None:
     saved = small_maxim.model(1)

@@ -120,6 +120,7 @@ def test_the_authors_checkpoint(place: str, shared_dir: Path) -> None:
     assert all(torch.equal(state[name], value) for name, value in expected.items())
 
 
+@pytest.mark.thorough
 def test_an_npz_of_the_authors_names_and_a_model_from_it_alone(
     shared_dir: Path, tmp_path: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_a_cut_tensorflow_checkpoint(shared_dir: Path, tmp_path: Path) -> None:
     assert torch.equal(model.state_dict()["stem.conv1.weight"], before)
 
 
+@pytest.mark.thorough
 def test_only_raw_variables_are_taken_with_a_word(
     shared_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -58,6 +58,7 @@ DOORS: list[Callable[[str], Any]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("cached")
 @pytest.mark.parametrize("door", range(len(DOORS)))
 def test_names_open_at_every_door(door: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +97,7 @@ def test_models_that_were_changed_are_not_saved(tmp_path: Path) -> None:
 def test_a_bare_state_dict_is_opened_with_a_word(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "multiaxis")
     saved = small_maxvit.lively(CONFIG)
     torch.save(saved.state_dict(), tmp_path / "a.pth")
     found = create_model("maxvit", weights=tmp_path / "a.pth")

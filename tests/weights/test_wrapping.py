@@ -124,6 +124,7 @@ def test_wrappers_inside_of_names() -> None:
         assert holds(RAW)
 
 
+@pytest.mark.thorough
 def test_maxims_of_ours_and_of_the_authors() -> None:
     saved, model = small_maxim.model(1), small_maxim.model(2)
     for state in (

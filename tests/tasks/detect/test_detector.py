@@ -125,6 +125,7 @@ def test_what_cannot_work_is_refused(truth: Path, masks: Detector, tmp_path: Pat
         Detector(masks.network, labels=masks.labels, size=64).run(truth.parent, workers=2)
 
 
+@pytest.mark.thorough
 def test_weights_of_something_else(tmp_path: Path) -> None:
     model = multiaxis.create_model("maxvit_pico")
     write_safetensors(tmp_path / "vit.safetensors", model.state_dict(), {"config": "{}"})

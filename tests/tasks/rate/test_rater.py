@@ -63,6 +63,7 @@ def test_a_folder_is_ranked(rater: Rater, tmp_path: Path) -> None:
     assert found[0][1].score > found[2][1].score
 
 
+@pytest.mark.thorough
 def test_ratings_may_come_from_memory(rated: Path, backbone: Path) -> None:
     scores = {f"{k:02}": 10.0 * (5 - k % 5) for k in range(30)} | {"nobody": 3.0}
     rater = Rater.learn(rated, scores, backbone=backbone, device="cpu")

@@ -83,6 +83,7 @@ def test_choices_are_learnt(rated: Path, tmp_path: Path) -> None:
     assert rater.rate(photograph(1.0, 77)).score > rater.rate(photograph(0.2, 77)).score
 
 
+@pytest.mark.thorough
 def test_versions_of_an_original_are_learnt(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lines = ["reference,a,b,choice"]

@@ -18,6 +18,7 @@ def values() -> np.ndarray:
     return np.random.default_rng(0).random((18, 27, 3), dtype=np.float32)
 
 
+@pytest.mark.thorough
 def test_strength_blends_with_the_input(weights: Path, values: np.ndarray) -> None:
     def restored(strength: float) -> np.ndarray:
         restorer = Restorer("derain", weights=weights, device="cpu", strength=strength)

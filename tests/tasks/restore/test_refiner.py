@@ -210,6 +210,7 @@ def test_other_weights_draw_nothing(weights: Path) -> None:
         Generator(weights)
 
 
+@pytest.mark.thorough
 def test_the_command_writes_answers_and_their_spread(
     weights: Path, picture: np.ndarray, tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_fresh_samples_have_the_truth_as_target(
     assert not kept(tmp_path)
 
 
+@pytest.mark.thorough
 def test_damage_in_the_cache_is_mended(
     data: Callable[..., TaughtPhotographs], tmp_path: Path
 ) -> None:
