@@ -40,6 +40,8 @@ FLAT = LowLight(gain=(0.7, 1.0), scale=(0.7, 1.0), gamma=(1.0, 1.6), log_shot=(-
 """As a camera's neutral development is: somewhat dark, without noise."""
 COLOURS: dict[str, object] = {**NANO, "shuffle": 4, "affine": True}
 """Gives coefficients for colours on a quarter of the resolution."""
+MINUTES = "about ten minutes of a core; half of it is the teacher's."
+UNKNOWN = "nobody has run this recipe to its end yet"
 ABOUT = """{what}
 
 multiaxis weights pull {teacher}
@@ -104,7 +106,11 @@ def derain() -> Recipe:
             shrink=(1, 2, 3),
         ),
         _run(6000, 4),
-        About("A small model that removes rain streaks", "", ""),
+        About(
+            "A small model that removes rain streaks",
+            "20 minutes of a core with units for bfloat16 (run.precision=bf16).",
+            "23.4 dB on Rain100H's luma",
+        ),
     )
 
 
@@ -123,7 +129,11 @@ def denoise() -> Recipe:
             shrink=(1, 2),
         ),
         _run(800, 2),
-        About("A small model that removes a camera's noise", "", ""),
+        About(
+            "A small model that removes a camera's noise",
+            "five minutes of a core with units for bfloat16 (run.precision=bf16).",
+            "37.36 dB on PolyU",
+        ),
     )
 
 
@@ -142,7 +152,7 @@ def enhance() -> Recipe:
             shrink=(2, 3),
         ),
         _run(1000, 2),
-        About("A small model that brightens dark pictures", "", ""),
+        About("A small model that brightens dark pictures", MINUTES, UNKNOWN),
     )
 
 
@@ -161,7 +171,7 @@ def retouch() -> Recipe:
             shrink=(2, 3),
         ),
         _run(1000, 2),
-        About("A small model that retouches light and colours", "", ""),
+        About("A small model that retouches light and colours", MINUTES, UNKNOWN),
     )
 
 
@@ -181,7 +191,7 @@ def dehaze(place: str) -> Recipe:
             shrink=(2, 3),
         ),
         _run(2000, 2),
-        About(f"A small model that removes haze {place}s", "", ""),
+        About(f"A small model that removes haze {place}s", MINUTES, UNKNOWN),
     )
 
 
