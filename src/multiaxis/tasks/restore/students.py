@@ -41,7 +41,7 @@ FLAT = LowLight(gain=(0.7, 1.0), scale=(0.7, 1.0), gamma=(1.0, 1.6), log_shot=(-
 COLOURS: dict[str, object] = {**NANO, "shuffle": 4, "affine": True}
 """Gives coefficients for colours on a quarter of the resolution."""
 MINUTES = "about ten minutes of a core; half of it is the teacher's."
-UNKNOWN = "nobody has run this recipe to its end yet"
+UNKNOWN = "unknown, nobody has run this recipe to its end yet"
 ABOUT = """{what}
 
 multiaxis weights pull {teacher}
