@@ -49,6 +49,7 @@ gpu: setup ## on a machine with a GPU: its tests, and the tables of docs/gpu.md
 bench: setup ## seconds, share of the matrix-multiply rate, memory; beside timm and torchvision
 	$(BIN)/python benchmarks/axis.py
 	$(BIN)/python benchmarks/maxim.py
+	$(BIN)/python benchmarks/busy.py
 	$(BIN)/python benchmarks/maxvit.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/sequences.py
