@@ -51,7 +51,7 @@ def test_a_student_streams_as_it_runs_and_changes_a_picture(row: Checkpoint) -> 
     with torch.no_grad():
         plain = model(x)
     assert torch.allclose(streamed(model)(x), plain, atol=1e-4)
-    assert 0.005 < float((plain - x).abs().mean()) < 0.5
+    assert 0.005 < float((plain - x).abs().mean()) < 0.7
 
 
 @pytest.mark.parametrize("task", [row.task for row in STUDENTS if row.name.endswith("-fast")])

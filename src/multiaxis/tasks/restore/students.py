@@ -152,7 +152,11 @@ def enhance() -> Recipe:
             shrink=(2, 3),
         ),
         _run(1000, 2),
-        About("A small model that brightens dark pictures", MINUTES, UNKNOWN),
+        About(
+            "A small model that brightens dark pictures",
+            "six minutes of a core with units for bfloat16 (run.precision=bf16).",
+            "18.7 dB on LOL eval15",
+        ),
     )
 
 
