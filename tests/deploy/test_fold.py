@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 import small_maxvit
 from multiaxis.deploy import fold
 from multiaxis.errors import ConfigError
+from multiaxis.models.maxvit import fused
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,50 @@ def test_outputs_agree_and_what_cannot_be_folded_stays(
         torch.testing.assert_close(folded(x), expected, rtol=1e-5, atol=1e-5)
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules()) == kept
     assert all(torch.equal(before[n], v) for n, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("flavour", ["authors", "torchvision"])
+def test_gelu_runs_inside_the_layers(flavour: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without the operators that a build of PyTorch may lack; with gradients, too."""
+
+    model = small_maxvit.lively(replace(small_maxvit.CONFIG, **change))  # pyright: ignore[reportArgumentType]
+    folded = fold(fold(model))
+    x = torch.rand(2, 3, 61, 64)
+    with torch.no_grad():
+        expected = model(x)
+        torch.testing.assert_close(folded(x), expected, rtol=1e-5, atol=1e-5)
+        if fused.fuses(torch.float32, "cpu"):
+            calls = Counter(e.key for e in profiled(folded, x))
+            assert not calls["aten::gelu"] + calls["aten::sigmoid_"]
+        monkeypatch.setattr(fused, "fuses", lambda *_: False)
+        torch.testing.assert_close(folded(x), expected, rtol=1e-5, atol=1e-5)
+        monkeypatch.undo()
+    x.requires_grad_()
+    slope = torch.autograd.grad(folded(x).sum(), x)[0]
+    torch.testing.assert_close(
+        slope, torch.autograd.grad(model(x).sum(), x)[0], atol=1e-5, rtol=1e-4
+    )
+
+
+def profiled(model: torch.nn.Module, x: torch.Tensor) -> list[Any]:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        model(x)
+    return list(profile.events() or [])
+
+
+def test_layers_of_other_tools_stay() -> None:
+    class Adapted(torch.nn.Linear):
+        """What a package for fine-tuning puts in a layer's place."""
+
+    model = small_maxvit.lively()
+    expand = model.stages[0][0].block.expand
+    model.stages[0][0].block.expand = adapted = Adapted(expand.in_features, expand.out_features)
+    x = torch.rand(2, 3, 61, 64)
+    folded = fold(model)
+    assert type(folded.stages[0][0].block.expand) is Adapted
+    with torch.no_grad():
+        torch.testing.assert_close(folded(x), model(x), rtol=1e-5, atol=1e-5)
+    assert type(adapted) is Adapted
 
 
 def test_another_kind_of_model() -> None:

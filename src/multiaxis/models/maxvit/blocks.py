@@ -58,7 +58,7 @@ class Conv2d(nn.Conv2d):
         """Convolve (batch, in_channels, height, width)."""
         compiles = torch.compiler.is_compiling()
         if self.stride == (1, 1) or self.kernel_size == (1, 1) or (self.symmetric and not compiles):
-            return super().forward(input)
+            return self.convolve(input, [n // 2 for n in self.kernel_size])
         odd = missing_pixels(input.shape[2:], (2, 2))
         reach = self.kernel_size[0] // 2
         if self.groups == 1 or torch.is_grad_enabled() or compiles:
@@ -67,12 +67,16 @@ class Conv2d(nn.Conv2d):
             ends = [(reach - 1 + n, reach) for n in reversed(odd)]
             pads = [pad for end in ends for pad in (end[::-1] if self.symmetric else end)]
             x = F.pad(input, pads)
-            return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
+            return self.convolve(x, [0, 0])
         # Without gradients, padding both ends alike is faster: such a side gets two more zeros, and
         # the output that they add in front is dropped.
         padding = [reach + 1 - n for n in odd]
-        y = F.conv2d(input, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        y = self.convolve(input, padding)
         return y[:, :, 1 - odd[0] :, 1 - odd[1] :]
+
+    def convolve(self, x: Tensor, padding: list[int]) -> Tensor:
+        """Convolve behind a padding with zeros at both ends of the height and of the width."""
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
 
 
 def channels_first(x: Tensor) -> Tensor:

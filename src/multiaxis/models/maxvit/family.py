@@ -64,8 +64,10 @@ def _group_parameters(
 
 def _fold(model: Trunk) -> None:
     from multiaxis.models.maxvit.folding import fold_norms
+    from multiaxis.models.maxvit.fused import fuse_activations
 
     fold_norms(model)
+    fuse_activations(model, model.config)
 
 
 MAXVIT = Family(
