@@ -154,8 +154,8 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
             return UNEXPECTED
         text = _missing(error) if isinstance(error, MissingArgumentError) else str(error).strip()
         if isinstance(error, UnknownOptionError):
-            words = " ".join(["multiaxis", *(error.command_chain or ()), "--help"])
-            text = f"{text} {words} lists what is accepted."
+            command = " ".join(["multiaxis", *(error.command_chain or ()), "--help"])
+            text = f"{text} {command} lists what is accepted."
         lists = isinstance(error, CycloptsError | WeightsUnavailableError)
         console.complain(*(text.splitlines() if lists else [text]))
         return NO_WEIGHTS if isinstance(error, WeightsUnavailableError) else BAD_INPUT
