@@ -26,7 +26,7 @@ class DrawingOptions:
         Refiners: draw so many answers for each picture; 1 by default. The first is the output, and
         NAME_2, NAME_3 and so on lie beside it, unless you pass --average or --pick.
     steps
-        Refiners: take so many steps for an answer; 20 by default. More are sharper, up to some 50.
+        Refiners: take so many steps for an answer; 20 by default. The time is proportional.
     average
         Refiners: write the mean of the answers, which is nearest to the truth in the mean square,
         and less sharp.

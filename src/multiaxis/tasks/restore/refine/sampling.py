@@ -34,7 +34,7 @@ class Sampling:
     samples : int
         Answers that are drawn.
     steps : int
-        Of each. More are sharper, up to some 50; the time is proportional.
+        Of each; the time is proportional.
     seed : int
         The same seed gives the same answers.
     keep : str
