@@ -155,7 +155,7 @@ def enhance() -> Recipe:
         About(
             "A small model that brightens dark pictures",
             "six minutes of a core with units for bfloat16 (run.precision=bf16).",
-            "18.7 dB on LOL eval15",
+            "18.7 dB on LOL eval15; 19.4 after a second one of 2,000 steps from there",
         ),
     )
 
