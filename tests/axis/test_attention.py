@@ -86,6 +86,7 @@ def influence(run: object, spatial: tuple[int, ...]) -> torch.Tensor:
     return torch.stack(rows).abs().sum(-1).reshape(count, count) > 0
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, deadline=None)
 @given(
     st.tuples(st.integers(1, 7), st.integers(1, 7)), st.tuples(st.integers(1, 4), st.integers(1, 4))

@@ -70,6 +70,7 @@ def test_multi_axis_gated_mlp_is_its_reference(
     assert_same_with_gradients(layer(x), reference.multi_axis(x, layer), [x, *layer.parameters()])
 
 
+@pytest.mark.thorough
 @settings(max_examples=8, deadline=None)
 @given(CASES)
 def test_cross_gating_is_its_reference(case: tuple[tuple[int, ...], bool, int]) -> None:

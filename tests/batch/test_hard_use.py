@@ -268,6 +268,7 @@ def test_what_another_run_finished_meanwhile_counts_as_finished(
     assert not plan.refused
 
 
+@pytest.mark.thorough
 def test_it_is_reported_as_finished_earlier(
     words: list[object],
     tmp_path: Path,
@@ -293,6 +294,7 @@ def test_it_is_reported_as_finished_earlier(
 # The ledger
 
 
+@pytest.mark.thorough
 def test_a_ledger_that_cannot_be_one_is_told_before_the_work(
     words: list[object],
     folder: Path,

@@ -43,6 +43,7 @@ def restore(
     return int(left.value.code or 0)
 
 
+@pytest.mark.thorough
 def test_one_bad_clip_costs_only_itself(
     films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +61,7 @@ def test_one_bad_clip_costs_only_itself(
     assert lost < said.index("22_plain.mp4 -> out/22_plain.mp4 (16 frames"), "said beforehand"
 
 
+@pytest.mark.thorough
 def test_clips_and_pictures_together_are_files(
     films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +117,7 @@ def test_names_that_differ_in_case(
     assert restore(monkeypatch, *words, values=None) == int(is_blind)
 
 
+@pytest.mark.thorough
 def test_an_interrupt_says_what_is_kept(
     films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

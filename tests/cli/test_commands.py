@@ -160,6 +160,7 @@ def test_interrupting_is_code_130(
     assert sorted(pictures.iterdir()) == before
 
 
+@pytest.mark.thorough
 def test_evaluate_prints_and_writes_tables(
     pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

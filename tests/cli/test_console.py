@@ -106,6 +106,7 @@ def left() -> Iterator[io.TextIOWrapper]:
         yield stream
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("missing", [[], ["missing.png"]])
 def test_a_reader_that_leaves_stops_no_work_and_the_code_is_true(
     missing: list[str],

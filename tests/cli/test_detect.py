@@ -36,6 +36,7 @@ WORDS = ("detect", "in", "--weights", "w.safetensors", "--device", "cpu", "--thr
 BOTH = ("--results", "found.json", "--results", "found.csv")
 
 
+@pytest.mark.thorough
 def test_drawings_and_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*WORDS, "-o", "out", *BOTH, "--annotations", "in/truth.json") == 0
     told = capsys.readouterr()
@@ -84,6 +85,7 @@ def test_a_resumed_batch_has_the_results_of_both_runs(
     assert "detected 4 of 4 pictures" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_json_classes_and_a_single_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "in" / "bad.png").write_text("nonsense")
     assert run(*WORDS, "--json", "--classes", "bar, disc") == 1

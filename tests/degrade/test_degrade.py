@@ -119,6 +119,7 @@ def test_jpeg_quality_is_worth_something() -> None:
     assert errors[0] > errors[1] > errors[2]
 
 
+@pytest.mark.thorough
 @given(length=st.floats(1, 100), shake=st.floats(0, 1), seed=st.integers(0, 2**32))
 def test_trajectories_have_their_length(length: float, shake: float, seed: int) -> None:
     path = trajectory(length, shake, np.random.default_rng(seed))

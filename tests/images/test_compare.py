@@ -9,6 +9,7 @@ from multiaxis.errors import ShapeError
 from multiaxis.images import Picture, side_by_side
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "size", [(1, 1), (3, 200), (200, 3), (32, 48), (480, 640), (900, 3000), (3000, 700)]
 )

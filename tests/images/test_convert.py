@@ -29,6 +29,7 @@ def test_floats_are_only_clipped(values):
     np.testing.assert_array_equal(from_unit(values, np.float32), values.clip(0, 1))
 
 
+@pytest.mark.thorough
 @given(
     arrays.arrays(np.float32, SHAPES, elements=st.floats(allow_nan=False, width=32)),
     st.sampled_from(["uint8", "uint16"]),

@@ -164,6 +164,7 @@ def test_the_system_counts_no_more(photo, tmp_path):
         assert asked() - before > path.stat().st_size > 2 * HEADER
 
 
+@pytest.mark.thorough
 def test_pairs_of_a_training_are_compared_by_their_headers(photo, bytes_read, tmp_path):
     from multiaxis.tasks.restore.samples import PairedFolders
 

@@ -81,6 +81,7 @@ def test_odd_sizes(model: Any) -> None:
     assert restored.frames.shape == frames.shape
 
 
+@pytest.mark.thorough
 def test_features(model: Any) -> None:
     x = picture(model)
     with torch.no_grad():

@@ -92,6 +92,7 @@ def test_fields_without_effect_have_none(
     )
 
 
+@pytest.mark.thorough
 def test_dropout_acts_while_training() -> None:
     model = create_model("maxim", **SMALL, dropout_rate=0.5).eval()
     x = torch.rand(1, 3, 32, 32)
@@ -100,6 +101,7 @@ def test_dropout_acts_while_training() -> None:
     assert not torch.equal(model(x), model(x))
 
 
+@pytest.mark.thorough
 def test_every_parameter_learns() -> None:
     model = create_model("maxim", **SMALL).train()
     outputs = model.forward_stages(torch.rand(2, 3, 32, 32))

@@ -40,6 +40,7 @@ def classifier() -> Classifier:
     return Classifier(model, labels=LABELS, preprocessing=RULES, device="cpu")
 
 
+@pytest.mark.thorough
 def test_a_classifier_gives_all_of_it_back(classifier: Classifier, tmp_path: Path) -> None:
     """Configuration, window policy, preprocessing, labels and weights, and again from the model."""
     classifier.save(tmp_path / "a.safetensors")

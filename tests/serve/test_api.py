@@ -343,6 +343,7 @@ def test_the_description_covers_every_route(server: Server) -> None:
     assert callable(make_app)
 
 
+@pytest.mark.thorough
 def test_twenty_requests_at_once_lose_nothing(server: Server, make_picture: Make) -> None:
     paths = [make_picture(side=16 + k, seed=k) for k in range(20)]
     answers: dict[int, Any] = {}

@@ -195,6 +195,7 @@ def test_a_client_that_does_not_finish_its_request_is_sent_away(
     assert answer.status_code == 200
 
 
+@pytest.mark.thorough
 def test_a_client_that_reads_nothing_is_sent_away(impatient: int) -> None:
     request = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with socket.socket() as client:

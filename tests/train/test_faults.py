@@ -153,6 +153,7 @@ def test_a_stop_between_reports_changes_none_of_them(recipe: Recipe, tmp_path: P
     assert one == two
 
 
+@pytest.mark.thorough
 def test_a_log_that_cannot_be_written_is_told(recipe: Recipe, tmp_path: Path) -> None:
     def fill(report: Report) -> None:
         if report.step == 2:  # a name that takes no more lines

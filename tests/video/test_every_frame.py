@@ -109,6 +109,7 @@ def check(source: Path, target: Path, start: float = 0.0, end: float | None = No
     assert not list(target.parent.glob(".*"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("part", [(0.0, None), (0.5, 2.1), (0.0, 1.0), (1.96, None)])
 def test_same_container(suffix: str, part: tuple[float, float | None], tmp_path: Path) -> None:

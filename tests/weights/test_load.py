@@ -139,6 +139,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         load_weights(torch.nn.Linear(1, 1), tmp_path / "none.npz")
 
 
+@pytest.mark.thorough
 def test_a_truncated_npz_and_safetensors(tmp_path: Path) -> None:
     whole = small_maxim.write_npz(tmp_path / "a.npz", small_maxim.model())
     cut = tmp_path / "cut.npz"
@@ -203,6 +204,7 @@ def test_tfjs_constants_get_the_authors_names(tmp_path: Path) -> None:
     assert flipped[0, 0, 0].tolist() == [37, 38, 39]
 
 
+@pytest.mark.thorough
 def test_incomplete_tfjs_is_refused(tmp_path: Path) -> None:
     manifest = [{"name": "a", "shape": (4,), "dtype": "float32"}]
     short = tfjs_folder(tmp_path / "short", b"\0" * 12, manifest, [])

@@ -60,6 +60,7 @@ def holds(state: State) -> bool:
     return all(torch.equal(MODEL.state_dict()[name], value) for name, value in state.items())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize(
     ("tensors", "expected", "taken"),
@@ -88,6 +89,7 @@ def test_prefixes_in_every_container(
     assert holds(expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_file", [True, False])
 @pytest.mark.parametrize(
     ("nested", "expected"),
@@ -203,6 +205,7 @@ def test_parts_that_are_kept_by_name(skip: Any, kept: Callable[[str], bool]) -> 
     assert found.skipped == [name for name in RAW if kept(name)]
 
 
+@pytest.mark.thorough
 def test_a_part_that_does_not_fit_or_lacks_can_be_skipped() -> None:
     state = {name: v for name, v in RAW.items() if not name.startswith("stages.3.")}
     with pytest.raises(WeightsError, match=r"missing: stages\.3\.0"):

@@ -126,6 +126,7 @@ def test_out_of_memory_is_tried_again_once(monkeypatch: pytest.MonkeyPatch) -> N
         run(x)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("has_units", [False, True])
 def test_narrow_maps(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "has_units", lambda *_: has_units)
@@ -140,6 +141,7 @@ def test_narrow_maps(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < error < 2 * plain_error
 
 
+@pytest.mark.thorough
 def test_progress_ends_at_the_whole() -> None:
     model, x = small()
     seen: list[float] = []

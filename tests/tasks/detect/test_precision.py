@@ -115,6 +115,7 @@ def test_crowds_are_neither_right_nor_wrong(truth: Truth) -> None:
     assert score(crowded, [*results(truth), *extra]).figures["AP"] == pytest.approx(wanted)
 
 
+@pytest.mark.thorough
 def test_figures_are_those_of_pycocotools_on_the_file(shared_dir: Path, tmp_path: Path) -> None:
     path = shared_dir / "data" / "detect_cells" / "val.json"
     truth = read_annotations(path)

@@ -143,6 +143,7 @@ def test_classes_that_are_not_held_out_do_not_count(truth: Path) -> None:
     assert metric.compute()["AP"] == 0
 
 
+@pytest.mark.thorough
 def test_a_rehearsal_needs_no_data(truth: Path) -> None:
     recipe = small_detections.recipe(truth, masks=True)
     assert isinstance(recipe.data.made_up({}), MadeUpScenes)

@@ -156,6 +156,7 @@ def test_what_comes_with_the_package_compares_and_describes(
     assert "rate-backbone (the ImageNet weights" in rater.report.backbone
 
 
+@pytest.mark.thorough
 def test_nothing_to_learn_is_told_from_something() -> None:
     """On noise, the interval holds zero, and the report says so."""
     rng = np.random.default_rng(1)

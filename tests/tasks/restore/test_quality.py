@@ -29,6 +29,7 @@ def test_strength_blends_with_the_input(weights: Path, values: np.ndarray) -> No
     np.testing.assert_allclose(restored(0.25), 0.75 * values + 0.25 * restored(1), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_ensemble_is_the_mean_over_flips_and_turns(weights: Path, values: np.ndarray) -> None:
     plain = Restorer("derain", weights=weights, device="cpu")
     eightfold = Restorer("derain", weights=weights, device="cpu", ensemble=True)

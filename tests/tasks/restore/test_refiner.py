@@ -132,6 +132,7 @@ class Reddest:
         return lambda picture: float(picture[..., 0].mean())
 
 
+@pytest.mark.thorough
 def test_a_judge_picks_an_answer(weights: Path, picture: np.ndarray) -> None:
     each = answers(restorer(weights, samples=4), picture)
     kept = answers(restorer(weights, samples=4, keep="rated", judge=Reddest()), picture)

@@ -31,6 +31,7 @@ def picture(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 0) -> np.n
     return (values * np.iinfo(dtype).max).astype(dtype) if "int" in dtype else values.astype(dtype)
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -200,6 +201,7 @@ def test_what_cannot_end_well_does_not_begin(
     assert sorted(tmp_path.iterdir()) == [deep, source]
 
 
+@pytest.mark.thorough
 def test_the_function_takes_paths_and_images(tmp_path: Path, weights: Path) -> None:
     source = tmp_path / "in.png"
     Image.fromarray(picture((20, 30, 3))).save(source)

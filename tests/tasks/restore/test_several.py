@@ -58,6 +58,7 @@ def test_pages_are_restored_as_files_of_their_own_would_be(pages, weights, tmp_p
             np.testing.assert_array_equal(page.asarray(), wanted)
 
 
+@pytest.mark.thorough
 def test_frames_are_restored_and_keep_their_times(frames, weights, tmp_path):
     source, images = frames
     restore(source, task="derain", weights=weights, output=tmp_path / "b.png")

@@ -24,6 +24,7 @@ def test_any_small_buffer(data: bytes) -> None:
     assert crc32c(data) == bitwise(data)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [4096, 4097, 262_143, 262_144, 262_150, 524_300])
 def test_buffers_around_the_size_of_a_chunk(size: int) -> None:
     data = np.random.default_rng(size).integers(0, 256, size, np.uint8)
