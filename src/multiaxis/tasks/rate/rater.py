@@ -15,7 +15,7 @@ from multiaxis.data.pictures import levels_of
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.images.sources import Source, to_picture
-from multiaxis.models.store import write_safetensors
+from multiaxis.models.store import as_named, write_safetensors
 from multiaxis.progress import OnProgress
 from multiaxis.tasks.rate.learn import Report
 from multiaxis.tasks.rate.network import ClosenessNet, RatingNet, new_network
@@ -296,11 +296,10 @@ class Rater:
         WeightsError
             If the file cannot be written.
         """
-        if Path(path).suffix != ".safetensors":
-            raise ConfigError(f"a rater is saved as {path}: accepted are .safetensors files")
+        path = as_named(path)
         tensors = {n: x.detach().float().cpu() for n, x in self.model.state_dict().items()}
         report = None if self.report is None else asdict(self.report)
-        write_safetensors(Path(path), tensors, write_stated(self.model.config, report))
+        write_safetensors(path, tensors, write_stated(self.model.config, report))
 
 
 def load_network(path: Path) -> tuple[RatingNet | ClosenessNet, Report | None]:
