@@ -49,8 +49,8 @@ class Plan:
     dtypes : tuple of torch.dtype
     batches : tuple of int
         Pictures at once for MaxViT.
-    compiles : bool
-        Whether compiled models take part: compiling takes minutes.
+    compiled : tuple of torch.dtype
+        Of compiled models, which take part in these alone: compiling takes minutes.
     passes, short_passes : int
         Of each contender, in MAXIM and clips, and in MaxViT; the best counts.
     clip : tuple of int
@@ -61,7 +61,7 @@ class Plan:
     sizes: tuple[int, ...] = (256, 512, 1024, 2048, 4096)
     dtypes: tuple[torch.dtype, ...] = DTYPES
     batches: tuple[int, ...] = (1, 32)
-    compiles: bool = True
+    compiled: tuple[torch.dtype, ...] = (torch.bfloat16,)
     passes: int = 5
     short_passes: int = 20
     clip: tuple[int, int, int] = (48, 720, 1280)
@@ -73,7 +73,7 @@ QUICK = Plan(
     sizes=(64, 128),
     dtypes=(torch.float32, torch.float16),
     batches=(1,),
-    compiles=False,
+    compiled=(),
     passes=1,
     short_passes=1,
     clip=(3, 48, 64),
@@ -92,13 +92,20 @@ def seconds(run: Callable[[], object], device: torch.device) -> float:
 
 def best(
     runs: dict[str, Callable[[], object]], device: torch.device, passes: int
-) -> dict[str, float]:
-    """Time contenders in turns, after one pass to warm up; infinity is what does not fit."""
-    found = dict.fromkeys(runs, float("inf"))
+) -> dict[str, tuple[float, int]]:
+    """Time contenders in turns, after one pass to warm up, which tells the memory as well.
+
+    Returns
+    -------
+    dict of str to (float, int)
+        Seconds, infinity for what does not fit; bytes that a call takes beside what is there, 0 on
+        a processor.
+    """
+    found = dict.fromkeys(runs, (float("inf"), 0))
     for turn in range(passes + 1):
         for name, run in runs.items():
             try:
-                taken = seconds(run, device)
+                taken, held = peak(run, device) if not turn else (seconds(run, device), 0)
             except (RuntimeError, ImageError) as error:
                 if isinstance(error, ImageError) or is_out_of_memory(error):
                     continue
@@ -106,22 +113,19 @@ def best(
                     raise
                 print(f"{name} did not run: {type(error).__name__}: {error}")
                 continue
-            if turn:
-                found[name] = min(found[name], taken)
+            least, most = found[name]
+            found[name] = (min(least, taken) if turn else least, max(most, held))
     return found
 
 
-def peak(run: Callable[[], object], device: torch.device) -> int:
-    """Bytes that a call takes beside what is there; 0 on a processor."""
+def peak(run: Callable[[], object], device: torch.device) -> tuple[float, int]:
+    """Seconds of a call, and bytes that it takes beside what is there; 0 on a processor."""
     if device.type != "cuda":
-        return 0
+        return seconds(run, device), 0
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    try:
-        run()
-    except (RuntimeError, ImageError):  # it does not fit
-        return 0
-    return torch.cuda.max_memory_allocated(device) - before
+    taken = seconds(run, device)
+    return taken, torch.cuda.max_memory_allocated(device) - before
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -143,10 +147,9 @@ def restoring(plan: Plan, device: torch.device) -> Iterator[str]:
                 "pieces": partial(pieces, x),
             }
             with torch.inference_mode(), full_precision():
-                times = best(runs, device, plan.passes if side < 2048 else 1)
-                bytes_ = {name: peak(run, device) / side**2 for name, run in runs.items()}
-            speeds = " | ".join(_or_not(t * 1e6 / side**2, "does not fit") for t in times.values())
-            sizes = " | ".join(f"{size:.0f}" if size else "-" for size in bytes_.values())
+                found = best(runs, device, plan.passes if side < 2048 else 1).values()
+            speeds = " | ".join(_or_not(t * 1e6 / side**2, "does not fit") for t, _ in found)
+            sizes = " | ".join(f"{size / side**2:.0f}" if size else "-" for _, size in found)
             yield f"| {name_of(dtype)} | {side} | {speeds} | {sizes} |"
 
 
@@ -154,8 +157,8 @@ def _or_not(value: float, otherwise: str) -> str:
     return otherwise if value == float("inf") else f"{value:.4g}"
 
 
-def maxvits(plan: Plan) -> dict[str, Callable[[], nn.Module]]:
-    """Build MaxViT-tiny as each library has it; compiled ones too."""
+def maxvits(*, compiled: bool) -> dict[str, Callable[[], nn.Module]]:
+    """Build MaxViT-tiny as each library has it; compiled ones too, if asked for."""
     import timm
     import torchvision
 
@@ -179,7 +182,7 @@ def maxvits(plan: Plan) -> dict[str, Callable[[], nn.Module]]:
         "torchvision": torchvision.models.maxvit_t,
         "torchvision channels_last": last(torchvision.models.maxvit_t),
     }
-    if plan.compiles:
+    if compiled:
         chosen = ("multiaxis folded", "timm channels_last", "torchvision channels_last")
         found |= {f"{name} compiled": _compiled(found[name]) for name in chosen}
     return found
@@ -188,18 +191,18 @@ def maxvits(plan: Plan) -> dict[str, Callable[[], nn.Module]]:
 def _compiled(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     def make() -> nn.Module:
         model = build().eval()
-        model.compile()
+        model.compile(dynamic=False)  # a program for each batch
         return model
 
     return make
 
 
 def classifying(plan: Plan, device: torch.device) -> Iterator[str]:
-    """Milliseconds a picture, beside timm and torchvision; memory of the folded and of theirs."""
-    yield "| MaxViT-tiny, 224 | batch | contender | ms/picture | over the faster of theirs |"
-    yield "| --- | --- | --- | --- | --- |"
+    """Milliseconds and MiB a picture, beside timm and torchvision."""
+    yield "| MaxViT-tiny, 224 | batch | contender | ms/picture | over the faster of theirs | MiB |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for dtype in plan.dtypes:
-        models = {n: build().eval().to(device, dtype) for n, build in maxvits(plan).items()}
+        models = _built(dtype, device, plan)
         for batch in plan.batches:
             x = torch.randn(batch, 3, SIDE, SIDE, device=device).to(dtype)
             last = x.contiguous(memory_format=torch.channels_last)
@@ -208,11 +211,17 @@ def classifying(plan: Plan, device: torch.device) -> Iterator[str]:
                 name: partial(model, given[name]) for name, model in models.items()
             }
             with torch.inference_mode(), full_precision():
-                times = best(runs, device, plan.short_passes)
-            theirs = min(t for name, t in times.items() if not name.startswith("multiaxis"))
-            for name, taken in times.items():
+                found = best(runs, device, plan.short_passes)
+            theirs = min(t for name, (t, _) in found.items() if not name.startswith("multiaxis"))
+            for name, (taken, held) in found.items():
                 said = _or_not(taken * 1e3 / batch, "does not fit or run")
-                yield f"| {name_of(dtype)} | {batch} | {name} | {said} | {taken / theirs:.2f} |"
+                row = f"{name_of(dtype)} | {batch} | {name} | {said} | {taken / theirs:.2f}"
+                yield f"| {row} | {held / batch / 2**20:.1f} |"
+
+
+def _built(dtype: torch.dtype, device: torch.device, plan: Plan) -> dict[str, nn.Module]:
+    builders = maxvits(compiled=dtype in plan.compiled)
+    return {name: build().eval().to(device, dtype) for name, build in builders.items()}
 
 
 def filming(plan: Plan, device: torch.device) -> Iterator[str]:
@@ -224,7 +233,7 @@ def filming(plan: Plan, device: torch.device) -> Iterator[str]:
         restorer = Restorer("denoise", weights="denoise-nano", device=device, dtype=dtype)
         for count in (1, 4):
             x = torch.rand(count, 3, height, width, device=device)
-            taken = best({"": partial(restorer.restore, x)}, device, plan.passes)[""]
+            taken, _ = best({"": partial(restorer.restore, x)}, device, plan.passes)[""]
             yield f"| {name_of(dtype)}, {count} at once, on the device | {count / taken:.3g} |"
         with tempfile.TemporaryDirectory() as folder:
             taken = _clip_seconds(restorer, Path(folder), plan.clip)

@@ -1,6 +1,6 @@
 """Learn the small backbone that comes with the package for ratings, from photographs alone.
 
-    python tools/learn_quality_backbone.py PHOTOGRAPHS OUTPUT [--steps 3000]
+    python tools/learn_quality_backbone.py PHOTOGRAPHS OUTPUT [--steps 3000] [--workers 4]
 
 PHOTOGRAPHS is a folder of clean pictures. Crops of them are spoilt in up to eight ways at once, and
 a MaxViT-pico tells how much of each there is, and which photograph it sees. No rating is used. The
@@ -168,7 +168,7 @@ class SpoilingChoice:
         return Spoiling(len(source))
 
 
-def recipe(folder: Path, steps: int) -> Recipe:
+def recipe(folder: Path, steps: int, workers: int) -> Recipe:
     data = SpoiltCrops(folder=str(folder))
     return Recipe(
         name="quality-backbone",
@@ -180,7 +180,7 @@ def recipe(folder: Path, steps: int) -> Recipe:
         objective=SpoilingChoice(),
         optim=Optim(kind="adamw", lr=2e-3, final_lr=1e-5, warmup=50, weight_decay=0.05, clip=1.0),
         run=Run(
-            steps=steps, batch=24, ema=0.995, workers=0, log_every=50, validate_every=500,
+            steps=steps, batch=24, ema=0.995, workers=workers, log_every=50, validate_every=500,
             save_every=100, tracker="none",
         ),
     )  # fmt: skip
@@ -191,12 +191,15 @@ def main() -> None:
     parser.add_argument("photographs", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--workers", type=int, default=0, help="processes that spoil crops")
     words = parser.parse_args()
 
     def show(report: Report) -> None:
         print(report.step, report.loss, report.score, report.scores, report.per_second, flush=True)
 
-    outcome = train(recipe(words.photographs, words.steps), words.output, on_report=show)
+    outcome = train(
+        recipe(words.photographs, words.steps, words.workers), words.output, on_report=show
+    )
     model = create_model("maxvit", weights=outcome.weights)
     model.reset_classifier(0, 0)
     model.save(words.output / "backbone.safetensors")

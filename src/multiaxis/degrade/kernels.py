@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,12 +16,23 @@ def convolve(x: Array, kernel: NDArray[np.floating]) -> Array:
     top, left = rows // 2, columns // 2
     pads = [(top, rows - 1 - top), (left, columns - 1 - left)]
     padded = np.pad(x, pads + [(0, 0)] * (x.ndim - 2), mode="symmetric")
-    size = padded.shape[:2]
-    spectrum = np.fft.rfft2(kernel, size)
+    height, width = padded.shape[:2]
+    size = (quick_length(height), quick_length(width))
+    spectrum = np.fft.rfft2(kernel.astype(np.float32), size)
     if x.ndim == 3:
         spectrum = spectrum[..., None]
-    whole = np.fft.irfft2(np.fft.rfft2(padded, axes=(0, 1)) * spectrum, size, axes=(0, 1))
-    return whole[rows - 1 :, columns - 1 :].astype(np.float32)
+    whole = np.fft.irfft2(np.fft.rfft2(padded, size, axes=(0, 1)) * spectrum, size, axes=(0, 1))
+    return whole[rows - 1 : height, columns - 1 : width].astype(np.float32, copy=False)
+
+
+@cache
+def quick_length(length: int) -> int:
+    """Find the next number without prime factors above 5: others take FFTs several times as long."""
+    rest = length
+    for prime in (2, 3, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return length if rest == 1 else quick_length(length + 1)
 
 
 def disc(radius: float) -> NDArray[np.floating]:

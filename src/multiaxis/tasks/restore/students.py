@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
+from multiaxis.degrade.blur import MotionBlur
 from multiaxis.degrade.noise import CameraNoise
 from multiaxis.degrade.tone import Jpeg, LowLight
 from multiaxis.degrade.weather import Haze, Rain
@@ -36,6 +37,8 @@ CAMERA = (CameraNoise(), Jpeg(quality=(80.0, 99.0)))
 """As strong and as blotchy as the noise of PolyU's cameras; see docs/results/students.md."""
 DARK = LowLight(gamma=(1.2, 2.2), scale=(0.08, 0.45), log_shot=(-10.5, -8.5))
 """As dark as LOL's pictures, with as little noise."""
+SHAKEN = MotionBlur(length=(3.0, 35.0))
+"""As long as the blur of GoPro's pairs, and the same everywhere, which theirs is not."""
 FLAT = LowLight(gain=(0.7, 1.0), scale=(0.7, 1.0), gamma=(1.0, 1.6), log_shot=(-14.0, -12.0))
 """As a camera's neutral development is: somewhat dark, without noise."""
 COLOURS: dict[str, object] = {**NANO, "shuffle": 4, "affine": True}
@@ -199,8 +202,29 @@ def dehaze(place: str) -> Recipe:
     )
 
 
+def deblur() -> Recipe:
+    """Sharpen what a moving camera blurred."""
+    return _distil(
+        "deblur",
+        ModelChoice(name="maxim", config={**HALVED, "num_groups": 2}, from_input=True),
+        TaughtPhotographs(
+            folder="data/distill-deblur/train",
+            degrade=(SHAKEN,),
+            teacher="deblur",
+            crops=60,
+            crop=192,
+            truth=0.8,
+            fresh=0.8,
+            shrink=(2, 3),
+        ),
+        _run(6000, 4),
+        About("A small model that sharpens blurred pictures", MINUTES, UNKNOWN),
+    )
+
+
 STUDENTS: list[Recipe] = [
     derain(),
+    deblur(),
     denoise(),
     enhance(),
     retouch(),
