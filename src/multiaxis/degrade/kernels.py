@@ -27,7 +27,7 @@ def convolve(x: Array, kernel: NDArray[np.floating]) -> Array:
 
 @cache
 def quick_length(length: int) -> int:
-    """Find the next number without prime factors above 5: others take FFTs several times as long."""
+    """Find the next number without prime factors above 5, which FFTs like."""
     rest = length
     for prime in (2, 3, 5):
         while rest % prime == 0:
