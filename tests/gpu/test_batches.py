@@ -13,7 +13,6 @@ from multiaxis import Classifier, Restorer, create_model
 from multiaxis.video import restore_clip
 from small_recipe import SMALL_VIT
 
-pytest.importorskip("av")
 ALIKE = 2e-6  # kernels for other sizes of batches add in another order
 
 
@@ -46,6 +45,7 @@ def test_frames_of_a_clip_as_a_batch(
     loaded: Restorer, tmp_path: Path, device: torch.device
 ) -> None:
     """A clip goes frame by frame; a batch of the same frames gives the same."""
+    pytest.importorskip("av")
     frames = [patches((32, 20), moved=k) for k in range(3)]
     source = write_clip(tmp_path / "clip.mkv", frames)
     seen: list[np.ndarray] = []

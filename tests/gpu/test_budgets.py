@@ -20,6 +20,7 @@ from multiaxis.errors import ImageError
 from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxim.plan import peak_memory
 from multiaxis.models.maxim.streaming.workspace import Sizes, find_sizes
+from multiaxis.tasks.restore.engine import Engine
 
 module = import_module("multiaxis.models.maxim.streaming.streamed")
 CONFIG = replace(small_maxim.CONFIG, features=8)
@@ -82,18 +83,22 @@ def like_a_gpu(monkeypatch: pytest.MonkeyPatch, piece: int) -> Sizes:
 def test_a_pass_takes_what_was_planned(
     dtype: torch.dtype, device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On a processor with small pieces; a GPU's own memory for convolutions would be more there."""
     torch.manual_seed(0)
     model = Maxim(CONFIG).eval().to(device)
-    height, width = 128, 32
+    if device.type == "cpu":
+        height, width, sizes = 128, 32, like_a_gpu(monkeypatch, 1 << 16)
+    else:
+        height, width, sizes = 2048, 1024, find_sizes(device)
     x, pixels = torch.rand(1, 3, height, width, device=device), height * width
-    sizes = like_a_gpu(monkeypatch, 1 << 16)
     planned = peak_memory(CONFIG, pixels, dtype.itemsize, sizes.workspace)
     with pytest.raises(ImageError, match="the least that works is"):
-        streamed(model, memory=planned // 4, dtype=dtype)(x)
+        streamed(model, memory=planned // 40, dtype=dtype)(x)
     run = streamed(model, memory=planned, dtype=dtype)
     taken = peak_of(lambda: run(x), device)
-    # Measured on a processor: of the 16 pieces that are planned beside the maps, 8.4 are used.
-    assert 0.6 * planned < taken <= planned, (taken, planned)
+    # Measured: of the 16 pieces that are planned beside the maps, a processor uses 8.4. An H200
+    # took 70 % of the plan in float32, 41 % in 16 bits.
+    assert (0.6 if device.type == "cpu" else 0.3) * planned < taken <= planned, (taken, planned)
     # With less, pieces are smaller.
     small = peak_memory(CONFIG, pixels, dtype.itemsize, sizes.smaller().workspace)
     run = streamed(model, memory=small, dtype=dtype)
@@ -101,3 +106,15 @@ def test_a_pass_takes_what_was_planned(
     with pytest.raises(ImageError) as refused:
         streamed(model, memory=1000, dtype=dtype).check_memory(pixels)
     assert ("spill folder" in str(refused.value)) == (device.type == "cpu")
+
+
+def test_a_map_of_too_many_values_is_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA's resizes count values in 32 bits, however much memory there is."""
+    monkeypatch.setattr("multiaxis.tasks.restore.engine.free_device_memory", lambda _: 1 << 50)
+    engine = Engine(small_maxim.model())
+    engine.device = torch.device("cuda")
+    side = 1 << 14
+    deepest = engine.config.features * 2 ** (engine.config.depth - 1)
+    rows = (2**31 - 1) // (deepest * side)
+    for height, fits in ((rows, True), (rows + 1, False)):
+        assert engine._fits_whole(torch.empty(1, 3, height, side, device="meta")) == fits

@@ -175,7 +175,7 @@ def test_a_training_says_what_to_change_and_goes_on(
 @pytest.mark.gpu
 def test_a_real_lack_of_memory() -> None:
     """A process may take a hundredth of the GPU: what its driver says is free does not tell so."""
-    device = torch.device("cuda")
+    device = torch.device("cuda", 0)  # a share of memory is asked by number
     restorer_engine = Engine(small_maxim.model().to(device))
     x = torch.rand(1, 3, 768, 768, device=device)
     with torch.inference_mode():

@@ -76,6 +76,11 @@ def plain_memory(config: MaximConfig, pixels: int, item_size: int) -> int:
     return int(pixels * bytes_per_pixel * item_size / 4)
 
 
+def largest_map(config: MaximConfig, pixels: int) -> int:
+    """Count the values of a plain pass's largest map: the deepest bridge at full resolution."""
+    return pixels * config.features * 2 ** (config.depth - 1) // config.shuffle**2
+
+
 def piece_size(threads: int) -> int:
     """Choose the bytes of a piece on a processor: half of the level 2 of all threads together."""
     cache = threads * (level2_cache() or 0)

@@ -12,9 +12,12 @@ from torch import Tensor
 from multiaxis.devices import full_precision
 from multiaxis.memory import free_device_memory, give_back, is_out_of_memory, refusing
 from multiaxis.models.maxim import Maxim, MaximConfig
-from multiaxis.models.maxim.plan import plain_memory
+from multiaxis.models.maxim.plan import largest_map, plain_memory
 from multiaxis.models.maxim.streaming import Streamed, streamed
 from multiaxis.progress import OnFraction, part_of
+
+_MOST_VALUES = 2**31 - 1
+"""Of a map on a GPU: CUDA's resizes count them in 32 bits (seen at 128 x 4096 x 4096)."""
 
 
 class Engine:
@@ -95,6 +98,8 @@ class Engine:
             return False
         free = free_device_memory(self.device)
         pixels = x.shape[0] * x.shape[2] * x.shape[3]
+        if largest_map(self.config, pixels) > _MOST_VALUES:
+            return False
         return free is None or plain_memory(self.config, pixels, self.dtype.itemsize) < free
 
     def _run_whole(self, x: Tensor, *, exact: bool) -> Tensor:
