@@ -13,6 +13,7 @@ import pytest
 
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.video import plan_clip, restore_clip, segments
+from multiaxis.video.av import open_container
 from multiaxis.video.folder import open_segments
 from multiaxis.video.timecode import advance
 
@@ -305,9 +306,9 @@ def test_tags_that_are_not_utf8_keep_their_bytes(suffix: str, faults: Path, tmp_
     source, target = tmp_path / "a.avi", tmp_path / f"b{suffix}"
     with (
         av.open(str(faults / "22_plain.mp4")) as given,
-        av.open(str(source), "w", metadata_encoding="latin-1") as made,
+        open_container(str(source), "w") as made,
     ):
-        made.metadata["title"] = "caf\u00e9"
+        made.metadata["title"] = "caf\udce9"  # a byte that is not UTF-8
         stream = made.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for number, frame in enumerate(given.decode(video=0)):

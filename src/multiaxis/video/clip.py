@@ -184,6 +184,11 @@ def _is_even(container: Any) -> bool:
     return len(kinds) <= 1
 
 
+def _fraction(number: Any) -> Fraction | None:
+    """Make Python's fraction of PyAV's, which is another kind from PyAV 19 on; None for zero."""
+    return Fraction(number.numerator, number.denominator) if number else None
+
+
 def describe(container: Any, path: Path, first: Any) -> Clip:
     """Read what a clip says, its first frame being decoded.
 
@@ -210,10 +215,10 @@ def describe(container: Any, path: Path, first: Any) -> Clip:
         frames=frames,
         seconds=seconds,
         start=origin(container),
-        rate=stream.average_rate or None,
-        time_base=stream.time_base,
+        rate=_fraction(stream.average_rate),
+        time_base=Fraction(stream.time_base.numerator, stream.time_base.denominator),
         turn=_turn(first),
-        aspect=stream.sample_aspect_ratio or None,
+        aspect=_fraction(stream.sample_aspect_ratio),
         field_order=_field_order(context, first),
         deep=any(part.bits > 8 for part in first.format.components),
         alpha=_is_transparent(first),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from multiaxis.errors import ImageError
-from multiaxis.video.av import load
+from multiaxis.video.av import av_version, load
 from multiaxis.video.streams import film, origin
 
 _UNTIMED = 32  # frames that may wait for one that has a time
@@ -65,7 +65,9 @@ def decode(
 def side_data(frame: Any) -> dict[str, bytes]:
     """Give what a frame carries beside pixels, by FFmpeg's names."""
     try:
-        return {item.type.name: bytes(item) for item in frame.side_data}
+        held = frame.side_data  # before PyAV 19 a sequence, then a mapping from kinds
+        items = held.values() if av_version() >= 19 else held
+        return {item.type.name: bytes(item) for item in items}
     except ValueError:  # a kind that PyAV does not know
         return {}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multiaxis.video.av import load
+from multiaxis.video.av import load, open_container
 from multiaxis.video.outline import Window, timecode
 from multiaxis.video.streams import film, open_input
 
@@ -90,7 +90,7 @@ def compare(
     made.seek(0)
     with (
         open_input(source) as given,
-        load().open(made, metadata_errors="surrogateescape") as read,
+        open_container(made) as read,
     ):
         main = film(given)
         wanted = [one for one in given.streams if one.index == main.index or one.index in kept]

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from multiaxis.video.av import load
+from multiaxis.video.av import load, open_container
 from multiaxis.video.clip import Clip
 from multiaxis.video.containers import format_of
 from multiaxis.video.encoding import Encoding
@@ -70,9 +70,7 @@ def open_output(file: Any, target: Path) -> Any:
     name = format_of(target)
     if name == "avi":  # which has no times: moved up to whole frames, the film would come late
         options["avoid_negative_ts"] = "disabled"
-    with load().open(
-        file, "w", format=name, container_options=options, metadata_errors="surrogateescape"
-    ) as made:
+    with open_container(file, "w", format=name, container_options=options) as made:
         yield made
 
 
@@ -139,7 +137,7 @@ def _is_attached(stream: Any, made: Any) -> bool:
 
 
 def _attach(given: Any, stream: Any, made: Any) -> None:
-    with load().open(given.name, metadata_errors="surrogateescape") as again:
+    with open_container(given.name) as again:
         cover = next(again.demux(again.streams[stream.index]))
         codec: str = stream.codec_context.name
         kind = codec.replace("mjpeg", "jpeg")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import ImageError
-from multiaxis.video.av import load
+from multiaxis.video.av import load, open_container
 from multiaxis.video.clip import Clip
 from multiaxis.video.containers import format_of
 from multiaxis.video.encoding import Encoding
@@ -147,7 +147,7 @@ class _Stage:
             made, muxed = self._play(target, kept)
             with (
                 open_input(self.source) as given,
-                load().open(made, metadata_errors="surrogateescape") as read,
+                open_container(made) as read,
             ):
                 found = [kind_of(one) for one in read.streams]
                 for index in kept:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from multiaxis.video.av import load
+from multiaxis.video.av import load, open_container
 
 _PEEKED = 2000  # packets that are read to tell films from still pictures
 _TRANSPORT = (".ts", ".mts", ".m2ts")
@@ -30,12 +30,12 @@ def open_input(path: Path, kind: str | None = None) -> Any:
     """
     av = load()
     try:
-        return av.open(locate(path), format=kind, metadata_errors="surrogateescape")
+        return open_container(locate(path), format=kind)
     except (av.error.FFmpegError, ValueError):
         if kind or path.suffix.lower() not in _TRANSPORT or not path.stat().st_size:
             raise
     # A very short MPEG-TS is not recognised.
-    return av.open(locate(path), format="mpegts", metadata_errors="surrogateescape")
+    return open_container(locate(path), format="mpegts")
 
 
 def film(container: Any) -> Any:
@@ -74,7 +74,7 @@ def frames_before(container: Any, time: Fraction) -> int:
 
 def packet_times(container: Any) -> list[Fraction]:
     """List the times of the film's packets, in seconds; by a reader of its own."""
-    with load().open(container.name, metadata_errors="surrogateescape") as again:
+    with open_container(container.name) as again:
         packets = again.demux(again.streams[film(container).index])
         return sorted(one.pts * one.time_base for one in packets if one.pts is not None)
 
@@ -86,7 +86,7 @@ def _area(stream: Any) -> int:
 def _moving(name: str, indices: set[int]) -> set[int]:
     """Tell which streams hold more than one packet; in a reader of its own, which reads ahead."""
     seen, moving = set[int](), set[int]()
-    with load().open(name, metadata_errors="surrogateescape") as container:
+    with open_container(name) as container:
         for number, packet in enumerate(container.demux()):
             index = packet.stream.index
             if index in indices and packet.size:

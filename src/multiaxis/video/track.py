@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from multiaxis.errors import ImageError
-from multiaxis.video.av import load
+from multiaxis.video.av import load, open_container
 from multiaxis.video.clip import Clip, describe
 from multiaxis.video.encoding import FIELD_ENCODERS, Encoding
 from multiaxis.video.frames import decode
@@ -56,7 +56,7 @@ def lost_of_film(clip: Clip, encoding: Encoding, made: io.BytesIO) -> list[str]:
     """Read a rehearsed output, and list in words what it does not say of the film."""
     made.seek(0)
     after: Clip | None = None
-    opened = load().open(made, metadata_errors="surrogateescape")
+    opened = open_container(made)
     with contextlib.suppress(ImageError), opened as container:
         if film(container) and (first := next(decode(container, _MEMORY), None)):
             after = describe(container, _MEMORY, first)
