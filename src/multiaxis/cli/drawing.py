@@ -39,7 +39,10 @@ class DrawingOptions:
     sampler
         Refiners: ddpm draws in every step, ddim only at the start.
     consistent
-        Refiners: let answers add detail only, and keep the light and colour of the prediction.
+        Refiners: what each answer has to agree with. light: it adds detail only, and keeps the
+        light and colour of the prediction. noise:sigma=50: it differs from the input by no more
+        than Gaussian noise of that sigma (levels of 255) explains. downscale:factor=4: shrunk so
+        many times by means of squares, it is the shrunk input.
     uncertainty
         Refiners: write how much the answers differ in each pixel into this file, as a grey PNG of
         16 bits. White is a standard deviation of a quarter of the range, and more.
@@ -52,7 +55,7 @@ class DrawingOptions:
     rater: str | None = None
     seed: int | None = None
     sampler: Literal["ddpm", "ddim"] | None = None
-    consistent: Flag = False
+    consistent: str | None = None
     uncertainty: str | None = None
 
     def sampling(self) -> Sampling | None:

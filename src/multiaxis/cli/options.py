@@ -38,7 +38,7 @@ class ModelOptions:
         MULTIAXIS_OFFLINE=1 does the same.
     """
 
-    weights: str | None = None
+    weights: Annotated[str | None, Parameter(alias="-w")] = None
     device: str = "auto"
     dtype: str = "float32"
     offline: Flag = False

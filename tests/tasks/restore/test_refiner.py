@@ -17,7 +17,7 @@ from multiaxis.cli.app import main
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.images import Picture
 from multiaxis.tasks.restore.refine.config import DenoiserConfig, RefinerConfig
-from multiaxis.tasks.restore.refine.refiner import Refiner, blur, sharpness
+from multiaxis.tasks.restore.refine.refiner import Refiner, sharpness
 from multiaxis.tasks.restore.refine.store import load_refiner
 from multiaxis.train import train
 from multiaxis.train.log import Report
@@ -137,30 +137,6 @@ def test_a_judge_picks_an_answer(weights: Path, picture: np.ndarray) -> None:
     each = answers(restorer(weights, samples=4), picture)
     kept = answers(restorer(weights, samples=4, keep="rated", judge=Reddest()), picture)
     assert np.array_equal(kept[0], each[int(each[..., 0].mean(axis=(1, 2)).argmax())])
-
-
-def test_consistent_answers_keep_the_light_of_the_prediction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    weights = write_refiner(tmp_path / "r.safetensors", from_input=True)
-    grey = np.full((64, 64, 3), 0.5, np.float32)
-
-    def denoise(self, degraded, remarks, z, level):
-        return (z - level**0.5) / (1 - level) ** 0.5  # a residual of 1: lighter by a tenth
-
-    monkeypatch.setattr(Refiner, "_denoise", denoise)
-    found = [
-        restorer(weights, consistent=consistent)._drawn(torch.from_numpy(grey)[None]).frames[0]
-        for consistent in (False, True)
-    ]
-    torch.testing.assert_close(found[0], torch.full((1, 64, 64, 3), 0.6))
-    torch.testing.assert_close(found[1], torch.full((1, 64, 64, 3), 0.5))
-
-
-def test_blurring_keeps_light_and_takes_detail() -> None:
-    noise = torch.randn(1, 80, 80, 2)
-    assert float(blur(noise, 8.0).std()) < 0.1
-    torch.testing.assert_close(blur(torch.ones(1, 9, 5, 3), 8.0), torch.ones(1, 9, 5, 3))
 
 
 def test_grey_alpha_and_strength_are_kept(weights: Path, picture: np.ndarray) -> None:

@@ -18,11 +18,11 @@ from multiaxis.tasks.restore.ensemble import Frames
 from multiaxis.tasks.restore.frame import restore_frames
 from multiaxis.tasks.restore.refine.config import COLOURS, DenoiserConfig
 from multiaxis.tasks.restore.refine.diffusion import draw_residual
+from multiaxis.tasks.restore.refine.explain import correct, finish
 from multiaxis.tasks.restore.refine.network import see, tell
 from multiaxis.tasks.restore.refine.noise import addressed_noise
 from multiaxis.tasks.restore.refine.sampling import Sampling
 
-_REACH = 8.0  # pixels, standard deviation of the Gaussian that parts detail from light
 Judge = Callable[[Frames], float]
 """Tells how good a frame is; the greatest number wins."""
 
@@ -117,11 +117,14 @@ class Refiner:
         remarks: dict[str, None],
         on_progress: OnFraction | None,
     ) -> Frames:
-        sampling, scale = self.sampling, self.config.scale
+        sampling, scale, rule = self.sampling, self.config.scale, self.sampling.rule
         low, high = -scale * predicted, scale * (1 - predicted)
 
         def clip(residual: Tensor) -> Tensor:
             """Keep the picture within [0, 1], or where the prediction is beyond that, so far."""
+            if rule is not None:
+                picture = correct(rule, predicted + residual / scale, degraded)
+                residual = scale * (picture - predicted)
             return residual.clamp(low.clamp(max=0), high.clamp(min=0))
 
         def advance(done: int) -> None:
@@ -136,9 +139,7 @@ class Refiner:
             clip=clip,
             on_step=advance,
         )
-        if sampling.consistent:
-            residual = residual - blur(residual, _REACH)
-        return predicted + residual / scale
+        return finish(rule, predicted + residual / scale, degraded, predicted)
 
     def _noise(self, like: Frames, number: int, draw: int) -> Tensor:
         size = (like.shape[1], like.shape[2])
@@ -180,27 +181,3 @@ def sharpness(frames: Frames) -> float:
     kernel = luma.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])[None, None]
     padded = F.pad(luma, (1, 1, 1, 1), mode="replicate")
     return float(F.conv2d(padded, kernel).square().mean())
-
-
-def blur(frames: Frames, deviation: float) -> Frames:
-    """Blur frames by a Gaussian; at borders, over what is there.
-
-    Parameters
-    ----------
-    frames : Tensor, shape (batch, height, width, channels)
-    deviation : float
-        Pixels.
-    """
-    reach = round(3 * deviation)
-    places = torch.arange(-reach, reach + 1, device=frames.device, dtype=frames.dtype)
-    weights = torch.exp(-(places**2) / (2 * deviation**2))
-    x = frames.movedim(-1, 1).flatten(0, 1)[:, None]
-    x, there = (
-        F.conv2d(
-            F.conv2d(y, weights[None, None, :, None], padding=(reach, 0)),
-            weights[None, None, None, :],
-            padding=(0, reach),
-        )
-        for y in (x, torch.ones_like(x[:1]))
-    )
-    return (x / there)[:, 0].unflatten(0, (len(frames), -1)).movedim(1, -1)

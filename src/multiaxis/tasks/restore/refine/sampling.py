@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from multiaxis.errors import ConfigError, unknown
+from multiaxis.tasks.restore.refine.consistency import Consistency, parse_consistency
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +43,10 @@ class Sampling:
         ``sharpest``; or the one that a rater likes best (``rated``).
     sampler : str
         ``ddpm``, which draws in every step, or ``ddim``, which draws at the start only.
-    consistent : bool
-        Whether answers keep the prediction's means over 8 x 8 pixels, so that they add detail and
-        never change light or colour.
+    consistent : str or None
+        What answers have to agree with: ``light`` (the prediction's light and colour, so that they
+        add detail only), ``noise:sigma=50`` (the input, as far as noise of that sigma allows), or
+        ``downscale:factor=4`` (the input shrunk so many times). By default nothing.
     judge : JudgeChoice or None
         Of ``rated``.
 
@@ -59,7 +61,7 @@ class Sampling:
     seed: int = 0
     keep: Literal["each", "average", "sharpest", "rated"] = "each"
     sampler: Literal["ddpm", "ddim"] = "ddpm"
-    consistent: bool = False
+    consistent: str | None = None
     judge: JudgeChoice | None = None
 
     def __post_init__(self) -> None:
@@ -76,6 +78,12 @@ class Sampling:
             raise unknown("choice of samples", self.keep, _KEPT)
         if (self.keep == "rated") != (self.judge is not None):
             raise ConfigError("answers are rated by a rater: give its weights, and keep='rated'")
+        _ = self.rule  # checks the word
+
+    @property
+    def rule(self) -> Consistency | None:
+        """What answers have to agree with."""
+        return None if self.consistent is None else parse_consistency(self.consistent)
 
     @property
     def outputs(self) -> int:
