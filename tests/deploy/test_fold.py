@@ -87,3 +87,19 @@ def test_layers_of_other_tools_stay() -> None:
 def test_another_kind_of_model() -> None:
     with pytest.raises(ConfigError, match="cannot fold a Linear: accepted is a MAXIM or a MaxViT"):
         fold(torch.nn.Linear(1, 1))
+
+
+def test_a_sharing_copy_holds_little_of_its_own_and_the_model_stays() -> None:
+    model = small_maxvit.lively(small_maxvit.CONFIG)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    shared, apart = fold(model, share=True), fold(model)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(shared(x), apart(x))
+    theirs = {value.untyped_storage().data_ptr() for value in model.state_dict().values()}
+    held = {n for n, v in shared.state_dict().items() if v.untyped_storage().data_ptr() in theirs}
+    assert any("qkv" in name for name in held)
+    assert not any("depthwise" in name for name in held)
+    assert all(weight.requires_grad for weight in model.parameters())
+    shared.to(torch.bfloat16)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -12,13 +12,16 @@ from multiaxis.models.families import family_of
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def fold(model: Model) -> Model:
+def fold(model: Model, *, share: bool = False) -> Model:
     """Copy a model for inference, with every batch norm folded into the layer beside it.
 
     Parameters
     ----------
     model : MaxViT or Maxim
         Stays as it is. A MAXIM has no batch norm: its copy only lacks gradients.
+    share : bool
+        Whether the copy holds the model's own weights where folding leaves them as they are, which
+        saves their memory. Do not train such a model afterwards.
 
     Returns
     -------
@@ -39,6 +42,10 @@ def fold(model: Model) -> Model:
     False
     """
     family = family_of(model, "fold")
-    folded = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
+    own: dict[int, Any] = {}  # what deepcopy takes for copied already
+    if share:
+        own = {id(b): b for b in model.buffers()}
+        own |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    folded = copy.deepcopy(model, own).eval().requires_grad_(requires_grad=False)
     family.fold(folded)
     return folded

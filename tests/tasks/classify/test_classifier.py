@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import small_maxim
 from multiaxis.cli.classify import classify
@@ -171,3 +172,15 @@ def test_published_weights_name_real_photographs(pretrained: Any, shared_dir: Pa
     photographs = shared_dir / "data" / "classify"
     for name, classes in [("daisy.jpg", {985}), ("tiger.jpg", {292}), ("car.jpg", {817, 511})]:
         assert classifier.classify(photographs / name, top=1)[0].index in classes
+
+
+def test_a_folded_copy_classifies_and_a_model_of_other_norms_is_taken_as_it_is(
+    pixels: np.ndarray,
+) -> None:
+    classifier = Classifier(small(), device="cpu")
+    norms = [m for m in classifier._folded.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert not norms
+    assert classifier.model.stages[0][0].mbconv.depthwise_norm.weight.requires_grad
+    odd = small()
+    odd.stages[0][0].mbconv.depthwise_norm = nn.GroupNorm(1, 32)
+    Classifier(odd, device="cpu").classify(pixels)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from multiaxis.deploy.fold import fold
 from multiaxis.devices import check_finite, find_device, find_dtype, full_precision
 from multiaxis.errors import ConfigError, WeightsError, unknown
 from multiaxis.images.sources import Source
@@ -85,6 +86,7 @@ class Classifier(Shared):
     Attributes
     ----------
     model : MaxViT
+        As it was loaded. A copy classifies, with its batch norms folded: do not train this one.
     preprocessing : Preprocessing
     labels : tuple of str
     device : torch.device
@@ -134,7 +136,8 @@ class Classifier(Shared):
         card = card or _card_of(loaded)
         self.preprocessing = _rules(loaded, card, stated, preprocessing)
         self.labels = _names(loaded, stated, labels)
-        self.model = loaded.to(self.device, self.dtype).eval()
+        self._folded = _folded(loaded.eval()).to(self.device, self.dtype)
+        self.model = loaded.to(self.device, self.dtype)
 
     @overload
     def classify(self, source: Source, *, top: int = 5) -> list[Prediction]: ...
@@ -181,7 +184,7 @@ class Classifier(Shared):
         batch = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device, self.dtype)
         what = f"a picture of {batch.shape[3]} x {batch.shape[2]} pixels: use a smaller image_size"
         with torch.inference_mode(), full_precision():
-            found = run_in_parts(self.model, batch, what).float().cpu()
+            found = run_in_parts(self._folded, batch, what).float().cpu()
         return check_finite(found, self.dtype)
 
     def save(self, path: str | Path) -> None:
@@ -222,6 +225,14 @@ class Classifier(Shared):
                 likeliest.indices.tolist(), likeliest.values.tolist(), strict=True
             )
         ]
+
+
+def _folded(model: MaxViT) -> MaxViT:
+    """Fold norms, in the precision of the weights; a model with other norms computes as it is."""
+    try:
+        return fold(model, share=True)
+    except ConfigError:
+        return model
 
 
 def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
