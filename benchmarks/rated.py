@@ -92,12 +92,13 @@ def crops(folder: Path, elo: Path, count: int) -> tuple[list[Path], NDArray, lis
 
 
 def score(
-    name: str, features: Features, truth: NDArray, groups: list[int], output: list[dict]
+    name: str, views: list[Features], truth: NDArray, groups: list[int], output: list[dict]
 ) -> None:
+    features, widths = np.concatenate(views, axis=1), [view.shape[1] for view in views]
     scale = Scale(tuple(np.linspace(truth.min(), truth.max(), 10).tolist()))
     shares = np.stack([scale.shares(value) for value in truth])
     for seed in SEEDS:
-        _, report = learn_votes(features, shares, scale, groups, seed)
+        _, report = learn_votes(features, shares, scale, groups, seed, widths)
         output.append({
             "description": name, "seed": seed, "srcc": round(report.correlation, 4),
             "interval": [round(v, 4) for v in report.interval],
@@ -133,8 +134,8 @@ def main() -> None:
                     srcc = rank_correlation(value, truth)
                     rows.append({"description": one, "srcc": srcc, "interval": interval})
                     print(json.dumps(rows[-1]), flush=True)
-            score(key, found[key], truth, groups, rows)
-        both = np.concatenate([found["statistics"], found["rate-backbone"]], axis=1)
+            score(key, [found[key]], truth, groups, rows)
+        both = [found["statistics"], found["rate-backbone"]]  # each counts alike
         score("statistics and rate-backbone", both, truth, groups, rows)
         results[name] = rows
         (words.output / "rated.json").write_text(json.dumps(results, indent=1) + "\n")
