@@ -15,8 +15,9 @@ from multiaxis.cli.options import Flag
 from multiaxis.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from multiaxis.progress import OnProgress
-    from multiaxis.tasks.generate.generator import Generator
 
 
 def generate(
@@ -26,6 +27,8 @@ def generate(
     count: int = 64,
     seed: int = 0,
     columns: int | None = None,
+    truncation: float | None = None,
+    to: int | None = None,
     overwrite: Flag = False,
     device: str = "auto",
     dtype: str = "float32",
@@ -47,7 +50,14 @@ def generate(
     seed
         Of the random numbers: 0 to 2147483647. Another seed gives other pictures.
     columns
-        Pictures beside each other in one file. By default about as many as rows.
+        Pictures beside each other in one file. By default about as many as rows. With --to: how
+        many pictures lead from one seed to the other, their ends among them; 8 by default.
+    truncation
+        Draw random values further from 0 than this again: 0.7, for example, gives more likely and
+        less different pictures. 0.1 to 10. By default none are drawn again.
+    to
+        Another seed. Each row of the file, or group of files, leads from a picture of --seed to
+        the same number of this one, in --columns pictures. --count is of all pictures.
     overwrite
         Replace files that exist. By default, an existing file is an error.
     device
@@ -58,14 +68,14 @@ def generate(
         Print errors only.
     """
     from multiaxis.files.place import make_folder
-    from multiaxis.tasks.generate.grid import check_wish, columns_of
+    from multiaxis.tasks.generate.grid import check_wish, columns_of, columns_of_ways
 
-    check_wish(count, seed)
-    beside = columns_of(count, columns)
+    check_wish(count, seed, truncation)
+    beside = columns_of(count, columns) if to is None else columns_of_ways(count, to, columns)
     is_folder = output.is_dir() or not output.suffix
-    if is_folder and columns is not None:
+    if is_folder and columns is not None and to is None:
         raise ConfigError(f"--columns is for one file, and {output} is a folder: name a .png file")
-    paths = [output / f"{seed}_{k:05d}.png" for k in range(count)] if is_folder else [output]
+    paths = _names(output, count, seed, to, beside) if is_folder else [output]
     if is_folder:
         make_folder(output)
     _check(paths, overwrite=overwrite)
@@ -73,9 +83,21 @@ def generate(
     from multiaxis.tasks.generate.generator import Generator
 
     generator = Generator(weights, device=device, dtype=dtype)
+    if to is None:
+        made = generator.pictures(seed, truncation=truncation)
+    else:
+        made = generator.ways(seed, to, beside, truncation=truncation)
     with console.progress("pictures", quiet=quiet) as show:
-        _write(generator, (count, seed, beside), paths, show, overwrite=overwrite)
+        _write(islice(made, count), (count, beside), paths, show, overwrite=overwrite)
     console.note(f"{count} pictures in {output}", quiet=quiet)
+
+
+def _names(folder: Path, count: int, seed: int, to: int | None, beside: int) -> list[Path]:
+    """Name the files of pictures by seed and number, or by both seeds, way and step."""
+    if to is None:
+        return [folder / f"{seed}_{k:05d}.png" for k in range(count)]
+    places = (divmod(k, beside) for k in range(count))
+    return [folder / f"{seed}_to_{to}_{way:05d}_{step:03d}.png" for way, step in places]
 
 
 def _check(paths: list[Path], *, overwrite: bool) -> None:
@@ -89,21 +111,21 @@ def _check(paths: list[Path], *, overwrite: bool) -> None:
 
 
 def _write(
-    generator: Generator,
-    wish: tuple[int, int, int],
+    made: Iterator[NDArray[np.uint8]],
+    shape: tuple[int, int],
     paths: list[Path],
     show: OnProgress,
     *,
     overwrite: bool,
 ) -> None:
-    """Write each picture into its file, or all of them into the only one."""
+    """Write each picture into its file, or all of them, (count, columns), into the only one."""
     from multiaxis.images import Picture, write_picture
     from multiaxis.progress import Progress
     from multiaxis.tasks.generate.grid import in_grid
 
-    count, seed, columns = wish
+    count, columns = shape
     waiting: list[NDArray[np.uint8]] = []
-    for k, pixels in enumerate(islice(generator.pictures(seed), count)):
+    for k, pixels in enumerate(made):
         show(Progress("generating", k + 1, count, "pictures"))
         if len(paths) == count:
             write_picture(paths[k], Picture(pixels), overwrite=overwrite)

@@ -24,7 +24,8 @@ from multiaxis.errors import (
 )
 from multiaxis.tasks.generate.evaluate import evaluate
 from multiaxis.tasks.generate.extractors import Seen, find_extractor
-from multiaxis.tasks.generate.grid import columns_of, in_grid
+from multiaxis.tasks.generate.grid import columns_of, columns_of_ways, in_grid
+from multiaxis.tasks.generate.latents import draw_latents, draw_ways
 from multiaxis.zoo import create_model
 from small_recipe import SMALL_VIT
 
@@ -48,6 +49,44 @@ def test_picture_k_is_the_same_whatever_the_count(generator: Generator) -> None:
     assert np.array_equal(generator.generate(2, seed=3), made[:2])
     assert not np.array_equal(generator.generate(5, seed=4), made)
     assert len({picture.tobytes() for picture in made}) == 5
+
+
+def test_truncation_draws_again_what_is_beyond_it(generator: Generator) -> None:
+    plain = draw_latents(3, range(5), 400)
+    cut = draw_latents(3, range(5), 400, truncation=0.7)
+    assert float(cut.abs().max()) <= 0.7
+    inside = plain.abs() <= 0.7
+    assert torch.equal(cut[inside], plain[inside])
+    assert torch.equal(draw_latents(3, [4], 400, truncation=0.7)[0], cut[4])
+    # A normal distribution between -0.7 and 0.7 deviates by 0.381.
+    assert float(cut.std()) == pytest.approx(0.381, abs=0.02)
+    made = generator.generate(4, seed=3, truncation=0.5)
+    assert np.array_equal(generator.generate(2, seed=3, truncation=0.5), made[:2])
+    assert not np.array_equal(generator.generate(4, seed=3), made)
+    assert np.array_equal(
+        generator.generate(4, seed=3, truncation=10), generator.generate(4, seed=3)
+    )
+
+
+def test_ways_lead_from_one_seed_to_another(generator: Generator) -> None:
+    made = generator.between(3, 4, rows=2, columns=5)
+    assert made.shape == (2, 5, 8, 8, 3)
+    assert np.array_equal(made[:, 0], generator.generate(2, seed=3))
+    assert np.array_equal(made[:, -1], generator.generate(2, seed=4))
+    assert np.array_equal(generator.between(3, 4, columns=5)[0], made[0])
+    assert np.array_equal(generator.between(4, 3, columns=5)[0], made[0, ::-1])
+    same = generator.between(3, 3, columns=3)
+    assert np.array_equal(same[0, 0], same[0, 1])
+    ends = generator.between(3, 4, columns=2, truncation=0.5)[0]
+    assert np.array_equal(ends[1], generator.generate(1, seed=4, truncation=0.5)[0])
+
+
+def test_ways_turn_evenly() -> None:
+    way = torch.nn.functional.normalize(draw_ways((1, 2), range(9), 9, 300), dim=1)
+    angles = torch.arccos((way[:-1] * way[1:]).sum(dim=1))
+    torch.testing.assert_close(angles, angles.mean().expand(8), atol=1e-4, rtol=0)
+    lengths = draw_ways((1, 2), range(9), 9, 300).norm(dim=1)
+    assert float(lengths.min()) > 0.9 * 300**0.5  # the mean of two would have 0.71
 
 
 def test_a_generator_is_saved_and_opened_again(generator: Generator, tmp_path: Path) -> None:
@@ -88,6 +127,20 @@ def test_a_grid_and_a_folder_hold_the_same_pictures(weights: Path, tmp_path: Pat
         assert np.array_equal(np.array(Image.open(file)), grid[top : top + 8, left : left + 8])
 
 
+def test_ways_in_a_grid_and_in_files(weights: Path, generator: Generator, tmp_path: Path) -> None:
+    words = ("generate", "-w", weights, "--seed", 7, "--to", 9, "--device", "cpu", "-q")
+    words = (*words, "--truncation", 1.5, "--count", 6, "--columns", 3)
+    assert run(*words, "-o", tmp_path / "grid.png") == 0
+    wanted = generator.between(7, 9, rows=2, columns=3, truncation=1.5)
+    grid = np.array(Image.open(tmp_path / "grid.png")).reshape(2, 8, 3, 8, 3)
+    assert np.array_equal(grid.transpose(0, 2, 1, 3, 4), wanted)
+    assert run(*words, "-o", tmp_path / "each") == 0
+    names = [f"7_to_9_{way:05}_{step:03}.png" for way in range(2) for step in range(3)]
+    assert sorted(file.name for file in (tmp_path / "each").iterdir()) == names
+    last = np.array(Image.open(tmp_path / "each" / names[-1]))
+    assert np.array_equal(last, wanted[1, 2])
+
+
 def test_what_exists_stays(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +161,12 @@ def test_what_exists_stays(
         (("--count", "0"), "the count is 0: accepted is 1 to 10000000"),
         (("--seed", "-1"), "the seed is -1: accepted is 0 to 2147483647"),
         (("--columns", "0"), "the columns are 0: accepted is 1 or more"),
+        (("--truncation", "0"), "the truncation is 0: accepted is 0.1 to 10"),
+        (("--truncation", "nan"), "the truncation is nan"),
+        (("--to", "-1"), "the seed to go to is -1: accepted is 0 to 2147483647"),
+        (("--to", "2", "--columns", "1"), "the columns are 1: a way has 2 pictures or more"),
+        (("--to", "2", "--count", "12"), "has 8 pictures: accepted is a multiple, such as 16"),
+        (("--to", "2", "--count", "1"), "the columns are 1: a way has 2 pictures or more"),
         (("-o", "x.gif"), "x.gif"),
         (("-o", "nowhere/x.png"), "its folder does not exist"),
         (("-o", "out", "--columns", "2"), "--columns is for one file"),
@@ -135,6 +194,7 @@ def test_words_that_cannot_be(
 def test_grids() -> None:
     assert [columns_of(n) for n in (1, 2, 4, 5, 64)] == [1, 2, 2, 3, 8]
     assert columns_of(3, 9) == 3
+    assert [columns_of_ways(n, 1) for n in (2, 4, 64)] == [2, 4, 8]
     pictures = np.arange(3, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
     assert in_grid(pictures)[..., 0].tolist() == [[0, 1], [2, 255]]
 

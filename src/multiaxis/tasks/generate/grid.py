@@ -11,10 +11,11 @@ from multiaxis.errors import ConfigError
 
 _MOST_COUNT = 10_000_000
 _MOST_SEED = 2**31 - 1
+_WAY = 8  # pictures from one seed to another, if nobody says
 
 
-def check_wish(count: int, seed: int) -> None:
-    """Refuse numbers of pictures and seeds that cannot be.
+def check_wish(count: int, seed: int, truncation: float | None = None) -> None:
+    """Refuse numbers of pictures, seeds and truncations that cannot be.
 
     Raises
     ------
@@ -24,6 +25,39 @@ def check_wish(count: int, seed: int) -> None:
         raise ConfigError(f"the count is {count}: accepted is 1 to {_MOST_COUNT}")
     if not 0 <= seed <= _MOST_SEED:
         raise ConfigError(f"the seed is {seed}: accepted is 0 to {_MOST_SEED}")
+    if truncation is not None and not 0.1 <= truncation <= 10:
+        raise ConfigError(f"the truncation is {truncation:g}: accepted is 0.1 to 10")
+
+
+def check_way(to: int, columns: int) -> None:
+    """Refuse ways between seeds that cannot be.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not 0 <= to <= _MOST_SEED:
+        raise ConfigError(f"the seed to go to is {to}: accepted is 0 to {_MOST_SEED}")
+    if columns < 2:
+        raise ConfigError(f"the columns are {columns}: a way has 2 pictures or more, its ends")
+
+
+def columns_of_ways(count: int, to: int, wanted: int | None = None) -> int:
+    """Tell how many of `count` pictures a way from one seed to another has; by default 8.
+
+    Raises
+    ------
+    ConfigError
+        If there is a part of a way.
+    """
+    columns = min(_WAY, count) if wanted is None else wanted
+    check_way(to, columns)
+    if count % columns:
+        raise ConfigError(
+            f"the count is {count}, and each way to the seed {to} has {columns} pictures: accepted "
+            f"is a multiple, such as {-(-count // columns) * columns}, or another --columns"
+        )
+    return columns
 
 
 def columns_of(count: int, wanted: int | None = None) -> int:
