@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,17 +19,67 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from multiaxis.progress import OnProgress
+    from multiaxis.tasks.generate.generator import Generator
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Wish:
+    """Which pictures are made.
+
+    Attributes
+    ----------
+    count
+        How many pictures.
+    seed
+        Of the random numbers: 0 to 2147483647. Another seed gives other pictures.
+    columns
+        Pictures beside each other in one file. By default about as many as rows. With --to: how
+        many pictures lead from one seed to the other, their ends among them; 8 by default.
+    truncation
+        Draw random values further from 0 than this again: 0.7, for example, gives more likely and
+        less different pictures. 0.1 to 10. By default none are drawn again.
+    to
+        Another seed. Each row of the file, or group of files, leads from a picture of --seed to
+        the same number of this one, in --columns pictures. --count is of all pictures.
+    """
+
+    count: int = 64
+    seed: int = 0
+    columns: int | None = None
+    truncation: float | None = None
+    to: int | None = None
+
+    def beside(self) -> int:
+        """Check all, and tell how many pictures lie beside each other."""
+        from multiaxis.tasks.generate.grid import check_wish, columns_of, columns_of_ways
+
+        check_wish(self.count, self.seed, self.truncation)
+        if self.to is None:
+            return columns_of(self.count, self.columns)
+        return columns_of_ways(self.count, self.to, self.columns)
+
+    def names(self, beside: int) -> list[str]:
+        """Name the file of each picture by seed and number, or by both seeds, way and step."""
+        if self.to is None:
+            return [f"{self.seed}_{k:05d}.png" for k in range(self.count)]
+        places = (divmod(k, beside) for k in range(self.count))
+        return [f"{self.seed}_to_{self.to}_{way:05d}_{step:03d}.png" for way, step in places]
+
+    def make(self, generator: Generator, beside: int) -> Iterator[NDArray[np.uint8]]:
+        """Make the pictures one after the other."""
+        if self.to is None:
+            made = generator.pictures(self.seed, truncation=self.truncation)
+        else:
+            made = generator.ways(self.seed, self.to, beside, truncation=self.truncation)
+        return islice(made, self.count)
 
 
 def generate(
     *,
     weights: Annotated[str, Parameter(alias="-w")],
     output: Annotated[Path, Parameter(alias="-o")],
-    count: int = 64,
-    seed: int = 0,
-    columns: int | None = None,
-    truncation: float | None = None,
-    to: int | None = None,
+    wish: Wish = Wish(),
     overwrite: Flag = False,
     device: str = "auto",
     dtype: str = "float32",
@@ -45,19 +96,6 @@ def generate(
     output
         A file such as grid.png, for all pictures in one; or a folder, for a PNG file of each. The
         folder is created if it does not exist.
-    count
-        How many pictures.
-    seed
-        Of the random numbers: 0 to 2147483647. Another seed gives other pictures.
-    columns
-        Pictures beside each other in one file. By default about as many as rows. With --to: how
-        many pictures lead from one seed to the other, their ends among them; 8 by default.
-    truncation
-        Draw random values further from 0 than this again: 0.7, for example, gives more likely and
-        less different pictures. 0.1 to 10. By default none are drawn again.
-    to
-        Another seed. Each row of the file, or group of files, leads from a picture of --seed to
-        the same number of this one, in --columns pictures. --count is of all pictures.
     overwrite
         Replace files that exist. By default, an existing file is an error.
     device
@@ -68,36 +106,22 @@ def generate(
         Print errors only.
     """
     from multiaxis.files.place import make_folder
-    from multiaxis.tasks.generate.grid import check_wish, columns_of, columns_of_ways
 
-    check_wish(count, seed, truncation)
-    beside = columns_of(count, columns) if to is None else columns_of_ways(count, to, columns)
+    beside = wish.beside()
     is_folder = output.is_dir() or not output.suffix
-    if is_folder and columns is not None and to is None:
+    if is_folder and wish.columns is not None and wish.to is None:
         raise ConfigError(f"--columns is for one file, and {output} is a folder: name a .png file")
-    paths = _names(output, count, seed, to, beside) if is_folder else [output]
+    paths = [output / name for name in wish.names(beside)] if is_folder else [output]
     if is_folder:
         make_folder(output)
     _check(paths, overwrite=overwrite)
 
     from multiaxis.tasks.generate.generator import Generator
 
-    generator = Generator(weights, device=device, dtype=dtype)
-    if to is None:
-        made = generator.pictures(seed, truncation=truncation)
-    else:
-        made = generator.ways(seed, to, beside, truncation=truncation)
+    made = wish.make(Generator(weights, device=device, dtype=dtype), beside)
     with console.progress("pictures", quiet=quiet) as show:
-        _write(islice(made, count), (count, beside), paths, show, overwrite=overwrite)
-    console.note(f"{count} pictures in {output}", quiet=quiet)
-
-
-def _names(folder: Path, count: int, seed: int, to: int | None, beside: int) -> list[Path]:
-    """Name the files of pictures by seed and number, or by both seeds, way and step."""
-    if to is None:
-        return [folder / f"{seed}_{k:05d}.png" for k in range(count)]
-    places = (divmod(k, beside) for k in range(count))
-    return [folder / f"{seed}_to_{to}_{way:05d}_{step:03d}.png" for way, step in places]
+        _write(made, (wish.count, beside), paths, show, overwrite=overwrite)
+    console.note(f"{wish.count} pictures in {output}", quiet=quiet)
 
 
 def _check(paths: list[Path], *, overwrite: bool) -> None:
