@@ -1,9 +1,9 @@
 """Trainings that take turns in one process, so that a busy machine treats them alike.
 
-    python benchmarks/turns.py CURVE.png SCORE OUTPUT...
+    python benchmarks/turns.py CURVE.png SCORE OUTPUT... [--over step]
 
-draws what they wrote: the score, such as AP50 or miou, over the processor's seconds, a line for
-each training. Folders of several seeds of one contender are drawn in one colour.
+draws what they wrote: the score, such as AP50 or miou, over the processor's time or the steps, a
+line for each training. Folders of several seeds of one contender are drawn in one colour.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ def _spent(path: Path) -> dict[str, float]:
     return {row["model"]: row["cpu"] for row in rows}
 
 
-def draw(outputs: list[Path], score: str, picture: Path) -> None:
-    """Draw losses and a score over the processor's seconds."""
+def draw(outputs: list[Path], score: str, picture: Path, *, over: str = "cpu") -> None:
+    """Draw losses and a score over the processor's minutes, or over the steps."""
+    unit, title = (60, "minutes of the processor") if over == "cpu" else (1, "steps")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     colours: dict[str, str] = {}
     for output in outputs:
@@ -97,14 +98,14 @@ def draw(outputs: list[Path], score: str, picture: Path) -> None:
             mine = [row for row in rows if row["model"] == name]
             lost = [row for row in mine if "losses" in row]
             left.plot(
-                [row["cpu"] / 60 for row in lost],
+                [row[over] / unit for row in lost],
                 [sum(row["losses"].values()) for row in lost],
                 color=colour,
                 label=label,
             )
             scored = [row for row in mine if "scores" in row]
             right.plot(
-                [row["cpu"] / 60 for row in scored],
+                [row[over] / unit for row in scored],
                 [row["scores"][score] for row in scored],
                 "o-",
                 color=colour,
@@ -113,7 +114,7 @@ def draw(outputs: list[Path], score: str, picture: Path) -> None:
     left.set(ylabel="loss of training", yscale="log")
     right.set(ylabel=f"{score} of the validation set")
     for axes in (left, right):
-        axes.set_xlabel("minutes of the processor")
+        axes.set_xlabel(title)
         axes.set_xlim(left=0)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
@@ -125,5 +126,6 @@ if __name__ == "__main__":
     parser.add_argument("picture", type=Path)
     parser.add_argument("score")
     parser.add_argument("outputs", type=Path, nargs="+")
+    parser.add_argument("--over", choices=("cpu", "step"), default="cpu")
     words = parser.parse_args()
-    draw(words.outputs, words.score, words.picture)
+    draw(words.outputs, words.score, words.picture, over=words.over)
