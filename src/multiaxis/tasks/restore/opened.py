@@ -45,28 +45,28 @@ class Opened:
         sampling : Sampling, optional
             What was asked for; by default one answer.
         tile : int, optional
-
-        Raises
-        ------
-        ConfigError
-            If answers are asked for, and there is none who draws them.
         """
-        if self.refiner is not None:
-            denoiser, config = ready(self.refiner.denoiser), self.refiner.config.denoiser
-            return Refiner(denoiser, config, sampling or Sampling(), tile=tile)
-        if sampling is not None:
-            raise ConfigError(
-                "answers are drawn by a refiner: name its weights, which a training such as "
-                "multiaxis train refine-denoise writes"
-            )
-        return None
+        if self.refiner is None:
+            return None
+        denoiser, config = ready(self.refiner.denoiser), self.refiner.config.denoiser
+        return Refiner(denoiser, config, sampling or Sampling(), tile=tile)
 
 
-def open_models(names: Sequence[str | Path], **pulling: Any) -> Opened:
+def open_models(names: Sequence[str | Path], *, draws: bool = False, **pulling: Any) -> Opened:
     """Open the weights of tasks, one after the other.
+
+    Parameters
+    ----------
+    names : sequence of str or Path
+    draws : bool
+        Whether answers are asked for, which a refiner draws.
+    **pulling
+        As of `open_model`.
 
     Raises
     ------
+    ConfigError
+        If answers are asked for, and there is none who draws them; nothing is fetched before.
     WeightsError
         If they cannot be fetched or read, or do not restore.
     """
@@ -74,6 +74,11 @@ def open_models(names: Sequence[str | Path], **pulling: Any) -> Opened:
     if refiner is not None:
         network = load_refiner(refiner)
         return Opened((network.predictor,), network)
+    if draws:
+        raise ConfigError(
+            "answers are drawn by a refiner: name its weights, which a training such as "
+            "multiaxis train refine-denoise writes"
+        )
     return Opened(tuple(_open(name, **pulling) for name in names))
 
 

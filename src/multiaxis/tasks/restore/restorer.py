@@ -160,7 +160,9 @@ class Restorer:
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
         read_limits(memory, spill)
-        opened = open_models(names, offline=offline, on_progress=on_progress)
+        opened = open_models(
+            names, draws=sampling is not None, offline=offline, on_progress=on_progress
+        )
         self.models = tuple(model.to(self.device) for model in opened.predictors)
 
         def ready(network: Maxim) -> Engine:
