@@ -71,6 +71,46 @@ def save_network(
     )
 
 
+def fill(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    what: str,
+    *,
+    assign: bool = False,
+) -> None:
+    """Load tensors into a network that their file states.
+
+    Parameters
+    ----------
+    network : Module
+    tensors : mapping of str to Tensor
+    path : Path
+        Of the file, for the message.
+    what : str
+        The network in one word.
+    assign : bool
+        Whether the network takes the tensors themselves, and so their dtype; as of PyTorch.
+
+    Raises
+    ------
+    WeightsError
+        If names or shapes differ.
+    """
+    wanted = network.state_dict()
+    wrong = [
+        name
+        for name in sorted({*wanted, *tensors})
+        if name not in wanted or name not in tensors or wanted[name].shape != tensors[name].shape
+    ]
+    if wrong:
+        raise WeightsError(
+            f"{path} does not fit the {what} that it states: {len(wrong)} tensors differ, such as "
+            f"{', '.join(wrong[:3])}; save it again from where it came"
+        )
+    network.load_state_dict(tensors, assign=assign)
+
+
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """Hash the tensors' names, types, shapes and values, whatever file they are in (sha256)."""
     total = hashlib.sha256()

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from multiaxis.errors import ConfigError, WeightsError, unknown
-from multiaxis.models.store import read_safetensors, save_network
+from multiaxis.models.store import fill, read_safetensors, save_network
 from multiaxis.tasks.generate.config import GENERATORS, GeneratorConfig
 from multiaxis.tasks.generate.network import GeneratorNet
 from multiaxis.weights.contents import read_metadata
@@ -72,18 +72,7 @@ def load_network(path: Path) -> GeneratorNet:
     with torch.device("meta"):
         network = GeneratorNet(config)
     tensors, _ = read_safetensors(path)
-    wanted = network.state_dict()
-    wrong = [
-        name
-        for name in sorted({*wanted, *tensors})
-        if name not in wanted or name not in tensors or wanted[name].shape != tensors[name].shape
-    ]
-    if wrong:
-        raise WeightsError(
-            f"{path} does not fit the generator that it states: {len(wrong)} tensors differ, such "
-            f"as {', '.join(wrong[:3])}; export it again"
-        )
-    network.load_state_dict(tensors, assign=True)
+    fill(network, tensors, path, "generator", assign=True)
     return network.eval()
 
 

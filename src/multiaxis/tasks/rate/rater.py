@@ -13,9 +13,9 @@ from torch import Tensor
 
 from multiaxis.data.pictures import levels_of
 from multiaxis.devices import find_device, find_dtype
-from multiaxis.errors import ConfigError, WeightsError
+from multiaxis.errors import ConfigError
 from multiaxis.images.sources import Source, to_picture
-from multiaxis.models.store import as_named, write_safetensors
+from multiaxis.models.store import as_named, fill, write_safetensors
 from multiaxis.progress import OnProgress
 from multiaxis.tasks.rate.learn import Report
 from multiaxis.tasks.rate.network import ClosenessNet, RatingNet, new_network
@@ -313,18 +313,7 @@ def load_network(path: Path) -> tuple[RatingNet | ClosenessNet, Report | None]:
     stated = read_stated(path)
     model = new_network(stated.config)
     tensors = {name: torch.as_tensor(x) for name, x in read_contents(path).arrays.items()}
-    wanted = model.state_dict()
-    wrong = [
-        name
-        for name in sorted({*wanted, *tensors})
-        if name not in wanted or name not in tensors or wanted[name].shape != tensors[name].shape
-    ]
-    if wrong:
-        raise WeightsError(
-            f"{path} does not fit the rater that it states: {len(wrong)} tensors differ, such as "
-            f"{', '.join(wrong[:3])}; learn it again"
-        )
-    model.load_state_dict(tensors)
+    fill(model, tensors, path, "rater")
     return model.eval(), _report(stated.report)
 
 

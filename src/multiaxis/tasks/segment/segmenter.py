@@ -13,13 +13,13 @@ from torch import Tensor
 
 from multiaxis.data.pictures import levels_of
 from multiaxis.devices import check_finite, find_device, find_dtype, full_precision
-from multiaxis.errors import ConfigError, ImageError, WeightsError
+from multiaxis.errors import ConfigError, ImageError
 from multiaxis.images.sources import Source, to_picture
 from multiaxis.memory import free_device_memory, is_out_of_memory, parse_bytes
 from multiaxis.models.hub import Card, Shared
 from multiaxis.models.maxvit.backbone import Backbone
 from multiaxis.models.maxvit.strips import pyramid_in_strips, strip_memory
-from multiaxis.models.store import save_network
+from multiaxis.models.store import fill, save_network
 from multiaxis.progress import OnFraction
 from multiaxis.tasks.segment.enlarge import strips, strongest
 from multiaxis.tasks.segment.network import SegmentationNet
@@ -232,16 +232,5 @@ def load_network(path: Path) -> tuple[SegmentationNet, Stated]:
     stated = read_stated(path)
     model = SegmentationNet(Backbone(stated.config.backbone), stated.config)
     tensors = {name: torch.as_tensor(x) for name, x in read_contents(path).arrays.items()}
-    wanted = model.state_dict()
-    wrong = [
-        name
-        for name in sorted({*wanted, *tensors})
-        if name not in wanted or name not in tensors or wanted[name].shape != tensors[name].shape
-    ]
-    if wrong:
-        raise WeightsError(
-            f"{path} does not fit the segmenter that it states: {len(wrong)} tensors differ, such "
-            f"as {', '.join(wrong[:3])}; export it again"
-        )
-    model.load_state_dict(tensors)
+    fill(model, tensors, path, "segmenter")
     return model.eval(), stated

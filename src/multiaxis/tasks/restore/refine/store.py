@@ -9,7 +9,7 @@ import torch
 
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.maxim.network import Maxim
-from multiaxis.models.store import read_safetensors, save_network
+from multiaxis.models.store import fill, read_safetensors, save_network
 from multiaxis.tasks.restore.refine.config import RefinerConfig
 from multiaxis.tasks.restore.refine.network import RefinerNet
 from multiaxis.weights.contents import read_metadata
@@ -58,18 +58,7 @@ def load_refiner(path: Path) -> RefinerNet:
     # A predictor of a published checkpoint may lack the heads of coarse scales.
     scales = {int(name.split(".")[3]) for name in missing if ".heads." in f".{name}"}
     network.predictor.remove_heads(sorted(scales - {0}))
-    wanted = network.state_dict()
-    wrong = [
-        name
-        for name in sorted({*wanted, *tensors})
-        if name not in wanted or name not in tensors or wanted[name].shape != tensors[name].shape
-    ]
-    if wrong:
-        raise WeightsError(
-            f"{path} does not fit the refiner that it states: {len(wrong)} tensors differ, such as "
-            f"{', '.join(wrong[:3])}; export it again"
-        )
-    network.load_state_dict(tensors, assign=True)
+    fill(network, tensors, path, "refiner", assign=True)
     return network.eval()
 
 
