@@ -186,11 +186,8 @@ def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailable
     side = checkpoint.config.get("image_size")
     size = f" --image-size {side}" if side else ""
     here = [one.name for one in list_checkpoints(checkpoint.task) if one.packaged]
-    instead = (
-        f"\nThese come with multiaxis, smaller and less exact, to be named as weights: {', '.join(here)}"
-        if here
-        else ""
-    )
+    instead = "\nThese come with multiaxis, smaller and less exact, to be named as weights: "
+    instead = f"{instead}{', '.join(here)}" if here else ""
     return WeightsUnavailableError(
         f"no source gave the weights {checkpoint.name!r}. Tried:\n{listed}\n"
         f"To provide them by hand, fetch one of\n{by_hand}\non any machine, and run\n"
