@@ -43,11 +43,11 @@ def describe(source: LadderSource, net: RatingNet, seed: int) -> dict[str, NDArr
     return {**arrays, "both": np.concatenate(list(arrays.values()), axis=1)}
 
 
-def choose(features: NDArray, shares: NDArray, groups: list[int]) -> float:
+def choose(features: NDArray, shares: NDArray, groups: list[int], views: list[int]) -> float:
     errors = np.zeros(len(PENALTIES))
     truth = shares @ VALUES
     for learnt, held in parts(deal(groups, truth, 0)):
-        layers = sketch_votes(features[learnt], shares[learnt], VALUES, PENALTIES)
+        layers = sketch_votes(features[learnt], shares[learnt], VALUES, PENALTIES, views)
         errors += [((x(features[held])[:, 0] - truth[held]) ** 2).sum() for x in layers]
     return PENALTIES[int(errors.argmin())]
 
@@ -81,7 +81,10 @@ def main() -> None:
         ratings = [train.steps[k % len(train.steps)][1] for k in range(len(train))]
         shares = np.stack([STARS.shares(rating) for rating in ratings])
         for name, features in learnt.items():
-            layer = fit_votes(features, shares, choose(features, shares, groups))
+            parts_of_both = [learnt[view].shape[1] for view in ("network", "statistics")]
+            views = parts_of_both if name == "both" else []  # each counts alike
+            penalty = choose(features, shares, groups, views)
+            layer = fit_votes(features, shares, penalty, views)
             found = softmax(layer(tested[name])) @ VALUES
             row: dict[str, object] = {
                 "description": name, "seed": seed, "photographs": int(photograph.max()) + 1,
