@@ -24,7 +24,7 @@ from multiaxis.errors import MultiaxisError, WeightsUnavailableError, explain
 app = App(
     name="multiaxis",
     version=multiaxis.__version__,
-    help="Restore photographs with MAXIM and classify them with MaxViT, as published.\n\n"
+    help="Restore photographs with MAXIM; classify, segment, rate and find with MaxViT.\n\n"
     "Exit codes: 0 done, 1 some files failed, 2 bad input, 3 weights unavailable, 70 unexpected "
     "error, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).\n\n"
     "Add --debug to any command to see the traceback of an error.",
@@ -45,7 +45,7 @@ app.command(
 app.command(
     "multiaxis.cli.evaluate:evaluate",
     name="evaluate",
-    help="Restore a folder of pictures, or detect in it, and score the results against targets.\n\n"
+    help="Score what a model makes of a folder of pictures, against targets.\n\n"
     "A pair that fails is reported at the end. The means leave it out.",
 )
 app.command(
