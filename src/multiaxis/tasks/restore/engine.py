@@ -53,6 +53,11 @@ class Engine:
         """The model's configuration."""
         return self.model.config
 
+    @property
+    def size_multiple(self) -> tuple[int, int]:
+        """What padded sides are multiples of: (rows, columns)."""
+        return self.model.config.size_multiple
+
     def run(
         self, x: Tensor, *, exact: bool = False, on_progress: OnFraction | None = None
     ) -> Tensor:

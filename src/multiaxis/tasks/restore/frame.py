@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from multiaxis.errors import ImageError, ShapeError
 from multiaxis.images.convert import LUMA
 from multiaxis.progress import OnFraction, part_of
-from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import Frames
 from multiaxis.tasks.restore.padding import reflect_padding
 from multiaxis.tasks.restore.tiles import blend, cut
+
+
+class Runner(Protocol):
+    """A network made ready on one device, in one precision: `engine.Engine` is one."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def size_multiple(self) -> tuple[int, int]:
+        """What padded sides are multiples of: (rows, columns)."""
+        ...
+
+    def run(
+        self, x: Tensor, *, exact: bool = False, on_progress: OnFraction | None = None
+    ) -> Tensor:
+        """Run a batch; see `engine.Engine.run`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,7 @@ class Restored:
 
 
 def restore_frames(
-    engine: Engine,
+    engine: Runner,
     frames: Frames,
     *,
     tile: int | None = None,
@@ -42,7 +61,7 @@ def restore_frames(
 
     Parameters
     ----------
-    engine : Engine
+    engine : Runner
     frames : Tensor of float32, shape (batch, height, width, channels)
         Values in [0, 1]; any height and width from 1 on. They stay on the engine's device.
     tile : int, optional
@@ -69,13 +88,14 @@ def restore_frames(
         inner = part_of(on_progress, index, len(places))
         parts.append(_restore(engine, frames[:, rows, columns], inner))
     remarks = dict.fromkeys(remark for part in parts for remark in part.remarks)
-    whole = blend(frames.shape, places, [part.frames for part in parts])
+    shape = (*frames.shape[:3], parts[0].frames.shape[3])
+    whole = blend(shape, places, [part.frames for part in parts])
     return Restored(whole, tuple(remarks))
 
 
-def _restore(engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
+def _restore(engine: Runner, frames: Frames, on_progress: OnFraction | None) -> Restored:
     height, width = frames.shape[1:3]
-    plan = reflect_padding(height, width, engine.config.size_multiple)
+    plan = reflect_padding(height, width, engine.size_multiple)
     rows, columns = (torch.from_numpy(k).to(frames.device) for k in (plan.rows, plan.columns))
     padded = frames[:, rows[:, None], columns]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from multiaxis.data.batch import Batch
 from multiaxis.data.source import Source
 from multiaxis.errors import ConfigError
-from multiaxis.models.maxim import Maxim, MaximConfig
+from multiaxis.models.maxim import Maxim
 from multiaxis.tasks.restore.objective import Restoration
 from multiaxis.tasks.restore.samples import FIELDS
 from multiaxis.train.build import build_model
@@ -62,7 +62,7 @@ class RestorationObjective(Objective):
                 f"the model is a {type(model).__name__}, and pictures are restored by MAXIM: name "
                 "one of its variants as model.name"
             )
-        check_crops(self._recipe, model.config)
+        check_crops(self._recipe, model.config.size_multiple)
 
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
         """Sum the losses of all stages and scales."""
@@ -82,15 +82,15 @@ def start_at_input(model: Maxim) -> None:
             parameter.zero_()
 
 
-def check_crops(recipe: Recipe, config: MaximConfig) -> None:
-    """Refuse crops that a model's windows do not divide.
+def check_crops(recipe: Recipe, size_multiple: tuple[int, int]) -> None:
+    """Refuse crops that a model's windows, or its halvings, do not divide.
 
     Raises
     ------
     ConfigError
         With the nearest that they do.
     """
-    multiple = math.lcm(*config.size_multiple)
+    multiple = math.lcm(*size_multiple)
     for part, data in (("data", recipe.data), ("valid", recipe.valid)):
         crop = getattr(data, "crop", None)
         if isinstance(crop, int) and crop % multiple:

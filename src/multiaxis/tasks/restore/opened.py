@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import Maxim
 from multiaxis.tasks.restore.engine import Engine
+from multiaxis.tasks.restore.frame import Runner
 from multiaxis.tasks.restore.refine.network import RefinerNet
 from multiaxis.tasks.restore.refine.refiner import Refiner
 from multiaxis.tasks.restore.refine.sampling import Sampling
 from multiaxis.tasks.restore.refine.store import find_refiner, load_refiner
+from multiaxis.tasks.restore.refine.unet import Unet
+from multiaxis.tasks.restore.refine.whole import WholeEngine
 from multiaxis.weights.purpose import wrong_purpose
 from multiaxis.zoo import open_model
 
@@ -34,7 +39,10 @@ class Opened:
     refiner: RefinerNet | None = None
 
     def make_refiner(
-        self, ready: Callable[[Maxim], Engine], sampling: Sampling | None, tile: int | None
+        self,
+        ready: Callable[[Maxim | Unet], Runner],
+        sampling: Sampling | None,
+        tile: int | None,
     ) -> Refiner | None:
         """Make what draws answers, where there is a refiner.
 
@@ -50,6 +58,19 @@ class Opened:
             return None
         denoiser, config = ready(self.refiner.denoiser), self.refiner.config.denoiser
         return Refiner(denoiser, config, sampling or Sampling(), tile=tile)
+
+
+def make_ready(
+    network: Maxim | Unet,
+    *,
+    dtype: torch.dtype,
+    memory: str | int | None,
+    spill: str | Path | None,
+) -> Runner:
+    """Make a network ready on the device where it is; arguments are those of `Restorer`."""
+    if isinstance(network, Unet):
+        return WholeEngine(network, dtype=dtype, memory=memory)
+    return Engine(network, dtype=dtype, memory=memory, spill=spill)
 
 
 def open_models(names: Sequence[str | Path], *, draws: bool = False, **pulling: Any) -> Opened:

@@ -31,13 +31,13 @@ from multiaxis.models.maxim import Maxim
 from multiaxis.models.maxim.streaming.streamed import read_limits
 from multiaxis.progress import OnFraction, OnProgress, between, part_of
 from multiaxis.tasks.restore.clips import ClipOptions
-from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import restore_eightfold
-from multiaxis.tasks.restore.frame import Frames, Restored, luma, restore_frames
-from multiaxis.tasks.restore.opened import open_models
+from multiaxis.tasks.restore.frame import Frames, Restored, Runner, luma, restore_frames
+from multiaxis.tasks.restore.opened import make_ready, open_models
 from multiaxis.tasks.restore.output import Output
 from multiaxis.tasks.restore.refine.refiner import Drawn
 from multiaxis.tasks.restore.refine.sampling import Sampling
+from multiaxis.tasks.restore.refine.unet import Unet
 from multiaxis.tasks.restore.selection import (
     check_strength,
     split_tasks,
@@ -165,9 +165,9 @@ class Restorer:
         )
         self.models = tuple(model.to(self.device) for model in opened.predictors)
 
-        def ready(network: Maxim) -> Engine:
+        def ready(network: Maxim | Unet) -> Runner:
             network = network.to(self.device)
-            return Engine(network, dtype=self.dtype, memory=memory, spill=spill)
+            return make_ready(network, dtype=self.dtype, memory=memory, spill=spill)
 
         self._engines = [ready(one) for one in self.models]
         self._refiner = opened.make_refiner(ready, sampling, tile)
@@ -350,7 +350,7 @@ class Restorer:
             remarks |= dict.fromkeys(made.remarks)
         return Restored(restored, tuple(remarks))
 
-    def _run(self, engine: Engine, frames: Frames, on_progress: OnFraction | None) -> Restored:
+    def _run(self, engine: Runner, frames: Frames, on_progress: OnFraction | None) -> Restored:
         remarks = dict[str, None]()
 
         def run(frames: Frames, on_progress: OnFraction | None) -> Frames:

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from multiaxis.errors import ConfigError
+from multiaxis.errors import ConfigError, unknown
 from multiaxis.models.maxim.config import MaximConfig
 
 COLOURS = 3
+_KINDS = ("maxim", "unet")
+_MOST = {"features": 4096, "depth": 12, "groups": 64, "planes": 16}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiserConfig:
     """The network that tells the noise in a residual.
 
-    It is a MAXIM of one stage. It sees the noisy residual, the degraded picture, and the level of
-    the noise as planes of cosines.
+    It sees the noisy residual, the degraded picture, and the level of the noise. As a rule it is a
+    MAXIM of one stage, which sees the level as planes of cosines. It can be a plain U-Net, as in
+    the paper of predict and refine, which adds the level to its maps; that has no streamed form.
 
     Attributes
     ----------
-    features, depth, groups, bottleneck : int
-        ``features``, ``depth``, ``num_groups`` and ``num_bottleneck_blocks`` of the MAXIM.
+    kind : str
+        ``maxim`` or ``unet``.
+    features, depth, groups : int
+        ``features``, ``depth`` and ``num_groups`` of the MAXIM. The U-Net's channels at full size;
+        its levels, of 1, 2, 3 and so on times as many channels; and its blocks in each level. The
+        paper's, as far as it is known: 32 or 64, 4, 3.
+    bottleneck : int
+        ``num_bottleneck_blocks`` of the MAXIM; this and all that follow but `scale` are its own.
     window : int
         Side of its blocks, and cells of its grid along a side.
     gating : bool
@@ -36,6 +45,7 @@ class DenoiserConfig:
         noise does: 1 over their root mean square.
     """
 
+    kind: Literal["maxim", "unet"] = "maxim"
     features: int = 16
     depth: int = 3
     groups: int = 1
@@ -46,11 +56,23 @@ class DenoiserConfig:
     scale: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.planes <= 16:
-            raise ConfigError(f"a denoiser's planes is {self.planes}: accepted is 1 to 16")
+        if self.kind not in _KINDS:
+            raise unknown("kind of denoiser", self.kind, _KINDS)
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if not 1 <= value <= most:
+                raise ConfigError(f"a denoiser's {name} is {value}: accepted is 1 to {most}")
         if not 1e-3 <= self.scale <= 1e4:
             raise ConfigError(f"a denoiser's scale is {self.scale:g}: accepted is 0.001 to 10000")
-        _ = self.maxim  # checks the rest
+        if self.kind == "maxim":
+            _ = self.maxim  # checks the rest
+
+    @property
+    def size_multiple(self) -> tuple[int, int]:
+        """What the sides of its maps are multiples of: (rows, columns)."""
+        if self.kind == "unet":
+            return (2 ** (self.depth - 1), 2 ** (self.depth - 1))
+        return self.maxim.size_multiple
 
     @property
     def maxim(self) -> MaximConfig:

@@ -56,7 +56,7 @@ class Refined(Metric):
             return torch.stack(parts).to(degraded.device)
 
         def denoise(z: Tensor, level: float) -> Tensor:
-            seen = see(z, shown, z.new_full((len(z),), level), config.planes)
+            seen = see(z, shown, z.new_full((len(z),), level), config)
             return tell(network.denoiser(seen.movedim(-1, 1)).movedim(1, -1))
 
         found = draw_residual(denoise, draw, self._steps)
@@ -91,7 +91,8 @@ class RefinementObjective(Objective):
             start_at_input(predictor)
         config = RefinerConfig(predictor=predictor.config, denoiser=self._about.denoiser)
         network = RefinerNet(predictor, config)
-        start_at_input(network.denoiser)
+        if isinstance(network.denoiser, Maxim):  # a U-Net starts so by itself
+            start_at_input(network.denoiser)
         return {"model": network}
 
     def check(self, models: Models, held_out: Source | None) -> None:
@@ -99,7 +100,7 @@ class RefinementObjective(Objective):
         del held_out
         network: Any = models["model"]
         for model in (network.predictor, network.denoiser):
-            check_crops(self._recipe, model.config)
+            check_crops(self._recipe, model.config.size_multiple)
         network.predictor.requires_grad_(not self._about.frozen)
 
     def prepare(self, batch: Batch) -> Batch:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from multiaxis.models.maxim.network import Maxim
-from multiaxis.tasks.restore.refine.config import COLOURS, RefinerConfig
+from multiaxis.tasks.restore.refine.config import COLOURS, DenoiserConfig, RefinerConfig
 from multiaxis.tasks.restore.refine.diffusion import noisy
+from multiaxis.tasks.restore.refine.unet import Unet
 
 
 class RefinerNet(nn.Module):
@@ -26,13 +27,15 @@ class RefinerNet(nn.Module):
     Attributes
     ----------
     config : RefinerConfig
-    predictor, denoiser : Maxim
+    predictor : Maxim
+    denoiser : Maxim or Unet
     """
 
     def __init__(self, predictor: Maxim, config: RefinerConfig) -> None:
         super().__init__()
         self.config, self.predictor = config, predictor
-        self.denoiser = Maxim(config.denoiser.maxim)
+        is_unet = config.denoiser.kind == "unet"
+        self.denoiser = Unet(config.denoiser) if is_unet else Maxim(config.denoiser.maxim)
 
     def forward(
         self, degraded: Tensor, target: Tensor, noise: Tensor, level: Tensor
@@ -58,8 +61,7 @@ class RefinerNet(nn.Module):
         predicted = self.predictor(degraded)
         residual = self.config.denoiser.scale * (target - predicted)
         z = noisy(residual, noise, level[:, None, None, None])
-        planes = self.config.denoiser.planes
-        seen = see(z.movedim(1, -1), degraded.movedim(1, -1), level, planes)
+        seen = see(z.movedim(1, -1), degraded.movedim(1, -1), level, self.config.denoiser)
         answer = self.denoiser(seen.movedim(-1, 1))
         return predicted, tell(answer.movedim(1, -1)).movedim(-1, 1)
 
@@ -73,7 +75,7 @@ class RefinerNet(nn.Module):
         self.denoiser.set_grad_checkpointing(enable)
 
 
-def see(z: Tensor, degraded: Tensor, level: Tensor, planes: int) -> Tensor:
+def see(z: Tensor, degraded: Tensor, level: Tensor, config: DenoiserConfig) -> Tensor:
     """Put together what a denoiser sees.
 
     Parameters
@@ -83,16 +85,19 @@ def see(z: Tensor, degraded: Tensor, level: Tensor, planes: int) -> Tensor:
     degraded : Tensor, of that shape
         Values in [0, 1].
     level : Tensor, shape (batch,)
-    planes : int
+    config : DenoiserConfig
+        A U-Net sees the noise's share in one plane, and makes waves of it itself.
 
     Returns
     -------
     Tensor, shape (batch, height, width, 6 + planes)
     """
-    spread = (1 - level).sqrt()[:, None]
-    waves = 2.0 ** torch.arange(planes, device=level.device, dtype=level.dtype)
-    told = torch.cos(math.pi * waves * spread)[:, None, None].expand(*z.shape[:3], planes)
-    return torch.cat([z, 2 * degraded - 1, told.to(z.dtype)], dim=-1)
+    told = (1 - level).sqrt()[:, None]
+    if config.kind == "maxim":
+        waves = 2.0 ** torch.arange(config.planes, device=level.device, dtype=level.dtype)
+        told = torch.cos(math.pi * waves * told)
+    planes = told[:, None, None].expand(*z.shape[:3], told.shape[1])
+    return torch.cat([z, 2 * degraded - 1, planes.to(z.dtype)], dim=-1)
 
 
 def tell(answer: Tensor) -> Tensor:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiaxis.progress import OnFraction, part_of
-from multiaxis.tasks.restore.engine import Engine
 from multiaxis.tasks.restore.ensemble import Frames
-from multiaxis.tasks.restore.frame import restore_frames
+from multiaxis.tasks.restore.frame import Runner, restore_frames
 from multiaxis.tasks.restore.refine.config import COLOURS, DenoiserConfig
 from multiaxis.tasks.restore.refine.diffusion import draw_residual
 from multiaxis.tasks.restore.refine.explain import correct, finish
@@ -50,7 +49,7 @@ class Refiner:
 
     Parameters
     ----------
-    engine : Engine
+    engine : Runner
         Of the denoiser.
     config : DenoiserConfig
     sampling : Sampling
@@ -60,7 +59,7 @@ class Refiner:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Runner,
         config: DenoiserConfig,
         sampling: Sampling,
         *,
@@ -149,7 +148,7 @@ class Refiner:
     def _denoise(
         self, degraded: Frames, remarks: dict[str, None], z: Tensor, level: float
     ) -> Tensor:
-        seen = see(z, degraded, z.new_full((len(z),), level), self.config.planes)
+        seen = see(z, degraded, z.new_full((len(z),), level), self.config)
         made = restore_frames(self.engine, seen, tile=self.tile)
         remarks.update(dict.fromkeys(made.remarks))
         return tell(made.frames)
