@@ -63,11 +63,13 @@ class Opened:
 def make_ready(
     network: Maxim | Unet,
     *,
+    device: torch.device,
     dtype: torch.dtype,
     memory: str | int | None,
     spill: str | Path | None,
 ) -> Runner:
-    """Make a network ready on the device where it is; arguments are those of `Restorer`."""
+    """Make a network ready; arguments are those of `Restorer`."""
+    network = network.to(device)
     if isinstance(network, Unet):
         return WholeEngine(network, dtype=dtype, memory=memory)
     return Engine(network, dtype=dtype, memory=memory, spill=spill)

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -37,7 +38,6 @@ from multiaxis.tasks.restore.opened import make_ready, open_models
 from multiaxis.tasks.restore.output import Output
 from multiaxis.tasks.restore.refine.refiner import Drawn
 from multiaxis.tasks.restore.refine.sampling import Sampling
-from multiaxis.tasks.restore.refine.unet import Unet
 from multiaxis.tasks.restore.selection import (
     check_strength,
     split_tasks,
@@ -165,10 +165,9 @@ class Restorer:
         )
         self.models = tuple(model.to(self.device) for model in opened.predictors)
 
-        def ready(network: Maxim | Unet) -> Runner:
-            network = network.to(self.device)
-            return make_ready(network, dtype=self.dtype, memory=memory, spill=spill)
-
+        ready = partial(
+            make_ready, device=self.device, dtype=self.dtype, memory=memory, spill=spill
+        )
         self._engines = [ready(one) for one in self.models]
         self._refiner = opened.make_refiner(ready, sampling, tile)
         self.sampling = self._refiner and self._refiner.sampling
