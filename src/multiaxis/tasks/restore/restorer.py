@@ -164,10 +164,8 @@ class Restorer:
             names, draws=sampling is not None, offline=offline, on_progress=on_progress
         )
         self.models = tuple(model.to(self.device) for model in opened.predictors)
-
-        ready = partial(
-            make_ready, device=self.device, dtype=self.dtype, memory=memory, spill=spill
-        )
+        limits = {"memory": memory, "spill": spill}
+        ready = partial(make_ready, device=self.device, dtype=self.dtype, **limits)
         self._engines = [ready(one) for one in self.models]
         self._refiner = opened.make_refiner(ready, sampling, tile)
         self.sampling = self._refiner and self._refiner.sampling
