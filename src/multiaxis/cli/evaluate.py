@@ -33,6 +33,7 @@ def evaluate(
     target: Path,
     protocol: Annotated[list[str] | None, Parameter(negative=())] = None,
     csv: Path = Path(),
+    nearest: Path | None = None,
     overwrite: Flag = False,
     model: ModelOptions = DEFAULT_MODEL,
     quality: QualityOptions = DEFAULT_QUALITY,
@@ -66,13 +67,19 @@ def evaluate(
     csv
         The folder for the tables, one file TASK-PROTOCOL.csv for each protocol. It is created if it
         does not exist. By default the current folder.
+    nearest
+        For generate: draw the first 32 made pictures into this file, each above the real picture
+        that is nearest to it in what --weights sees. With the pictures of the training as --target,
+        it shows whether they were learnt by heart.
     overwrite
         Replace tables that exist. By default, an existing table is an error.
     """
+    if nearest is not None and task != "generate":
+        raise ConfigError("--nearest is for --task generate: leave it out")
     if task in ("detect", "segment", "generate", "rate"):
         _refuse_words_of_restoring(task, None if task == "rate" else protocol, quality, limits)
         return _evaluate_other(
-            task, model, (input, target), protocol or ["mean"], csv, overwrite=overwrite
+            task, model, (input, target), protocol or ["mean"], (csv, nearest), overwrite=overwrite
         )
     if quality.model == "auto":
         raise ConfigError("--model auto is for restore: accepted here are full, fast and nano")
@@ -85,11 +92,12 @@ def _evaluate_other(
     model: ModelOptions,
     places: tuple[Path, Path],
     protocol: list[str],
-    csv: Path,
+    outputs: tuple[Path, Path | None],
     *,
     overwrite: bool,
 ) -> int:
-    """Score what does not restore."""
+    """Score what does not restore; outputs are a folder for tables, and a picture."""
+    csv, nearest = outputs
     if task == "detect":
         from multiaxis.cli.evaluate_detections import evaluate_detections
 
@@ -101,7 +109,7 @@ def _evaluate_other(
     if task == "generate":
         from multiaxis.cli.evaluate_made import evaluate_made
 
-        return evaluate_made(model, *places, csv / "generate.csv", overwrite=overwrite)
+        return evaluate_made(model, places, csv / "generate.csv", nearest, overwrite=overwrite)
     from multiaxis.cli.evaluate_ratings import evaluate_ratings
 
     return evaluate_ratings(model, *places, protocol, csv, overwrite=overwrite)

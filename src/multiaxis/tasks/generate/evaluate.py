@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from multiaxis.data.pictures import find_pictures, read_levels
 from multiaxis.errors import ConfigError, DataError, ImageError
@@ -19,6 +20,7 @@ from multiaxis.images import probe_picture
 from multiaxis.progress import OnProgress, Progress
 from multiaxis.score.sets import frechet_distance, inception_score, kernel_distance
 from multiaxis.tasks.generate.extractors import Extractor, Seen, find_extractor
+from multiaxis.tasks.generate.neighbours import Neighbours, Set, find_neighbours
 from multiaxis.tasks.generate.samples import middle_square
 
 _TOGETHER = 32
@@ -37,6 +39,10 @@ class Scored:
         See `multiaxis.score.sets`; lower is better.
     inception : float or None
         Where the extractor classifies; higher is better.
+    neighbours : Neighbours
+        Whether the made ones repeat each other, or real ones.
+    size : int
+        Side at which pictures were compared, pixels.
     failed : tuple of (str, str)
         Pictures that could not be read, and why; they are not counted.
     """
@@ -46,6 +52,8 @@ class Scored:
     frechet: float
     kernel: float
     inception: float | None
+    neighbours: Neighbours
+    size: int
     failed: tuple[tuple[str, str], ...]
 
     def scores(self) -> dict[str, float]:
@@ -54,18 +62,19 @@ class Scored:
         return {name: value for name, value in found.items() if value is not None}
 
     def write_csv(self, path: Path) -> None:
-        """Write a table of one row.
+        """Write a table of one row; counts are those of `Neighbours`.
 
         Raises
         ------
         ConfigError
             If it cannot be written.
         """
-        stream, scores = io.StringIO(), self.scores()
-        values = [f"{value:.6g}" for value in scores.values()]
-        csv.writer(stream).writerows(
-            [["made", "real", *scores], [str(self.made), str(self.real), *values]]
-        )
+        stream, near = io.StringIO(), self.neighbours
+        row = {"made": str(self.made), "real": str(self.real)}
+        row |= {name: f"{value:.6g}" for name, value in self.scores().items()}
+        for name in ("compared", "distinct", "distinct_real", "copies"):
+            row[name] = str(getattr(near, name))
+        csv.writer(stream).writerows([list(row), list(row.values())])
         try:
             publish(path, stream.getvalue().encode(), overwrite=True)
         except OSError as error:
@@ -108,17 +117,26 @@ def evaluate(
         if on_progress:
             on_progress(Progress(str(path.parent), done, count, "pictures"))
 
-    ours, theirs = (_look(paths, size, see, failed, show) for paths in folders)
+    def see_twice(pictures: Tensor) -> Seen:
+        """See pictures and their mirror images, which trainings show, too."""
+        both = [see(x).features for x in (pictures, pictures.flip(-1))]
+        return Seen(torch.cat(both, dim=1))
+
+    ours, logits = _look(folders[0], size, see, failed, show)
+    twice, _ = _look(folders[1], size, see_twice, failed, show)
+    features, mirrored = np.split(twice.features, 2, axis=1)
+    theirs = Set(twice.paths, features)
     score = None
-    if ours.logits is not None:
-        score, _ = inception_score(ours.logits.numpy(), min(_SPLITS, len(ours.logits)))
-    features = theirs.features.numpy(), ours.features.numpy()
+    if logits is not None:
+        score, _ = inception_score(logits, min(_SPLITS, len(logits)))
     return Scored(
-        made=len(ours.features),
-        real=len(theirs.features),
-        frechet=frechet_distance(*features),
-        kernel=kernel_distance(*features),
+        made=len(ours.paths),
+        real=len(theirs.paths),
+        frechet=frechet_distance(theirs.features, ours.features),
+        kernel=kernel_distance(theirs.features, ours.features),
         inception=score,
+        neighbours=find_neighbours(ours, theirs, mirrored),
+        size=size,
         failed=tuple(failed),
     )
 
@@ -129,19 +147,23 @@ def _look(
     see: Extractor,
     failed: list[tuple[str, str]],
     show: Callable[[Path, int, int], None],
-) -> Seen:
-    """Give what is seen in all pictures of a folder, in the processor's memory."""
-    found: list[Seen] = []
-    for batch in _batches(paths, size, failed, show):
-        seen = see(batch)
-        logits = None if seen.logits is None else seen.logits.float().cpu()
-        found.append(Seen(seen.features.float().cpu(), logits))
-    if sum(len(seen.features) for seen in found) < 2:
+) -> tuple[Set, NDArray[np.float32] | None]:
+    """Give what is seen in all pictures of a folder, and logits if there are any."""
+    kept, found = list[Path](), list[Seen]()
+    for names, batch in _batches(paths, size, failed, show):
+        kept += names
+        found.append(see(batch))
+    if len(kept) < 2:
         raise DataError(
             f"{paths[0].parent} has less than 2 pictures that can be read: a set needs more"
         )
     told = [seen.logits for seen in found if seen.logits is not None]
-    return Seen(torch.cat([seen.features for seen in found]), torch.cat(told) if told else None)
+    features = _array([seen.features for seen in found])
+    return Set(kept, features), _array(told) if told else None
+
+
+def _array(parts: list[Tensor]) -> NDArray[np.float32]:
+    return torch.cat([part.float().cpu() for part in parts]).numpy()
 
 
 def _batches(
@@ -149,15 +171,16 @@ def _batches(
     size: int,
     failed: list[tuple[str, str]],
     show: Callable[[Path, int, int], None],
-) -> Iterator[torch.Tensor]:
-    waiting: list[NDArray[np.uint8]] = []
+) -> Iterator[tuple[list[Path], Tensor]]:
+    names, waiting = list[Path](), list[NDArray[np.uint8]]()
     for k, path in enumerate(paths, start=1):
         try:
             waiting.append(middle_square(read_levels(path), size))
+            names.append(path)
         except ImageError as error:
             failed.append((str(path), str(error)))
         show(path, k, len(paths))
         if waiting and (len(waiting) == _TOGETHER or k == len(paths)):
             levels = torch.from_numpy(np.stack(waiting)).permute(0, 3, 1, 2)
-            yield levels.float() / 127.5 - 1
-            waiting = []
+            yield names, levels.float() / 127.5 - 1
+            names, waiting = [], []
