@@ -1,11 +1,13 @@
-"""Restoring beside other programs: how much slower it gets, by how long idle threads spin.
+"""Work beside other programs: how much slower it gets, by how long idle threads spin.
 
-    python benchmarks/busy.py [--rounds 2] [--spins default 0 1000 10000] [--side 192]
+    python benchmarks/busy.py [--what restore] [--rounds 2] [--spins default 0 1000 10000]
 
-MAXIM S-1 runs in pieces, with random weights, in a process of its own for each cell, in turns:
-alone, beside a process of low priority that never sleeps, and beside one of the usual priority.
-`default` leaves OpenMP's GOMP_SPINCOUNT unset; the last row has one thread. Cells are microseconds
-a pixel, medians of the passes of all rounds; ratios are to `default` alone.
+restore: MAXIM S-1 in pieces, 192 x 192, microseconds a pixel. classify: a folded MaxViT-tiny, one
+picture of 224, milliseconds. train: a step of MaxViT-pico, four pictures of 128, milliseconds. Each
+with random weights, in a process of its own for each cell, in turns: alone, beside a process of low
+priority that never sleeps, and beside one of the usual priority. `default` leaves OpenMP's
+GOMP_SPINCOUNT unset; the last row has one thread. Cells are medians of the passes of all rounds;
+ratios are to `default` alone.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 BESIDE = {"alone": None, "low priority": 19, "usual priority": 0}
 PASSES = 4
@@ -25,17 +28,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--spins", nargs="+", default=["default", "0", "1000", "10000"])
-    parser.add_argument("--side", type=int, default=192)
+    parser.add_argument("--what", choices=WORK, default="restore")
     parser.add_argument("--row", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
-        print(*run(options.side))
+        print(*run(options.what))
         return
     rows = [f"spin {spin}" for spin in options.spins] + ["one thread"]
     cells: dict[tuple[str, str], list[float]] = {(row, b): [] for row in rows for b in BESIDE}
     for _ in range(options.rounds):
         for row, beside in cells:
-            cells[row, beside] += measure(row, beside, options.side)
+            cells[row, beside] += measure(row, beside, options.what)
     base = statistics.median(cells[rows[0], "alone"])
     print("| | " + " | ".join(BESIDE) + " |\n" + "| --- " * (len(BESIDE) + 1) + "|")
     for row in rows:
@@ -43,7 +46,7 @@ def main() -> None:
         print(f"| {row} | " + " | ".join(f"{x:.1f} ({x / base:.2f})" for x in found) + " |")
 
 
-def measure(row: str, beside: str, side: int) -> list[float]:
+def measure(row: str, beside: str, what: str) -> list[float]:
     """Run a cell in a process of its own, with its competitor."""
     environment = {
         k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_NUM_THREADS")
@@ -58,7 +61,7 @@ def measure(row: str, beside: str, side: int) -> list[float]:
         loop = f"import os; os.nice({niceness})\nwhile True: pass"
         rival = subprocess.Popen([sys.executable, "-c", loop])
     try:
-        command = [sys.executable, __file__, "--row", "--side", str(side)]
+        command = [sys.executable, __file__, "--row", "--what", what]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         return [float(word) for word in done.stdout.split()]
     finally:
@@ -67,22 +70,64 @@ def measure(row: str, beside: str, side: int) -> list[float]:
             rival.wait()
 
 
-def run(side: int) -> list[float]:
-    """Restore a random picture a few times: microseconds a pixel of each pass."""
+def run(what: str) -> list[float]:
+    """Do the work a few times: what each pass takes, after one to warm up."""
+    import torch
+
+    torch.manual_seed(0)
+    work, unit = WORK[what]()
+    found: list[float] = []
+    for _ in range(PASSES + 1):
+        start = time.perf_counter()
+        work()
+        found.append((time.perf_counter() - start) / unit)
+    return found[1:]
+
+
+def restoring() -> tuple[Callable[[], object], float]:
+    """Restore a random picture."""
     import torch
 
     from multiaxis import create_model, streamed
 
-    torch.manual_seed(0)
-    restore = streamed(create_model("maxim_s1").eval())
-    x = torch.rand(1, 3, side, side)
-    found: list[float] = []
-    for _ in range(PASSES + 1):
-        start = time.perf_counter()
-        restore(x)
-        found.append((time.perf_counter() - start) / side**2 * 1e6)
-    return found[1:]
+    restore, x = streamed(create_model("maxim_s1").eval()), torch.rand(1, 3, 192, 192)
+    return lambda: restore(x), 1e-6 * 192**2
 
+
+def classifying() -> tuple[Callable[[], object], float]:
+    """Classify a random picture."""
+    import torch
+
+    from multiaxis import create_model
+    from multiaxis.deploy import fold
+
+    model, x = fold(create_model("maxvit_tiny")), torch.rand(1, 3, 224, 224)
+
+    def work() -> None:
+        with torch.inference_mode():
+            model(x)
+
+    return work, 1e-3
+
+
+def training() -> tuple[Callable[[], object], float]:
+    """Move a small model once."""
+    import torch
+
+    from multiaxis import create_model
+
+    model, x = create_model("maxvit_pico", image_size=128), torch.rand(4, 3, 128, 128)
+    optimiser = torch.optim.AdamW(model.parameters())
+
+    def work() -> None:
+        model(x).square().mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return work, 1e-3
+
+
+WORK = {"restore": restoring, "classify": classifying, "train": training}
 
 if __name__ == "__main__":
     main()
