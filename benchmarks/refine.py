@@ -1,9 +1,10 @@
 """Score a refiner of Gaussian noise on parts of clean photographs.
 
     python benchmarks/refine.py PHOTOGRAPHS REFINER [--sigma 50] [--count 16] [--steps 5 10 20 50]
+        [--means 1 4 16] [--picture FILE.png]
 
 Each photograph is shrunk by 2 and gives a part of 128 x 128 from its middle, with noise of a seed
-for each. For the prediction, for one answer, and for the average of eight, by the number of steps:
+for each. For the prediction and for averages of answers, by the number of steps and of answers:
 PSNR (dB, RGB, the mean over the parts); detail, the mean square of the Laplacian relative to the
 clean part's, the mean over the parts (1 is right); and how far all patches of 32 x 32 are from the
 clean ones as a set (kernel distance by the network of fixed random weights, times 1000; lower is
@@ -14,11 +15,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from multiaxis import Restorer, Sampling
 from multiaxis.data.pictures import Pictures
@@ -70,31 +71,49 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=50.0)
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 50])
+    parser.add_argument("--means", type=int, nargs="+", default=[1, 8], help="answers in a mean")
+    parser.add_argument("--picture", type=Path, help="four answers of each part, at the last steps")
     words = parser.parse_args()
     torch.set_num_threads(1)
     clean, noisy = parts(words.photographs, words.sigma, words.count)
     print("| answer | dB | detail | distance | CPU s a part |\n| --- | --- | --- | --- | --- |")
     print(row("noisy", noisy, clean, 0), flush=True)
-    one = Sampling(samples=8, keep="each")
+    most = max(words.means)
+    answers, predicted = np.empty(0), np.empty(0)
     for steps in words.steps:
+        sampling = Sampling(samples=most, steps=steps, keep="each")
+        restorer = Restorer("denoise", weights=words.refiner, sampling=sampling, device="cpu")
         begun = time.process_time()
-        restorer = Restorer(
-            "denoise", weights=words.refiner, sampling=replace(one, steps=steps), device="cpu"
-        )
         if steps == words.steps[0]:
             given = torch.from_numpy(noisy)
             predicted = restorer._predicted(given, None).frames.clamp(0, 1).numpy()
             seconds = (time.process_time() - begun) / len(noisy)
             print(row("prediction", predicted, clean, seconds), flush=True)
-        begun = time.process_time()
+            begun = time.process_time()
         drawn = [
             np.stack([p.pixels for p in restorer.draw_pictures(Picture(part))[0]]) for part in noisy
         ]
         answers = np.stack(drawn)
-        seconds = (time.process_time() - begun) / answers.shape[0] / 8
-        print(row(f"one, {steps} steps", answers[:, 0], clean, seconds), flush=True)
-        mean = answers.mean(axis=1)
-        print(row(f"mean of 8, {steps} steps", mean, clean, 8 * seconds), flush=True)
+        seconds = (time.process_time() - begun) / answers.shape[0] / most
+        for count in words.means:
+            name = f"mean of {count}" if count > 1 else "one"
+            mean = answers[:, :count].mean(axis=1)
+            print(row(f"{name}, {steps} steps", mean, clean, count * seconds), flush=True)
+    if words.picture:
+        draw(words.picture, noisy, predicted, answers, clean)
+
+
+def draw(
+    path: Path, noisy: np.ndarray, predicted: np.ndarray, answers: np.ndarray, clean: np.ndarray
+) -> None:
+    """Put input, prediction, four answers, mean, spread (white is .1) and truth side by side."""
+    spread = answers.std(axis=1, ddof=1).mean(axis=-1, keepdims=True) * 10
+    spread = np.repeat(spread, 3, axis=-1)
+    four = [answers[:, k] for k in range(4)]
+    columns = [noisy, predicted, *four, answers.mean(axis=1), spread, clean]
+    rows = [np.concatenate([column[k] for column in columns], axis=1) for k in range(len(clean))]
+    levels = np.rint(np.concatenate(rows).clip(0, 1) * 255).astype(np.uint8)
+    Image.fromarray(levels).save(path)
 
 
 if __name__ == "__main__":
