@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import small_recipe
 from multiaxis.train import train
@@ -38,8 +39,9 @@ def launch(script: Path, *trainings: tuple[Path, Path, int, list[str]]) -> None:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "OMP_NUM_THREADS": "1",
-        "ACCELERATE_USE_CPU": "true",
     }
+    if torch.accelerator.is_available():  # which two processes do not have one each of
+        environment["ACCELERATE_USE_CPU"] = "true"
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [sys.executable, *launcher, str(script), json.dumps(trainings, default=str)],

@@ -181,6 +181,8 @@ def make_accelerator(recipe: Recipe, folder: Path) -> Accelerator:
     tracker = recipe.run.tracker
     try:
         accelerator = Accelerator(
+            # Without this, processes of torchrun would not know of each other on processors.
+            cpu=not torch.accelerator.is_available(),
             mixed_precision=recipe.run.precision,
             log_with=None if tracker == "none" else tracker,
             project_config=ProjectConfiguration(project_dir=str(folder)),
