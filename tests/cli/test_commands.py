@@ -82,6 +82,8 @@ def test_quiet_says_nothing(
         (["restore", "x.png", "--task", "derain", "--device", "cpu:"], "unknown device"),
         (["restore", "x.png"], "restore needs --task: denoise, deblur"),
         (["restore", "--task", "derain"], "restore needs INPUTS: Pictures, clips"),
+        (["restore", "x.png", "--task"], "--task needs a value behind it: denoise, deblur"),
+        (["restore", "x.png", "--task", "derain", "--steps"], "--steps needs a value behind it"),
         (["restore", "x.png", "--task", "derain", "--tusk", "1"], "multiaxis restore --help lists"),
         (["restor", "x.png"], "restore"),
         (["weights", "pull", "deran"], "did you mean derain"),

@@ -172,4 +172,6 @@ def _missing(error: MissingArgumentError) -> str:
     described = parse(getattr(error.target, "__doc__", None) or "").params
     helps = [part.description for part in described if part.arg_name == argument.field_info.name]
     accepted = " ".join(str(helps[0]).split()) if helps else f"see multiaxis {command} --help"
+    if error.keyword is not None:  # it was given, at the end or before another option
+        return f"{error.keyword} needs a value behind it: {accepted}"
     return f"{command} needs {argument.name}: {accepted}"
