@@ -13,7 +13,7 @@ import small_maxim
 from multiaxis import streamed
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxim import Maxim, MaximConfig
-from multiaxis.models.maxim.ends import recolour, shuffle, unshuffle
+from multiaxis.models.maxim.ends import recolour, shuffle, smooth, unshuffle
 from multiaxis.models.maxim.plan import maps_memory
 from multiaxis.models.store import write_safetensors
 from multiaxis.zoo import open_model
@@ -52,6 +52,19 @@ def test_coefficients_are_a_matrix_and_an_offset_for_each_output() -> None:
     x, matrix, offset = torch.rand(5, 4, 3), torch.rand(3, 3), torch.rand(3)
     rows = torch.cat([matrix, offset[:, None]], dim=1).flatten()
     assert torch.allclose(recolour(x, rows.expand(5, 4, -1)), x + x @ matrix.T + offset)
+
+
+def test_coefficients_are_smoothed_as_by_a_kernel_and_stripes_are_gone() -> None:
+    x = torch.rand(2, 5, 7, 3, dtype=torch.float64)
+    kernel = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64) / 4
+    weight = torch.outer(kernel, kernel).expand(3, 1, 3, 3)
+    padded = nn.functional.pad(x.permute(0, 3, 1, 2), (1, 1, 1, 1), mode="replicate")
+    expected = nn.functional.conv2d(padded, weight, groups=3).permute(0, 2, 3, 1)
+    assert torch.allclose(smooth(x), expected, rtol=1e-14)
+    stripes = torch.arange(8).remainder(2).to(x).view(1, 1, 8, 1).expand(1, 4, 8, 1)
+    assert torch.equal(smooth(stripes)[:, :, 1:-1], torch.full_like(stripes[:, :, 1:-1], 0.5))
+    one = torch.rand(1, 1, 1, 2)
+    assert torch.equal(smooth(one), one)
 
 
 @pytest.mark.parametrize("change", KINDS)

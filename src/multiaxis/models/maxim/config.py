@@ -75,7 +75,7 @@ class MaximConfig:
         fraction of the resolution. Above 1 only with one stage and one supervision scale.
     affine : bool
         Ours, for changes of light and colour. The head gives a matrix and an offset for the colours
-        of each of those squares; they are enlarged bilinearly and applied to the input picture,
+        of each of those squares; they are smoothed, enlarged and applied to the input picture,
         whose detail never passes through the U-Net. Only with one stage and one scale.
     """
 

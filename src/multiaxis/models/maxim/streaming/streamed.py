@@ -19,7 +19,7 @@ from multiaxis.memory import (
     process_memory,
 )
 from multiaxis.models.maxim.config import MaximConfig
-from multiaxis.models.maxim.ends import pyramid, shuffle, unshuffle
+from multiaxis.models.maxim.ends import pyramid, shuffle, smooth, unshuffle
 from multiaxis.models.maxim.network import Maxim, Stage
 from multiaxis.models.maxim.plan import (
     LEAST_PIECE,
@@ -219,7 +219,7 @@ class Streamed:
             stage(maps, earlier, attended, work)
         made = last(maps, earlier, attended, work)
         if self.config.affine:
-            made = recoloured(whole, made, work)
+            made = recoloured(whole, smooth(made[None])[0], work)
         else:
             made = shuffle(made[None], self.config.shuffle)[0]
         return made.permute(2, 0, 1).to(image.dtype)
