@@ -225,6 +225,15 @@ def test_a_download_that_is_cut_short(served: tuple[Path, str], tmp_path: Path) 
         server.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"), [("denoise", "denoise-nano, denoise-fast"), ("maxvit_tiny_224_in1k", "")]
+)
+def test_offline_names_what_comes_with_the_package(name: str, instead: str) -> None:
+    with pytest.raises(WeightsUnavailableError) as caught:
+        pull(find_checkpoint(name), offline=True)
+    assert (f"to be named as weights: {instead}" in str(caught.value)) == bool(instead)
+
+
 @pytest.mark.parametrize("how", ["argument", "environment"])
 def test_offline_asks_nobody(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "environment":

@@ -185,7 +185,8 @@ def _unavailable(checkpoint: Checkpoint, tried: list[str]) -> WeightsUnavailable
     by_hand = "\n".join(f"  - {place}" for place in places)
     side = checkpoint.config.get("image_size")
     size = f" --image-size {side}" if side else ""
-    here = [one.name for one in list_checkpoints(checkpoint.task) if one.packaged]
+    task = checkpoint.task
+    here = [one.name for one in list_checkpoints() if one.packaged and one.task == task]
     instead = "\nThese come with multiaxis, smaller and less exact, to be named as weights: "
     instead = f"{instead}{', '.join(here)}" if here else ""
     return WeightsUnavailableError(
