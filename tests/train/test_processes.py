@@ -32,6 +32,8 @@ for folder, output, at, words in json.loads(sys.argv[1]):
 """
 SAME = "model.config.dropout_rate=0.0"
 
+pytestmark = pytest.mark.thorough  # processes under the launcher take seconds to start
+
 
 def launch(script: Path, *trainings: tuple[Path, Path, int, list[str]]) -> None:
     """Train in two processes, one training after the other: starting them takes longest."""
@@ -73,7 +75,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.thorough
 def test_two_processes_are_one_with_twice_the_batch(trained: Path, tmp_path: Path) -> None:
     alone = override(small_recipe.recipe(trained / "pictures"), [SAME, "run.batch=4"])
     train(alone, tmp_path / "alone")

@@ -83,6 +83,7 @@ def test_it_starts_by_taking_all_for_noise_and_knows_the_level() -> None:
     assert bool((one != other).all())
 
 
+@pytest.mark.thorough
 def test_it_is_the_same_wherever_the_picture_begins() -> None:
     network = lively(DenoiserConfig(kind="unet", features=4, depth=3, groups=2))
     seen = shown(network, 0.5, (64, 96))
@@ -93,6 +94,7 @@ def test_it_is_the_same_wherever_the_picture_begins() -> None:
         torch.testing.assert_close(network(moved)[inner], wanted)
 
 
+@pytest.mark.thorough
 def test_blocks_are_recomputed_to_the_same_gradients() -> None:
     found: list[list[torch.Tensor | None]] = []
     for recomputes in (False, True):
