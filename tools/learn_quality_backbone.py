@@ -1,6 +1,6 @@
 """Learn the small backbone that comes with the package for ratings, from photographs alone.
 
-    python tools/learn_quality_backbone.py PHOTOGRAPHS OUTPUT [--steps 3000] [--workers 4]
+    python tools/learn_quality_backbone.py PHOTOGRAPHS OUTPUT [--steps 3000] [--workers 4] [--peer]
 
 PHOTOGRAPHS is a folder of clean pictures. Crops of them are spoilt in up to eight ways at once, and
 a MaxViT-pico tells how much of each there is, and which photograph it sees. No rating is used. The
@@ -10,6 +10,7 @@ same command goes on with what was stopped. OUTPUT/backbone.safetensors is the m
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -186,23 +187,36 @@ def recipe(folder: Path, steps: int, workers: int) -> Recipe:
     )  # fmt: skip
 
 
+def peer(photographs: int) -> nn.Module:
+    """Build timm's ResNet-18 with both heads in one."""
+    import timm
+
+    torch.manual_seed(0)
+    return timm.create_model("resnet18", num_classes=len(WAYS) + photographs, drop_rate=0.0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--workers", type=int, default=0, help="processes that spoil crops")
+    parser.add_argument("--peer", action="store_true", help="let a ResNet-18 learn instead")
     words = parser.parse_args()
 
-    def show(report: Report) -> None:
-        print(report.step, report.loss, report.score, report.scores, report.per_second, flush=True)
+    begun = time.process_time()
 
-    outcome = train(
-        recipe(words.photographs, words.steps, words.workers), words.output, on_report=show
-    )
-    model = create_model("maxvit", weights=outcome.weights)
-    model.reset_classifier(0, 0)
-    model.save(words.output / "backbone.safetensors")
+    def show(report: Report) -> None:
+        cpu = round(time.process_time() - begun)
+        print(report.step, cpu, report.loss, report.score, report.scores, flush=True)
+
+    about = recipe(words.photographs, words.steps, words.workers)
+    models = {"model": peer(len(about.data.open()))} if words.peer else None
+    outcome = train(about, words.output, models=models, on_report=show)
+    if not words.peer:
+        model = create_model("maxvit", weights=outcome.weights)
+        model.reset_classifier(0, 0)
+        model.save(words.output / "backbone.safetensors")
 
 
 if __name__ == "__main__":
