@@ -1,12 +1,13 @@
 """Ratings of single pictures: what a head on several descriptions predicts of held-out pictures.
 
-    python benchmarks/rated.py SILHOUETTES CROPS ELO OUTPUT [--count 240]
+    python benchmarks/rated.py SILHOUETTES CROPS ELO OUTPUT [--count 240] [--resnet FILE]
 
 SILHOUETTES has images/ and BASS_data.csv (mean valence of two groups of raters). CROPS has
 METHOD/NAME.jpg; ELO says how strong people found each method. All descriptions get the same head,
 penalty and folds, three seeds; crops of one original are held out together. A ResNet-18 and a
 MaxViT-pico with random weights stand beside the small backbone of the package: no ImageNet weights
-could be had where this was run.
+could be had where this was run. FILE has the weights of a ResNet-18 that learnt what our backbone
+did (tools/learn_quality_backbone.py --peer), and --backbone those of ours in equal time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import timm
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from multiaxis import create_model
 from multiaxis.data.pictures import read_levels
@@ -55,16 +57,29 @@ def describer(network: torch.nn.Module) -> Callable[[NDArray[np.uint8]], Feature
     return describe
 
 
-def describers() -> dict[str, Callable[[NDArray[np.uint8]], Features]]:
+def open_resnet(path: Path | None) -> torch.nn.Module:
+    """Build timm's ResNet-18 for its maps, with random weights without a path."""
     torch.manual_seed(0)
-    resnet = timm.create_model("resnet18", pretrained=False, features_only=True)
+    network = timm.create_model("resnet18", pretrained=False, features_only=True)
+    if path is not None:
+        learnt = {k: v for k, v in load_file(path).items() if not k.startswith("fc.")}
+        network.load_state_dict(learnt)
+    return network.eval()
+
+
+def describers(
+    backbone: str, resnet: Path | None
+) -> dict[str, Callable[[NDArray[np.uint8]], Features]]:
+    torch.manual_seed(0)
     pico = create_model("maxvit_pico", features_only=True, start="scaled")
-    ours = create_model("maxvit", weights="rate-backbone", features_only=True)
+    ours = create_model("maxvit", weights=backbone, features_only=True)
+    learnt = {} if resnet is None else {"resnet18, learnt": describer(open_resnet(resnet))}
     return {
         "statistics": measure,
-        "resnet18, random": describer(resnet),
+        "resnet18, random": describer(open_resnet(None)),
         "maxvit_pico, random": describer(pico),
         "rate-backbone": describer(ours),
+        **learnt,
     }
 
 
@@ -112,6 +127,8 @@ def main() -> None:
     for name in ("silhouettes", "crops", "elo", "output"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--count", type=int, default=240)
+    parser.add_argument("--backbone", default="rate-backbone")
+    parser.add_argument("--resnet", type=Path)
     words = parser.parse_args()
     words.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -125,7 +142,7 @@ def main() -> None:
         print(name, rows[0], flush=True)
         pixels = [read_levels(path) for path in paths]
         found: dict[str, Features] = {}
-        for key, describe in describers().items():
+        for key, describe in describers(words.backbone, words.resnet).items():
             found[key] = np.stack([describe(x) for x in pixels])
             if key == "statistics":
                 for one in ("sharpness", "colourfulness", "brightness"):
