@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 import torch
 
+import small_detector
 import small_maxvit
-from multiaxis.deploy import fold
+from multiaxis.deploy import fold, folded
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxvit import fused
+from multiaxis.tasks.rate import network as rate
+from multiaxis.tasks.rate.config import HeadConfig
+from multiaxis.tasks.segment import network as segment
+from multiaxis.tasks.segment.config import DecoderConfig
 
 
 @pytest.mark.parametrize(
@@ -103,3 +108,40 @@ def test_a_sharing_copy_holds_little_of_its_own_and_the_model_stays() -> None:
     assert all(weight.requires_grad for weight in model.parameters())
     shared.to(torch.bfloat16)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def holders() -> dict[str, torch.nn.Module]:
+    """Networks of three uses, each with a MaxViT inside."""
+    body = {"stem_widths": (8, 8), "depths": (1, 1), "widths": (8, 16), "head_dim": 8}
+    networks: dict[str, torch.nn.Module] = {
+        "segment": segment.build_network("maxvit_pico", DecoderConfig(), 3, config=body),
+        "rate": rate.build_network("maxvit_pico", HeadConfig(pool="levels"), config=body),
+        "detect": small_detector.detector(small_detector.MASK).maps,
+    }
+    return {name: small_maxvit.enliven(network) for name, network in networks.items()}
+
+
+@pytest.mark.parametrize("name", ["segment", "rate", "detect"])
+def test_a_network_that_holds_a_model(name: str) -> None:
+    network: Any = holders()[name]
+    ready: Any = folded(network)
+    assert type(ready) is type(network)
+    assert not [m for m in ready.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert [m for m in network.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        found, expected = ready(x), network(x)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    theirs = {value.untyped_storage().data_ptr() for value in network.state_dict().values()}
+    rest = {n: v for n, v in ready.state_dict().items() if not n.startswith("backbone.")}
+    assert rest
+    assert all(value.untyped_storage().data_ptr() in theirs for value in rest.values())
+
+
+def test_what_cannot_be_folded_is_taken_as_it_is() -> None:
+    layer = torch.nn.Linear(1, 1)
+    assert folded(layer) is layer
+    both = torch.nn.ModuleList([small_maxvit.lively(), small_maxvit.lively()])
+    assert folded(both) is both
+    with pytest.raises(ConfigError, match="cannot fold a ModuleList, which holds a MaxViT and a"):
+        fold(both)

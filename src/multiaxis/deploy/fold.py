@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from multiaxis.models.families import family_of
+from multiaxis.errors import ConfigError
+from multiaxis.models.families import family_of, model_inside
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -15,9 +16,11 @@ Model = TypeVar("Model", bound=nn.Module)
 def fold(model: Model, *, share: bool = False) -> Model:
     """Copy a model for inference, with every batch norm folded into the layer beside it.
 
+    In a segmenter's, detector's or rater's network, the backbone is folded.
+
     Parameters
     ----------
-    model : MaxViT or Maxim
+    model : MaxViT, Maxim, or a network that holds one
         Stays as it is. A MAXIM has no batch norm: its copy only lacks gradients.
     share : bool
         Whether the copy holds the model's own weights where folding leaves them as they are, which
@@ -25,7 +28,7 @@ def fold(model: Model, *, share: bool = False) -> Model:
 
     Returns
     -------
-    MaxViT or Maxim
+    MaxViT, Maxim, or such a network
         Of the class of `model`. In evaluation mode, without gradients; outputs agree within
         rounding. It cannot be trained, and loads no checkpoint: fold again instead.
 
@@ -41,11 +44,23 @@ def fold(model: Model, *, share: bool = False) -> Model:
     >>> any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     False
     """
-    family = family_of(model, "fold")
+    model_inside(model, "fold")
     own: dict[int, Any] = {}  # what deepcopy takes for copied already
     if share:
         own = {id(b): b for b in model.buffers()}
         own |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     folded = copy.deepcopy(model, own).eval().requires_grad_(requires_grad=False)
-    family.fold(folded)
+    inside = model_inside(folded)
+    family_of(inside).fold(inside)
     return folded
+
+
+def folded(model: Model) -> Model:
+    """Fold a model with shared weights, or give it as it is where something cannot be folded.
+
+    Such are a backbone of another kind, and norms that are no batch norms.
+    """
+    try:
+        return fold(model, share=True)
+    except ConfigError:
+        return model

@@ -44,7 +44,12 @@ def family_of(model: object, verb: str = "use") -> AnyFamily:
 
 
 def family_inside(model: nn.Module, verb: str = "use") -> AnyFamily:
-    """Find the family of the one model of ours in a network, which may be the network itself.
+    """Find the family of the one model of ours in a network; as `model_inside`."""
+    return family_of(model_inside(model, verb), verb)
+
+
+def model_inside(model: nn.Module, verb: str = "use") -> nn.Module:
+    """Find the one model of ours in a network, which may be the network itself.
 
     Parameters
     ----------
@@ -72,7 +77,9 @@ def family_inside(model: nn.Module, verb: str = "use") -> AnyFamily:
         raise ConfigError(
             f"cannot {verb} a {type(model).__name__}, which holds a {names}: accepted is one model"
         )
-    return family_of(found[0] if found else model, verb)
+    inside = found[0] if found else model
+    family_of(inside, verb)
+    return inside
 
 
 def parameter_groups(

@@ -76,7 +76,7 @@ def test_pictures_are_shown_as_in_a_training(masks: Detector, truth: Path) -> No
     )
     wanted = data.open().sample(1, np.random.default_rng(0))["picture"]
     seen: list[torch.Tensor] = []
-    hook = masks.network.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
+    hook = masks._folded.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
     masks.detect(truth.parent / "1.png")
     hook.remove()
     assert wanted.shape == (80, 80, 3)

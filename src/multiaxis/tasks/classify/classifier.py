@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multiaxis.deploy.fold import fold
+from multiaxis.deploy.fold import folded
 from multiaxis.devices import check_finite, find_device, find_dtype, full_precision
 from multiaxis.errors import ConfigError, WeightsError, unknown
 from multiaxis.images.sources import Source
@@ -136,7 +136,7 @@ class Classifier(Shared):
         card = card or _card_of(loaded)
         self.preprocessing = _rules(loaded, card, stated, preprocessing)
         self.labels = _names(loaded, stated, labels)
-        self._folded = _folded(loaded.eval()).to(self.device, self.dtype)
+        self._folded = folded(loaded.eval()).to(self.device, self.dtype)
         self.model = loaded.to(self.device, self.dtype)
 
     @overload
@@ -225,14 +225,6 @@ class Classifier(Shared):
                 likeliest.indices.tolist(), likeliest.values.tolist(), strict=True
             )
         ]
-
-
-def _folded(model: MaxViT) -> MaxViT:
-    """Fold norms, in the precision of the weights; a model with other norms computes as it is."""
-    try:
-        return fold(model, share=True)
-    except ConfigError:
-        return model
 
 
 def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:

@@ -17,6 +17,7 @@ from PIL import Image
 from multiaxis import batch
 from multiaxis.batch import Batch, Request, Watcher
 from multiaxis.data.pictures import levels_of
+from multiaxis.deploy.fold import folded
 from multiaxis.devices import find_device, find_dtype, full_precision
 from multiaxis.errors import ConfigError, unknown
 from multiaxis.images.sources import Source, to_picture
@@ -90,6 +91,7 @@ class Detector(Shared):
     Attributes
     ----------
     network : DetectionNetwork
+        As it was loaded. A copy detects, with its batch norms folded: do not train this one.
     labels : tuple of str
     categories : tuple of Category
         The classes with the ids of the annotations that were trained on.
@@ -156,6 +158,7 @@ class Detector(Shared):
         self.labels = tuple(category.name for category in self.categories)
         self._wanted = _places(self.labels, classes)
         self.network = network.to(self.device).eval()
+        self._folded = folded(self.network)
 
     @property
     def finds_masks(self) -> bool:
@@ -212,7 +215,7 @@ class Detector(Shared):
         what = f"a picture of {width} x {height} pixels: use a smaller size (--size)"
         with refusing(self.device, what), torch.inference_mode(), full_precision():
             with self._precision():
-                made: Any = self.network([picture])[0]
+                made: Any = self._folded([picture])[0]
             found = to_found(made, frame.scaled, (height, width), threshold=least)
         return found.of_classes(self._wanted)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from multiaxis.data.pictures import levels_of
+from multiaxis.deploy.fold import folded
 from multiaxis.devices import find_device, find_dtype
 from multiaxis.errors import ConfigError
 from multiaxis.images.sources import Source, to_picture
@@ -116,7 +117,9 @@ class Rater:
         self.device = find_device(device)
         self.dtype = find_dtype(dtype, self.device)
         self.report = report
-        self.model = model.to(self.device, self.dtype).eval()
+        self.model = model.to(self.device).eval()
+        self._folded = folded(self.model).to(self.dtype)
+        self.model = self.model.to(self.dtype)
 
     @classmethod
     def learn(
@@ -221,12 +224,12 @@ class Rater:
 
     def rate_pixels(self, pixels: Pixels) -> Rating:
         """Rate an upright picture in sRGB: uint8, (height, width, 3)."""
-        if not isinstance(self.model, RatingNet):
+        if not isinstance(self._folded, RatingNet):
             raise ConfigError(
                 "this rater compares pictures with their originals: use compare, or learn from "
                 "ratings of single photographs"
             )
-        described = describe(self.model, pixels)[None].to(self.device, self.dtype)
+        described = describe(self._folded, pixels)[None].to(self.device, self.dtype)
         with torch.inference_mode():
             found = self.model.answer(described)[0].double().cpu()
         if self.model.config.head.kind == "score":
@@ -260,12 +263,12 @@ class Rater:
         ShapeError
             If the sizes differ.
         """
-        if not isinstance(self.model, ClosenessNet):
+        if not isinstance(self._folded, ClosenessNet):
             raise ConfigError(
                 "this rater rates single pictures: comparing with an original needs one that "
                 "learnt from choices with a reference (docs/rate.md)"
             )
-        found = differences(self.model, _pixels(reference), _pixels(picture))
+        found = differences(self._folded, _pixels(reference), _pixels(picture))
         with torch.inference_mode():
             answer: Tensor = self.model.answer(found[None].to(self.device, self.dtype))
         return float(answer[0])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multiaxis.data.pictures import levels_of
+from multiaxis.deploy.fold import folded
 from multiaxis.devices import check_finite, find_device, find_dtype, full_precision
 from multiaxis.errors import ConfigError, ImageError
 from multiaxis.images.sources import Source, to_picture
@@ -52,6 +53,7 @@ class Segmenter(Shared):
     Attributes
     ----------
     model : SegmentationNet
+        As it was loaded. A copy segments, with its batch norms folded: do not train this one.
     classes : Classes
     numbers : Numbers
         Of the classes in label files, as in its training.
@@ -87,7 +89,9 @@ class Segmenter(Shared):
         self.dtype = find_dtype(dtype, self.device)
         self.model, stated = load_network(find_own(weights))
         self.classes, self.numbers = stated.classes, stated.numbers
-        self.model = self.model.to(self.device, self.dtype).eval()
+        self.model = self.model.to(self.device).eval()
+        self._folded = folded(self.model).to(self.dtype)
+        self.model = self.model.to(self.dtype)
 
     def segment(self, source: Source, *, on_progress: OnFraction | None = None) -> Segments:
         """Name the class of every pixel of a picture.
@@ -184,7 +188,7 @@ class Segmenter(Shared):
 
     def _coarse(self, x: Tensor, on_progress: OnFraction | None) -> Tensor:
         """Give the logits at the decoder's level: (classes, height, width), in float32."""
-        model, sides = self.model, (x.shape[2], x.shape[3])
+        model, sides = self._folded, (x.shape[2], x.shape[3])
         self._check_memory(sides)
         try:
             with torch.inference_mode(), full_precision():
