@@ -71,7 +71,7 @@ def lively(config: DenoiserConfig = UNET) -> Unet:
 def shown(network: Unet, level: float, size: tuple[int, int] = (8, 12)) -> torch.Tensor:
     random = torch.Generator().manual_seed(6)
     z, x = torch.randn(2, 1, *size, 3, generator=random)
-    return see(z, x, torch.tensor([level]), network.config).movedim(-1, 1)
+    return see(z, x, x, torch.tensor([level]), network.config).movedim(-1, 1)
 
 
 def test_it_starts_by_taking_all_for_noise_and_knows_the_level() -> None:

@@ -18,8 +18,8 @@ _MOST = {"features": 4096, "depth": 12, "groups": 64, "planes": 16}
 class DenoiserConfig:
     """The network that tells the noise in a residual.
 
-    It sees the noisy residual, the degraded picture, and the level of the noise. As a rule it is a
-    MAXIM of one stage, which sees the level as planes of cosines. It can be a plain U-Net, as in
+    It sees the noisy residual, the degraded picture, the level of the noise, and the prediction if
+    `shown`. As a rule it is a MAXIM of one stage, which sees the level as planes of cosines. It can be a plain U-Net, as in
     the paper of predict and refine, which adds the level to its maps; that has no streamed form.
 
     Attributes
@@ -40,6 +40,9 @@ class DenoiserConfig:
         its multi-axis gated MLP.
     planes : int
         That tell the level.
+    shown : bool
+        Whether it sees the prediction. The paper's does not, and has to restore the picture itself
+        before it knows where detail belongs; a small one is better off with it.
     scale : float
         What residuals (values in [0, 1]) are multiplied with, so that they vary by about 1 as the
         noise does: 1 over their root mean square.
@@ -53,6 +56,7 @@ class DenoiserConfig:
     window: int = 8
     gating: bool = True
     planes: int = 4
+    shown: bool = False
     scale: float = 10.0
 
     def __post_init__(self) -> None:
@@ -75,9 +79,14 @@ class DenoiserConfig:
         return self.maxim.size_multiple
 
     @property
+    def colours(self) -> int:
+        """How many planes of colours it sees."""
+        return COLOURS * (3 if self.shown else 2)
+
+    @property
     def maxim(self) -> MaximConfig:
         """The configuration of its network."""
-        channels, window = 2 * COLOURS + self.planes, (self.window, self.window)
+        channels, window = self.colours + self.planes, (self.window, self.window)
         return MaximConfig(
             features=self.features,
             depth=self.depth,

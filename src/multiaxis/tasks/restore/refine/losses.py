@@ -41,22 +41,26 @@ class Refined(Metric):
         network: Any = models["model"]
         degraded, target = batch["degraded"], batch["target"]
         predicted = network.predictor(degraded)
-        refined = predicted + self._residual(network, degraded, batch.numbers.tolist())
+        residual = self._residual(network, degraded, predicted, batch.numbers.tolist())
+        refined = predicted + residual
         for one, other in zip(
             _decibels(predicted, target), _decibels(refined, target), strict=True
         ):
             self.records.append({"predicted": one, "refined": other})
 
-    def _residual(self, network: Any, degraded: Tensor, numbers: list[int]) -> Tensor:
-        config, shown = network.config.denoiser, degraded.movedim(1, -1)
-        size = (shown.shape[1], shown.shape[2])
+    def _residual(
+        self, network: Any, degraded: Tensor, predicted: Tensor, numbers: list[int]
+    ) -> Tensor:
+        config = network.config.denoiser
+        shown = (degraded.movedim(1, -1), predicted.movedim(1, -1))
+        size = (degraded.shape[2], degraded.shape[3])
 
         def draw(step: int) -> Tensor:
             parts = [addressed_noise(0, number, step, size, COLOURS) for number in numbers]
             return torch.stack(parts).to(degraded.device)
 
         def denoise(z: Tensor, level: float) -> Tensor:
-            seen = see(z, shown, z.new_full((len(z),), level), config)
+            seen = see(z, *shown, z.new_full((len(z),), level), config)
             return tell(network.denoiser(seen.movedim(-1, 1)).movedim(1, -1))
 
         found = draw_residual(denoise, draw, self._steps)

@@ -61,7 +61,8 @@ class RefinerNet(nn.Module):
         predicted = self.predictor(degraded)
         residual = self.config.denoiser.scale * (target - predicted)
         z = noisy(residual, noise, level[:, None, None, None])
-        seen = see(z.movedim(1, -1), degraded.movedim(1, -1), level, self.config.denoiser)
+        shown = (degraded.movedim(1, -1), predicted.detach().movedim(1, -1))
+        seen = see(z.movedim(1, -1), *shown, level, self.config.denoiser)
         answer = self.denoiser(seen.movedim(-1, 1))
         return predicted, tell(answer.movedim(1, -1)).movedim(-1, 1)
 
@@ -75,14 +76,16 @@ class RefinerNet(nn.Module):
         self.denoiser.set_grad_checkpointing(enable)
 
 
-def see(z: Tensor, degraded: Tensor, level: Tensor, config: DenoiserConfig) -> Tensor:
+def see(
+    z: Tensor, degraded: Tensor, predicted: Tensor, level: Tensor, config: DenoiserConfig
+) -> Tensor:
     """Put together what a denoiser sees.
 
     Parameters
     ----------
     z : Tensor, shape (batch, height, width, 3)
         Noisy residuals.
-    degraded : Tensor, of that shape
+    degraded, predicted : Tensor, of that shape
         Values in [0, 1].
     level : Tensor, shape (batch,)
     config : DenoiserConfig
@@ -90,14 +93,15 @@ def see(z: Tensor, degraded: Tensor, level: Tensor, config: DenoiserConfig) -> T
 
     Returns
     -------
-    Tensor, shape (batch, height, width, 6 + planes)
+    Tensor, shape (batch, height, width, config.colours + planes)
     """
     told = (1 - level).sqrt()[:, None]
     if config.kind == "maxim":
         waves = 2.0 ** torch.arange(config.planes, device=level.device, dtype=level.dtype)
         told = torch.cos(math.pi * waves * told)
     planes = told[:, None, None].expand(*z.shape[:3], told.shape[1])
-    return torch.cat([z, 2 * degraded - 1, planes.to(z.dtype)], dim=-1)
+    pictures = (degraded, predicted) if config.shown else (degraded,)
+    return torch.cat([z, *(2 * x - 1 for x in pictures), planes.to(z.dtype)], dim=-1)
 
 
 def tell(answer: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ class Refiner:
                 on_progress(done / sampling.steps)
 
         residual = draw_residual(
-            partial(self._denoise, degraded, remarks),
+            partial(self._denoise, (degraded, predicted), remarks),
             partial(self._noise, predicted, number),
             sampling.steps,
             sampler=sampling.sampler,
@@ -146,9 +146,9 @@ class Refiner:
         return noise.to(like.device).expand(len(like), -1, -1, -1)
 
     def _denoise(
-        self, degraded: Frames, remarks: dict[str, None], z: Tensor, level: float
+        self, shown: tuple[Frames, Frames], remarks: dict[str, None], z: Tensor, level: float
     ) -> Tensor:
-        seen = see(z, degraded, z.new_full((len(z),), level), self.config)
+        seen = see(z, *shown, z.new_full((len(z),), level), self.config)
         made = restore_frames(self.engine, seen, tile=self.tile)
         remarks.update(dict.fromkeys(made.remarks))
         return tell(made.frames)

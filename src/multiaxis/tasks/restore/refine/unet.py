@@ -75,7 +75,7 @@ class Unet(nn.Module):
         told = 4 * config.features
         self.tell = nn.Sequential(nn.Linear(2 * _WAVES, told), nn.SiLU(), nn.Linear(told, told))
         now, kept = widths[0], [widths[0]]
-        self.first = _conv(2 * COLOURS, now, 3)
+        self.first = _conv(config.colours, now, 3)
         down, up = list[Residual](), list[Residual]()
         for level, width in enumerate(widths):
             if level:
@@ -100,7 +100,7 @@ class Unet(nn.Module):
 
         Parameters
         ----------
-        x : Tensor, shape (batch, 7, height, width)
+        x : Tensor, shape (batch, config.colours + 1, height, width)
             What `network.see` gives: the last plane is the level's. Sides are multiples of
             ``config.size_multiple``.
 
