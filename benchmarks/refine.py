@@ -6,9 +6,11 @@
 Each photograph is shrunk by 2 and gives a part of 128 x 128 from its middle, with noise of a seed
 for each. For the prediction and for averages of answers, by the number of steps and of answers:
 PSNR (dB, RGB, the mean over the parts); detail, the mean square of the Laplacian relative to the
-clean part's, the mean over the parts (1 is right); and how far all patches of 32 x 32 are from the
-clean ones as a set (kernel distance by the network of fixed random weights, times 1000; lower is
-better).
+clean part's, the median over the parts (1 is right); and how far all patches of 64 x 64 are from
+the clean ones as a set, by eleven numbers of sharpness and of BRISQUE, as NIQE compares them
+(Frechet distance; lower is better). Then, for each number of steps, what the answers' spread tells
+of the error of their mean: the root mean square of both (equal is right), and the rank correlation
+of both over blocks of 8 x 8.
 """
 
 from __future__ import annotations
@@ -24,11 +26,15 @@ from PIL import Image
 from multiaxis import Restorer, Sampling
 from multiaxis.data.pictures import Pictures
 from multiaxis.images import Picture
-from multiaxis.score.sets import kernel_distance
-from multiaxis.tasks.generate.extractors import find_extractor
+from multiaxis.score.correlation import rank_correlation
+from multiaxis.score.sets import frechet_distance
+from multiaxis.tasks.rate.statistics import STATISTICS, measure
 from multiaxis.tasks.restore.refine.refiner import sharpness
 
-SIDE, PATCH = 128, 32
+SIDE, PATCH, BLOCK = 128, 64, 8
+SEEN = [
+    k for k, name in enumerate(STATISTICS) if name.startswith(("sharp", "mscn", "across", "down"))
+]
 
 
 def parts(folder: Path, sigma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -53,15 +59,33 @@ def row(name: str, made: np.ndarray, clean: np.ndarray, seconds: float) -> str:
         sharpness(torch.from_numpy(a)[None]) / sharpness(torch.from_numpy(b)[None])
         for a, b in zip(made, clean, strict=True)
     ]
-    distance = 1000 * kernel_distance(seen(clean), seen(made))
+    truth = natural(clean)
+    mean, deviation = truth.mean(axis=0), truth.std(axis=0)
+    distance = frechet_distance((truth - mean) / deviation, (natural(made) - mean) / deviation)
     decibels = float((-10 * np.log10(error)).mean())
-    return f"| {name} | {decibels:.2f} | {np.mean(detail):.2f} | {distance:.1f} | {seconds:.1f} |"
+    return f"| {name} | {decibels:.2f} | {np.median(detail):.2f} | {distance:.1f} | {seconds:.1f} |"
 
 
-def seen(pictures: np.ndarray) -> np.ndarray:
-    patches = torch.from_numpy(pictures).permute(0, 3, 1, 2).unfold(2, PATCH, PATCH)
-    patches = patches.unfold(3, PATCH, PATCH).permute(0, 2, 3, 1, 4, 5).reshape(-1, 3, PATCH, PATCH)
-    return find_extractor("random")(2 * patches - 1).features.numpy()
+def natural(pictures: np.ndarray) -> np.ndarray:
+    levels = np.rint(255 * pictures.clip(0, 1)).astype(np.uint8)
+    starts = range(0, SIDE, PATCH)
+    patches = [one[y : y + PATCH, x : x + PATCH] for one in levels for y in starts for x in starts]
+    return np.stack([measure(np.ascontiguousarray(patch))[SEEN] for patch in patches])
+
+
+def told(answers: np.ndarray, clean: np.ndarray) -> str:
+    """Say what the spread of answers tells of the error of their mean."""
+    count = answers.shape[1]
+    variance = answers.var(axis=1, ddof=1) * (1 + 1 / count)  # of another answer, from their mean
+    error = (answers.mean(axis=1) - clean) ** 2
+    both = [np.sqrt(in_blocks(x)) for x in (variance, error)]
+    correlation = rank_correlation(*(x.ravel() for x in both))
+    return f"{np.sqrt(variance.mean()):.4f}, {np.sqrt(error.mean()):.4f}, {correlation:.2f}"
+
+
+def in_blocks(x: np.ndarray) -> np.ndarray:
+    count = SIDE // BLOCK
+    return x.reshape(-1, count, BLOCK, count, BLOCK, 3).mean(axis=(2, 4, 5))
 
 
 def main() -> None:
@@ -76,9 +100,11 @@ def main() -> None:
     words = parser.parse_args()
     torch.set_num_threads(1)
     clean, noisy = parts(words.photographs, words.sigma, words.count)
-    print("| answer | dB | detail | distance | CPU s a part |\n| --- | --- | --- | --- | --- |")
+    print(
+        "| answer | dB | detail | unnaturalness | CPU s a part |\n| --- | --- | --- | --- | --- |"
+    )
     print(row("noisy", noisy, clean, 0), flush=True)
-    most = max(words.means)
+    most, spreads = max(words.means), list[str]()
     answers, predicted = np.empty(0), np.empty(0)
     for steps in words.steps:
         sampling = Sampling(samples=most, steps=steps, keep="each")
@@ -99,6 +125,9 @@ def main() -> None:
             name = f"mean of {count}" if count > 1 else "one"
             mean = answers[:, :count].mean(axis=1)
             print(row(f"{name}, {steps} steps", mean, clean, count * seconds), flush=True)
+        if most > 1:
+            spreads.append(f"{steps} steps: {told(answers, clean)}")
+    print("spread, error of the mean, their rank correlation", *spreads, sep="\n", flush=True)
     if words.picture:
         draw(words.picture, noisy, predicted, answers, clean)
 
