@@ -302,7 +302,8 @@ def test_a_first_answer_takes_all_for_noise(weights: Path, photographs: Path) ->
     recipe = refiner_recipe(photographs)
     network = recipe.objective.open(recipe, None).build(recipe.model)["model"]  # pyright: ignore[reportArgumentType]
     x, noise = torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16)
-    predicted, told = network(x, x, noise, torch.full((2,), 0.5))
+    predicted, told, wanted = network(x, x, noise, torch.full((2,), 0.5))
     torch.testing.assert_close(predicted, x)
     torch.testing.assert_close(told, 0.5**0.5 * noise)
+    assert torch.equal(wanted, noise)
     assert load_refiner(weights).config.denoiser.features == 4

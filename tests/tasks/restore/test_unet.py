@@ -77,7 +77,8 @@ def shown(network: Unet, level: float, size: tuple[int, int] = (8, 12)) -> torch
 def test_it_starts_by_taking_all_for_noise_and_knows_the_level() -> None:
     seen = shown(Unet(UNET), 0.3)
     assert seen.shape == (1, 7, 8, 12)
-    assert torch.equal(tell(Unet(UNET)(seen).movedim(1, -1)), seen[:, :3].movedim(1, -1))
+    z = seen[:, :3].movedim(1, -1)
+    assert torch.equal(tell(Unet(UNET)(seen).movedim(1, -1), z, 0.3, UNET), z)
     network = lively()
     one, other = (network(shown(network, level)) for level in (0.3, 0.6))
     assert bool((one != other).all())

@@ -11,12 +11,13 @@ from multiaxis.models.maxim.config import MaximConfig
 
 COLOURS = 3
 _KINDS = ("maxim", "unet")
+_TOLD = ("noise", "velocity")
 _MOST = {"features": 4096, "depth": 12, "groups": 64, "planes": 16}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiserConfig:
-    """The network that tells the noise in a residual.
+    """The network that tells noise and residual apart.
 
     It sees the noisy residual, the degraded picture, the level of the noise, and the prediction if
     `shown`. As a rule it is a MAXIM of one stage, which sees the level as planes of cosines. It can be a plain U-Net, as in
@@ -40,6 +41,11 @@ class DenoiserConfig:
         its multi-axis gated MLP.
     planes : int
         That tell the level.
+    tells : str
+        ``noise``, as in the paper, or ``velocity`` (Salimans and Ho, 2202.00512): noise less
+        residual, in the shares that keep its variance at 1. At high levels, a small error in the
+        noise is a large one in the residual, and short trainings end with residuals that are too
+        small; by the velocity, every level counts alike.
     shown : bool
         Whether it sees the prediction. The paper's does not, and has to restore the picture itself
         before it knows where detail belongs; a small one is better off with it.
@@ -56,12 +62,15 @@ class DenoiserConfig:
     window: int = 8
     gating: bool = True
     planes: int = 4
+    tells: Literal["noise", "velocity"] = "noise"
     shown: bool = False
     scale: float = 10.0
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise unknown("kind of denoiser", self.kind, _KINDS)
+        if self.tells not in _TOLD:
+            raise unknown("denoiser.tells", self.tells, _TOLD)
         for name, most in _MOST.items():
             value = getattr(self, name)
             if not 1 <= value <= most:

@@ -68,6 +68,18 @@ def noisy(residual: Tensor, noise: Tensor, level: Tensor | float) -> Tensor:
     return level.sqrt() * residual + (1 - level).sqrt() * noise
 
 
+def velocity(residual: Tensor, noise: Tensor, level: Tensor | float) -> Tensor:
+    """Give where a mix moves as its level falls (Salimans and Ho, 2202.00512)."""
+    level = torch.as_tensor(level, dtype=residual.dtype, device=residual.device)
+    return level.sqrt() * noise - (1 - level).sqrt() * residual
+
+
+def noise_of(z: Tensor, velocity: Tensor, level: Tensor | float) -> Tensor:
+    """Tell the noise in a mix from its velocity."""
+    level = torch.as_tensor(level, dtype=z.dtype, device=z.device)
+    return (1 - level).sqrt() * z + level.sqrt() * velocity
+
+
 def draw_residual(
     denoise: Denoise,
     draw: Draw,

@@ -61,7 +61,8 @@ class Refined(Metric):
 
         def denoise(z: Tensor, level: float) -> Tensor:
             seen = see(z, *shown, z.new_full((len(z),), level), config)
-            return tell(network.denoiser(seen.movedim(-1, 1)).movedim(1, -1))
+            answer = network.denoiser(seen.movedim(-1, 1)).movedim(1, -1)
+            return tell(answer, z, level, config)
 
         found = draw_residual(denoise, draw, self._steps)
         return found.movedim(-1, 1) / config.scale
@@ -120,10 +121,10 @@ class RefinementObjective(Objective):
         return batch.with_fields(noise=torch.stack(noise).to(target.device), level=drawn_levels)
 
     def losses(self, models: Models, batch: Batch, turn: str) -> dict[str, Tensor]:
-        """Give the mean difference of told and true noise."""
-        noise = batch["noise"]
-        _, told = models[turn](batch["degraded"], batch["target"], noise, batch["level"])
-        difference = (told.float() - noise).abs() ** self._about.power
+        """Give the mean difference of what is told and what is right."""
+        shown = (batch["degraded"], batch["target"], batch["noise"], batch["level"])
+        _, told, wanted = models[turn](*shown)
+        difference = (told.float() - wanted.float()).abs() ** self._about.power
         return {"noise": difference.flatten(1).mean(dim=1)}
 
     def metric(self) -> Refined:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from multiaxis.models.maxim.network import Maxim
 from multiaxis.tasks.restore.refine.config import COLOURS, DenoiserConfig, RefinerConfig
-from multiaxis.tasks.restore.refine.diffusion import noisy
+from multiaxis.tasks.restore.refine.diffusion import noise_of, noisy, velocity
 from multiaxis.tasks.restore.refine.unet import Unet
 
 
@@ -39,8 +39,8 @@ class RefinerNet(nn.Module):
 
     def forward(
         self, degraded: Tensor, target: Tensor, noise: Tensor, level: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Restore, and tell the noise in the noisy residual of what was restored.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Restore, and tell noise and residual of what was restored apart.
 
         Gradients of the noise reach the predictor through the residual, unless it is frozen.
 
@@ -55,16 +55,20 @@ class RefinerNet(nn.Module):
 
         Returns
         -------
-        predicted, told : Tensor, of that shape
-            The restored picture, and the noise as the denoiser sees it.
+        predicted, told, wanted : Tensor, of that shape
+            The restored picture, what the denoiser tells, and what is right.
         """
         predicted = self.predictor(degraded)
         residual = self.config.denoiser.scale * (target - predicted)
-        z = noisy(residual, noise, level[:, None, None, None])
+        shares = level[:, None, None, None]
+        z = noisy(residual, noise, shares)
         shown = (degraded.movedim(1, -1), predicted.detach().movedim(1, -1))
         seen = see(z.movedim(1, -1), *shown, level, self.config.denoiser)
         answer = self.denoiser(seen.movedim(-1, 1))
-        return predicted, tell(answer.movedim(1, -1)).movedim(-1, 1)
+        told = answer[:, :COLOURS]
+        if self.config.denoiser.tells == "noise":
+            return predicted, told, noise
+        return predicted, told - z, velocity(residual.detach(), noise, shares)
 
     def blocks(self) -> Iterator[nn.Module]:
         """Give the blocks, which a training compiles one by one."""
@@ -104,6 +108,11 @@ def see(
     return torch.cat([z, *(2 * x - 1 for x in pictures), planes.to(z.dtype)], dim=-1)
 
 
-def tell(answer: Tensor) -> Tensor:
-    """Take the noise out of a denoiser's answer, (batch, height, width, channels)."""
-    return answer[..., :COLOURS]
+def tell(answer: Tensor, z: Tensor, level: float, config: DenoiserConfig) -> Tensor:
+    """Take the noise out of a denoiser's answer, (batch, height, width, channels).
+
+    Networks start by answering z. Told as a velocity, that is no residual and no noise either, but
+    the best guess about residuals of the noise's size: their share of z.
+    """
+    told = answer[..., :COLOURS]
+    return told if config.tells == "noise" else noise_of(z, told - z, level)

@@ -27,7 +27,8 @@ class Refinement:
         Whether the predictor stays as it is. Otherwise both learn jointly by the one loss, as in
         the paper, where nothing else holds the predictor to the truth.
     power : int
-        1 for the mean absolute difference of told and true noise, 2 for the mean square.
+        1 for the mean absolute difference of what is told and right, 2 for the mean square. By the
+        first, answers hardly differ: it asks for medians, and most residuals are near 0.
     steps : int
         Of the answer that the held-out score draws.
     """

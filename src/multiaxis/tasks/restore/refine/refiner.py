@@ -151,7 +151,7 @@ class Refiner:
         seen = see(z, *shown, z.new_full((len(z),), level), self.config)
         made = restore_frames(self.engine, seen, tile=self.tile)
         remarks.update(dict.fromkeys(made.remarks))
-        return tell(made.frames)
+        return tell(made.frames, z, level, self.config)
 
 
 def _as_levels(judge: Callable[[NDArray[np.uint8]], float]) -> Judge:
