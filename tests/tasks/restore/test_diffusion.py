@@ -18,7 +18,9 @@ from multiaxis.tasks.restore.refine.diffusion import (
     draw_levels,
     draw_residual,
     levels_of,
+    noise_of,
     noisy,
+    velocity,
 )
 from multiaxis.tasks.restore.refine.noise import addressed_noise
 
@@ -73,6 +75,24 @@ def test_noise_is_mixed_by_variance() -> None:
     residual, noise = torch.ones(2, 1), torch.full((2, 1), 2.0)
     found = noisy(residual, noise, torch.tensor([[1.0], [0.36]]))
     torch.testing.assert_close(found, torch.tensor([[1.0], [0.6 + 0.8 * 2]]))
+
+
+@given(st.floats(0, 1))
+def test_a_velocity_tells_the_noise(level: float) -> None:
+    residual, noise = torch.randn(2, 40, dtype=torch.float64)
+    z, moved = noisy(residual, noise, level), velocity(residual, noise, level)
+    torch.testing.assert_close(noise_of(z, moved, level), noise)
+    assert float((z**2 + moved**2).sum()) == pytest.approx(float((residual**2 + noise**2).sum()))
+
+
+def test_a_velocity_of_nothing_gives_residuals_of_the_noises_size() -> None:
+    """The answers with which a training by velocities starts."""
+
+    def denoise(z: Tensor, level: float) -> Tensor:
+        return noise_of(z, torch.zeros_like(z), level)
+
+    found = draw_residual(denoise, lambda _: torch.randn(40_000), 100)
+    assert float(found.std()) == pytest.approx(1, abs=0.03)
 
 
 def test_noise_has_an_address() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,15 @@ from multiaxis.cli.app import main
 from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.images import Picture
 from multiaxis.tasks.restore.refine.config import DenoiserConfig, RefinerConfig
+from multiaxis.tasks.restore.refine.diffusion import noise_of, noisy
+from multiaxis.tasks.restore.refine.network import see
 from multiaxis.tasks.restore.refine.refiner import Refiner, sharpness
 from multiaxis.tasks.restore.refine.store import load_refiner
 from multiaxis.train import train
 from multiaxis.train.log import Report
 from multiaxis.train.loop import read_log
 from small_recipe import make_pictures
-from small_refiner import refiner_recipe, write_refiner
+from small_refiner import DENOISER, UNET, refiner_recipe, write_refiner
 
 
 def run(*words: object) -> int:
@@ -306,4 +309,36 @@ def test_a_first_answer_takes_all_for_noise(weights: Path, photographs: Path) ->
     torch.testing.assert_close(predicted, x)
     torch.testing.assert_close(told, 0.5**0.5 * noise)
     assert torch.equal(wanted, noise)
+
+
+@pytest.mark.parametrize("kind", ["maxim", "unet"])
+def test_a_first_velocity_is_nothing_and_the_right_one_leads_to_the_truth(
+    kind: str, photographs: Path
+) -> None:
+    denoiser = replace(DENOISER if kind == "maxim" else UNET, tells="velocity", shown=True)
+    recipe = refiner_recipe(photographs, denoiser=denoiser)
+    network = recipe.objective.open(recipe, None).build(recipe.model)["model"]  # pyright: ignore[reportArgumentType]
+    x, truth, noise = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16)
+    predicted, told, wanted = network(x, truth, noise, torch.tensor([0.2, 0.8]))
+    torch.testing.assert_close(told, torch.zeros_like(x), atol=1e-6, rtol=0)
+    residual = denoiser.scale * (truth - predicted)
+    for k, level in enumerate((0.2, 0.8)):
+        z = noisy(residual[k], noise[k], level)
+        torch.testing.assert_close(noise_of(z, wanted[k], level), noise[k])
+
+
+def test_a_denoiser_that_sees_the_prediction_answers_by_it(
+    tmp_path: Path, picture: np.ndarray
+) -> None:
+    denoiser = replace(DENOISER, shown=True, tells="velocity")
+    path = write_refiner(tmp_path / "r.safetensors", denoiser=denoiser)
+    network = load_refiner(path)
+    assert network.config.denoiser == denoiser
+    z, level = torch.randn(1, 8, 8, 3), torch.tensor([0.5])
+    one, other = (
+        network.denoiser(see(z, z, shown, level, denoiser).movedim(-1, 1))
+        for shown in (torch.zeros(1, 8, 8, 3), torch.ones(1, 8, 8, 3))
+    )
+    assert not torch.allclose(one[:, :3], other[:, :3])
+    assert answers(restorer(path, samples=2), picture).shape == (2, 21, 30, 3)
     assert load_refiner(weights).config.denoiser.features == 4
