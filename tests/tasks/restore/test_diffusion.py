@@ -92,7 +92,7 @@ def test_a_velocity_of_nothing_gives_residuals_of_the_noises_size() -> None:
         return noise_of(z, torch.zeros_like(z), level)
 
     found = draw_residual(denoise, lambda _: torch.randn(40_000), 100)
-    assert float(found.std()) == pytest.approx(1, abs=0.03)
+    assert float(found.std()) == pytest.approx(1, abs=0.06)
 
 
 def test_noise_has_an_address() -> None:

@@ -309,6 +309,7 @@ def test_a_first_answer_takes_all_for_noise(weights: Path, photographs: Path) ->
     torch.testing.assert_close(predicted, x)
     torch.testing.assert_close(told, 0.5**0.5 * noise)
     assert torch.equal(wanted, noise)
+    assert load_refiner(weights).config.denoiser.features == 4
 
 
 @pytest.mark.parametrize("kind", ["maxim", "unet"])
@@ -341,4 +342,3 @@ def test_a_denoiser_that_sees_the_prediction_answers_by_it(
     )
     assert not torch.allclose(one[:, :3], other[:, :3])
     assert answers(restorer(path, samples=2), picture).shape == (2, 21, 30, 3)
-    assert load_refiner(weights).config.denoiser.features == 4

@@ -20,8 +20,9 @@ class DenoiserConfig:
     """The network that tells noise and residual apart.
 
     It sees the noisy residual, the degraded picture, the level of the noise, and the prediction if
-    `shown`. As a rule it is a MAXIM of one stage, which sees the level as planes of cosines. It can be a plain U-Net, as in
-    the paper of predict and refine, which adds the level to its maps; that has no streamed form.
+    `shown`. As a rule it is a MAXIM of one stage, which sees the level as planes of cosines. It can
+    be a plain U-Net, as in the paper of predict and refine, which adds the level to its maps; that
+    has no streamed form.
 
     Attributes
     ----------
