@@ -9,7 +9,7 @@ from multiaxis.degrade import DEGRADATIONS, degrade, degrade_picture, format_cha
 from multiaxis.degrade.blur import trajectory
 from multiaxis.degrade.kernels import convolve, disc, gaussian, line, rasterise, smooth_field
 from multiaxis.degrade.noise import CameraNoise, GaussianNoise, SensorNoise
-from multiaxis.degrade.tone import Jpeg, LowLight
+from multiaxis.degrade.tone import Jpeg, Levels, LowLight
 from multiaxis.degrade.weather import Drops, Haze, Rain
 from multiaxis.errors import ConfigError
 
@@ -204,3 +204,14 @@ def test_no_path_leads_out_of_reach(length: float, shake: float, seed: int) -> N
     points = trajectory(length, shake, np.random.default_rng(seed))
     (link,) = parse_chain(f"motion-blur:length={length}")
     assert np.abs(points).max() <= link.reach
+
+
+def test_levels_of_a_file_lose_what_is_below_black() -> None:
+    rng = np.random.default_rng(0)
+    x = np.full((60, 60, 3), 0.02, np.float32)
+    noisy = GaussianNoise(sigma=50.0)(x, rng)
+    found = Levels()(noisy, rng)
+    assert np.array_equal((found * 255).round() / np.float32(255), found)
+    assert found.min() == 0
+    assert found.mean() > noisy.mean() + 0.05  # half of the noise was cut off
+    assert set(np.unique(Levels(bits=1.0)(noisy, rng))) == {0.0, 1.0}

@@ -7,7 +7,7 @@ import numpy as np
 from multiaxis.degrade.blur import Defocus, MotionBlur
 from multiaxis.degrade.noise import CameraNoise, GaussianNoise, PoissonNoise, SensorNoise
 from multiaxis.degrade.parameters import Array
-from multiaxis.degrade.tone import Jpeg, LowLight, Shrink
+from multiaxis.degrade.tone import Jpeg, Levels, LowLight, Shrink
 from multiaxis.degrade.weather import Drops, Haze, Rain
 
 Degradation = (
@@ -22,6 +22,7 @@ Degradation = (
     | Haze
     | LowLight
     | Jpeg
+    | Levels
     | Shrink
 )
 

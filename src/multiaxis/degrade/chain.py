@@ -8,7 +8,7 @@ from multiaxis.degrade.apply import Degradation
 from multiaxis.degrade.blur import Defocus, MotionBlur
 from multiaxis.degrade.noise import CameraNoise, GaussianNoise, PoissonNoise, SensorNoise
 from multiaxis.degrade.parameters import Range
-from multiaxis.degrade.tone import Jpeg, LowLight, Shrink
+from multiaxis.degrade.tone import Jpeg, Levels, LowLight, Shrink
 from multiaxis.degrade.weather import Drops, Haze, Rain
 from multiaxis.errors import ConfigError, unknown
 
@@ -24,6 +24,7 @@ DEGRADATIONS: dict[str, type[Degradation]] = {
     "haze": Haze,
     "low-light": LowLight,
     "jpeg": Jpeg,
+    "levels": Levels,
     "shrink": Shrink,
 }
 """In the order in which they happen to a picture: noise follows light, a file is written last."""

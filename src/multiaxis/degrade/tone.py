@@ -78,6 +78,28 @@ class Jpeg(Settings):
 
 
 @dataclass(frozen=True)
+class Levels(Settings):
+    """Rounded to the levels of a file: what is below black or above white is lost.
+
+    Strong noise in a file is brighter in dark parts than before, since half of it was cut off.
+
+    Attributes
+    ----------
+    bits : Range
+        Of a value.
+    """
+
+    bits: Range = 8.0
+    limits: ClassVar[dict[str, tuple[float, float]]] = {"bits": (1, 16)}
+    whole: ClassVar[tuple[str, ...]] = ("bits",)
+
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002 (one signature)
+        """Cut and round it."""
+        most = np.float32(2 ** int(number(self.bits)) - 1)
+        return (np.clip(x, 0, 1) * most).round() / most
+
+
+@dataclass(frozen=True)
 class Shrink(Settings):
     """Shrunk and enlarged again, bicubic with antialiasing: fine detail is lost, the size stays.
 
