@@ -39,7 +39,7 @@ def degrade(
         What to do, such as rain, motion-blur:length=20, or gaussian-noise:sigma=10..50 (drawn anew
         for each picture). Separate several with commas, or repeat --with. Choose from
         gaussian-noise, poisson-noise, sensor-noise, camera-noise, motion-blur, defocus, rain,
-        drops, haze, low-light, jpeg and shrink.
+        drops, haze, low-light, jpeg, levels and shrink.
     seed
         A number of 0 or more. The same seed gives the same pictures.
     overwrite
