@@ -1,16 +1,16 @@
 """Score a refiner of Gaussian noise on parts of clean photographs.
 
     python benchmarks/refine.py PHOTOGRAPHS REFINER [--sigma 50] [--count 16] [--steps 5 10 20 50]
-        [--means 1 4 16] [--picture FILE.png]
+        [--means 1 4 16] [--raw] [--picture FILE.png]
 
 Each photograph is shrunk by 2 and gives a part of 128 x 128 from its middle, with noise of a seed
-for each. For the prediction and for averages of answers, by the number of steps and of answers:
-PSNR (dB, RGB, the mean over the parts); detail, the mean square of the Laplacian relative to the
-clean part's, the median over the parts (1 is right); and how far all patches of 64 x 64 are from
-the clean ones as a set, by eleven numbers of sharpness and of BRISQUE, as NIQE compares them
-(Frechet distance; lower is better). Then, for each number of steps, what the answers' spread tells
-of the error of their mean: the root mean square of both (equal is right), and the rank correlation
-of both over blocks of 8 x 8.
+for each; what leaves [0, 1] is cut off, as in files, or stays with --raw. For the prediction and
+for averages of answers, by the number of steps and of answers: PSNR (dB, RGB, the mean over the
+parts); detail, the mean square of the Laplacian relative to the clean part's, the median over the
+parts (1 is right); and how far all patches of 64 x 64 are from the clean ones as a set, by eleven
+numbers of sharpness and of BRISQUE, as NIQE compares them (Frechet distance; lower is better).
+Then, for each number of steps, what the answers' spread tells of the error of their mean: the root
+mean square of both (equal is right), and the rank correlation of both over blocks of 8 x 8.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from PIL import Image
 
 from multiaxis import Restorer, Sampling
 from multiaxis.data.pictures import Pictures
-from multiaxis.images import Picture
 from multiaxis.score.correlation import rank_correlation
 from multiaxis.score.sets import frechet_distance
 from multiaxis.tasks.rate.statistics import STATISTICS, measure
@@ -37,7 +36,7 @@ SEEN = [
 ]
 
 
-def parts(folder: Path, sigma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+def parts(folder: Path, sigma: float, count: int, *, raw: bool) -> tuple[np.ndarray, np.ndarray]:
     """Give clean parts, and the same with noise."""
     photographs = Pictures(sorted(folder.iterdir()))
     clean: list[np.ndarray] = []
@@ -50,7 +49,8 @@ def parts(folder: Path, sigma: float, count: int) -> tuple[np.ndarray, np.ndarra
         clean.append(small[top : top + SIDE, left : left + SIDE])
     noise = np.random.default_rng(27).standard_normal((count, SIDE, SIDE, 3), np.float32)
     both = np.stack(clean)
-    return both, np.clip(both + sigma / 255 * noise, 0, 1)
+    spoilt = both + np.float32(sigma / 255) * noise
+    return both, spoilt if raw else np.clip(spoilt, 0, 1)
 
 
 def row(name: str, made: np.ndarray, clean: np.ndarray, seconds: float) -> str:
@@ -96,10 +96,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 50])
     parser.add_argument("--means", type=int, nargs="+", default=[1, 8], help="answers in a mean")
+    parser.add_argument("--raw", action="store_true", help="leave values beyond [0, 1]")
     parser.add_argument("--picture", type=Path, help="four answers of each part, at the last steps")
     words = parser.parse_args()
     torch.set_num_threads(1)
-    clean, noisy = parts(words.photographs, words.sigma, words.count)
+    clean, noisy = parts(words.photographs, words.sigma, words.count, raw=words.raw)
     print(
         "| answer | dB | detail | unnaturalness | CPU s a part |\n| --- | --- | --- | --- | --- |"
     )
@@ -117,7 +118,10 @@ def main() -> None:
             print(row("prediction", predicted, clean, seconds), flush=True)
             begun = time.process_time()
         drawn = [
-            np.stack([p.pixels for p in restorer.draw_pictures(Picture(part))[0]]) for part in noisy
+            torch.cat(restorer._drawn(torch.from_numpy(part)[None], None).frames)
+            .clamp(0, 1)
+            .numpy()
+            for part in noisy
         ]
         answers = np.stack(drawn)
         seconds = (time.process_time() - begun) / answers.shape[0] / most
