@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiaxis.degrade.noise import GaussianNoise
+from multiaxis.degrade.tone import Levels
 from multiaxis.tasks.restore.refine.config import DenoiserConfig
 from multiaxis.tasks.restore.refine.objective import Refinement
 from multiaxis.tasks.restore.samples import CleanPhotographs, PairedFolders
 from multiaxis.train.recipe import ModelChoice, Optim, Recipe, Run
+
+NOISE = (GaussianNoise(sigma=50.0), Levels())
+"""As a file has it: cut off at black and white, which denoise-nano did not learn."""
 
 
 def denoise(nano: Mapping[str, Any]) -> Recipe:
@@ -26,21 +30,25 @@ Cost: about half a CPU second a step. Expect: docs/refine.md.""",
         model=ModelChoice(name="maxim", weights="denoise-nano", config=dict(nano)),
         data=CleanPhotographs(
             folder="data/nano-denoise/train",
-            degrade=(GaussianNoise(sigma=50.0),),
+            degrade=NOISE,
             crop=64,
             repeat=1000,
             shrink=(1, 2),
         ),
         valid=CleanPhotographs(
             folder="data/nano-denoise/valid",
-            degrade=(GaussianNoise(sigma=50.0),),
+            degrade=NOISE,
             crop=64,
             repeat=8,
             shrink=(1, 2),
         ),
         valid_samples=16,
         objective=Refinement(
-            denoiser=DenoiserConfig(features=32, depth=2, gating=False, scale=20.0), frozen=True
+            denoiser=DenoiserConfig(
+                features=32, depth=2, gating=False, tells="velocity", shown=True, scale=20.0
+            ),
+            frozen=True,
+            power=2,
         ),
         optim=Optim(lr=1e-3, final_lr=1e-5, warmup=200, clip=1.0),
         run=Run(steps=10_000, batch=8, ema=0.999, workers=0, save_every=500, validate_every=1000),
