@@ -145,3 +145,11 @@ def test_what_cannot_be_folded_is_taken_as_it_is() -> None:
     assert folded(both) is both
     with pytest.raises(ConfigError, match="cannot fold a ModuleList, which holds a MaxViT and a"):
         fold(both)
+
+
+def test_a_layer_with_an_adapter_is_refused() -> None:
+    model = small_maxvit.lively()
+    torch.nn.utils.parametrizations.spectral_norm(model.stem.conv1)
+    with pytest.raises(ConfigError, match="whose weight is no parameter of its own: merge"):
+        fold(model)
+    assert folded(model) is model

@@ -49,16 +49,17 @@ def fold(model: Model, *, share: bool = False) -> Model:
     if share:
         own = {id(b): b for b in model.buffers()}
         own |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
-    folded = copy.deepcopy(model, own).eval().requires_grad_(requires_grad=False)
-    inside = model_inside(folded)
+    copied = copy.deepcopy(model, own).eval().requires_grad_(requires_grad=False)
+    inside = model_inside(copied)
     family_of(inside).fold(inside)
-    return folded
+    return copied
 
 
 def folded(model: Model) -> Model:
-    """Fold a model with shared weights, or give it as it is where something cannot be folded.
+    """Fold a model with shared weights, or give the model itself where that cannot be.
 
-    Such are a backbone of another kind, and norms that are no batch norms.
+    So it is with a backbone of another kind, norms that are no batch norms, and layers whose weight
+    another tool computes. What is given back is not copied then.
     """
     try:
         return fold(model, share=True)

@@ -93,9 +93,9 @@ def test_pictures_are_shown_as_in_a_training(masks: Detector, truth: Path) -> No
 
 def test_threshold_and_classes(truth: Path, masks: Detector) -> None:
     path = truth.parent / "2.png"
-    found = masks.detect(path)
-    middle = found[len(found) // 2].score
     again: dict[str, Any] = {"labels": masks.labels, "size": masks.size, "device": "cpu"}
+    found = Detector(masks.network, threshold=masks.threshold, **again).detect(path)
+    middle = found[len(found) // 2].score
     chosen = Detector(masks.network, threshold=middle, **again).detect(path)
     assert chosen == [thing for thing in found if thing.score >= middle]
     some = Detector(masks.network, threshold=0.0, classes=["bar"], **again).detect(path)

@@ -328,12 +328,39 @@ def test_a_first_velocity_is_nothing_and_the_right_one_leads_to_the_truth(
         torch.testing.assert_close(noise_of(z, wanted[k], level), noise[k])
 
 
+def test_velocities_move_a_predictor_as_noise_does(photographs: Path) -> None:
+    """Where the denoiser is the same, and the loss is of the noise that follows."""
+    x, noise, level = torch.rand(2, 3, 16, 16), torch.randn(2, 3, 16, 16), torch.tensor([0.3, 0.7])
+    moved = list[torch.Tensor]()
+    for tells in ("noise", "velocity"):
+        torch.manual_seed(1)
+        recipe = refiner_recipe(photographs, denoiser=replace(DENOISER, tells=tells))
+        network = recipe.objective.open(recipe, None).build(recipe.model)["model"]  # pyright: ignore[reportArgumentType]
+        _, told, wanted = network(x, x.flip(3), noise, level)
+        shares = level[:, None, None, None]
+        if tells == "noise":  # the same guess: the network's first answer, z, as a velocity of 0
+            residual = network.config.denoiser.scale * (x.flip(3) - network.predictor(x))
+            z = noisy(residual, noise, shares)
+            told = (1 - shares).sqrt() * z
+            difference = told - wanted
+        else:
+            difference = shares.sqrt() * (told - wanted)
+        difference.square().sum().backward()
+        moved.append(
+            torch.cat(
+                [p.grad.flatten() for p in network.predictor.parameters() if p.grad is not None]
+            )
+        )
+    assert float(moved[0].abs().max()) > 0
+    torch.testing.assert_close(moved[1], moved[0], rtol=1e-3, atol=1e-3)
+
+
 def test_a_denoiser_that_sees_the_prediction_answers_by_it(
     tmp_path: Path, picture: np.ndarray
 ) -> None:
     denoiser = replace(DENOISER, shown=True, tells="velocity")
     path = write_refiner(tmp_path / "r.safetensors", denoiser=denoiser)
-    network = load_refiner(path)
+    network: Any = load_refiner(path)
     assert network.config.denoiser == denoiser
     z, level = torch.randn(1, 8, 8, 3), torch.tensor([0.5])
     one, other = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxvit.blocks import MbConv, Stem
 from multiaxis.models.maxvit.network import Trunk
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 def fold_norms(model: Trunk) -> None:
@@ -35,8 +37,8 @@ def _after(layer: nn.Conv2d | nn.Linear, norm: nn.Module) -> nn.Identity:
     if isinstance(norm, nn.Identity):  # folded before
         return norm
     scale, shift = _affine(norm)
-    weight = layer.weight.double()
-    bias = 0 if layer.bias is None else layer.bias.double()
+    weight = _exact(_plain(layer).weight)
+    bias = 0 if layer.bias is None else _exact(layer.bias)
     _put(layer, weight * scale.view(-1, *[1] * (weight.ndim - 1)), bias * scale + shift)
     return nn.Identity()
 
@@ -46,8 +48,8 @@ def _before(norm: nn.Module, layer: nn.Linear) -> nn.Identity:
     if isinstance(norm, nn.Identity):
         return norm
     scale, shift = _affine(norm)
-    weight = layer.weight.double()
-    _put(layer, weight * scale, layer.bias.double() + weight @ shift)
+    weight = _exact(_plain(layer).weight)
+    _put(layer, weight * scale, _exact(layer.bias) + weight @ shift)
     return nn.Identity()
 
 
@@ -64,11 +66,26 @@ def _affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
             f"cannot fold a {type(norm).__name__}: accepted are batch norms with running "
             "statistics, scale and shift"
         )
-    scale = weight.double() * torch.rsqrt(variance.double() + cast(float, norm.eps))
-    return scale, bias.double() - mean.double() * scale
+    scale = _exact(weight) * torch.rsqrt(_exact(variance) + cast(float, norm.eps))
+    return scale, _exact(bias) - _exact(mean) * scale
+
+
+def _exact(x: Tensor) -> Tensor:
+    """Give float64 on the processor: not every device has it."""
+    return x.detach().cpu().double()
+
+
+def _plain(layer: Layer) -> Layer:
+    """Refuse a layer whose weight another tool computes, such as an adapter."""
+    if "weight" not in layer._parameters:
+        raise ConfigError(
+            f"cannot fold a {type(layer).__name__} whose weight is no parameter of its own: merge "
+            "what was put on it first"
+        )
+    return layer
 
 
 def _put(layer: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor) -> None:
-    dtype = layer.weight.dtype
-    layer.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
-    layer.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
+    like = layer.weight
+    layer.weight = nn.Parameter(weight.to(like.device, like.dtype), requires_grad=False)
+    layer.bias = nn.Parameter(bias.to(like.device, like.dtype), requires_grad=False)

@@ -86,7 +86,7 @@ class Classifier(Shared):
     Attributes
     ----------
     model : MaxViT
-        As it was loaded. A copy classifies, with its batch norms folded: do not train this one.
+        As it was loaded. A copy classifies, with its batch norms folded: change nothing here.
     preprocessing : Preprocessing
     labels : tuple of str
     device : torch.device

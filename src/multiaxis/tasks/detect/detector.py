@@ -91,7 +91,7 @@ class Detector(Shared):
     Attributes
     ----------
     network : DetectionNetwork
-        As it was loaded. A copy detects, with its batch norms folded: do not train this one.
+        What detects; of a file, a copy does, with its batch norms folded: change nothing here then.
     labels : tuple of str
     categories : tuple of Category
         The classes with the ids of the annotations that were trained on.
@@ -158,7 +158,8 @@ class Detector(Shared):
         self.labels = tuple(category.name for category in self.categories)
         self._wanted = _places(self.labels, classes)
         self.network = network.to(self.device).eval()
-        self._folded = folded(self.network)
+        is_own = self.network is weights  # and may be trained further
+        self._folded = self.network if is_own else folded(self.network)
 
     @property
     def finds_masks(self) -> bool:

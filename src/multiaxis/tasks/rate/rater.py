@@ -77,6 +77,7 @@ class Rater:
     Attributes
     ----------
     model : RatingNet or ClosenessNet
+        As it was loaded. A copy rates, with its batch norms folded: change nothing here.
     report : Report or None
         How well it predicts what it did not learn from, where it was learnt here.
     scale : Scale

@@ -53,7 +53,7 @@ class Segmenter(Shared):
     Attributes
     ----------
     model : SegmentationNet
-        As it was loaded. A copy segments, with its batch norms folded: do not train this one.
+        As it was loaded. A copy segments, with its batch norms folded: change nothing here.
     classes : Classes
     numbers : Numbers
         Of the classes in label files, as in its training.

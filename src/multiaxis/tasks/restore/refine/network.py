@@ -42,7 +42,8 @@ class RefinerNet(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Restore, and tell noise and residual of what was restored apart.
 
-        Gradients of the noise reach the predictor through the residual, unless it is frozen.
+        Gradients reach the predictor through the residual, unless it is frozen; never through the
+        prediction that the denoiser may see.
 
         Parameters
         ----------
@@ -68,7 +69,7 @@ class RefinerNet(nn.Module):
         told = answer[:, :COLOURS]
         if self.config.denoiser.tells == "noise":
             return predicted, told, noise
-        return predicted, told - z, velocity(residual.detach(), noise, shares)
+        return predicted, told - z, velocity(residual, noise, shares)
 
     def blocks(self) -> Iterator[nn.Module]:
         """Give the blocks, which a training compiles one by one."""
