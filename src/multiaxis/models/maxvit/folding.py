@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from multiaxis.errors import ConfigError
 from multiaxis.models.maxvit.blocks import MbConv, Stem
 from multiaxis.models.maxvit.network import Trunk
-
-Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 def fold_norms(model: Trunk) -> None:
@@ -37,7 +35,8 @@ def _after(layer: nn.Conv2d | nn.Linear, norm: nn.Module) -> nn.Identity:
     if isinstance(norm, nn.Identity):  # folded before
         return norm
     scale, shift = _affine(norm)
-    weight = _exact(_plain(layer).weight)
+    _check_plain(layer)
+    weight = _exact(layer.weight)
     bias = 0 if layer.bias is None else _exact(layer.bias)
     _put(layer, weight * scale.view(-1, *[1] * (weight.ndim - 1)), bias * scale + shift)
     return nn.Identity()
@@ -48,7 +47,8 @@ def _before(norm: nn.Module, layer: nn.Linear) -> nn.Identity:
     if isinstance(norm, nn.Identity):
         return norm
     scale, shift = _affine(norm)
-    weight = _exact(_plain(layer).weight)
+    _check_plain(layer)
+    weight = _exact(layer.weight)
     _put(layer, weight * scale, _exact(layer.bias) + weight @ shift)
     return nn.Identity()
 
@@ -75,14 +75,13 @@ def _exact(x: Tensor) -> Tensor:
     return x.detach().cpu().double()
 
 
-def _plain(layer: Layer) -> Layer:
+def _check_plain(layer: nn.Module) -> None:
     """Refuse a layer whose weight another tool computes, such as an adapter."""
-    if "weight" not in layer._parameters:
+    if "weight" not in dict(layer.named_parameters(recurse=False)):
         raise ConfigError(
             f"cannot fold a {type(layer).__name__} whose weight is no parameter of its own: merge "
             "what was put on it first"
         )
-    return layer
 
 
 def _put(layer: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor) -> None:
