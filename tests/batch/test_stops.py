@@ -82,6 +82,8 @@ def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     number = getattr(signal, name)
+    if number != signal.SIGINT:  # under nohup, SIGHUP is ignored from the start
+        signal.signal(number, signal.SIG_DFL)
     guarded = after(2, Restorer.restore_picture, lambda: signal.raise_signal(number))
     with monkeypatch.context() as patch:
         patch.setattr(Restorer, "restore_picture", guarded)

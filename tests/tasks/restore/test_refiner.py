@@ -360,7 +360,7 @@ def test_a_denoiser_that_sees_the_prediction_answers_by_it(
 ) -> None:
     denoiser = replace(DENOISER, shown=True, tells="velocity")
     path = write_refiner(tmp_path / "r.safetensors", denoiser=denoiser)
-    network: Any = load_refiner(path)
+    network = load_refiner(path)
     assert network.config.denoiser == denoiser
     z, level = torch.randn(1, 8, 8, 3), torch.tensor([0.5])
     one, other = (
