@@ -26,8 +26,9 @@ multiaxis train refine-denoise --set data.folder=PHOTOGRAPHS --set valid.folder=
 multiaxis restore noisy.png --task denoise -w runs/refine-denoise/weights.safetensors --samples 4
 
 Data: clean photographs, as for nano-denoise. The predictor stays as it is.
-Cost: about 0.3 s of a core a step. Expect: 33.1 dB of one answer, 34.1 of the mean of 16, where
-denoise-nano has 26.4, after 3,000 steps of photographs shrunk by 2 and 3 (docs/refine.md).""",
+Cost: about 0.4 s a step on a thread beside other work. Expect: 33.1 dB of one answer, 34.1 of the
+mean of 16, where denoise-nano has 26.4, after 3,000 steps of photographs shrunk by 2 and 3
+(docs/refine.md).""",
         model=ModelChoice(name="maxim", weights="denoise-nano", config=dict(nano)),
         data=CleanPhotographs(
             folder="data/nano-denoise/train",
