@@ -85,6 +85,8 @@ def test_quiet_says_nothing(
         (["restore", "x.png", "--task"], "--task needs a value behind it: denoise, deblur"),
         (["restore", "x.png", "--task", "derain", "--steps"], "--steps needs a value behind it"),
         (["restore", "x.png", "--task", "derain", "--tusk", "1"], "multiaxis restore --help lists"),
+        (["restore", "x.png", "--task", "derain", "y.png"], "belong to no option: y.png"),
+        (["train", "nano-denoise", "--set", "a=1", "b=2"], "repeat an option for each"),
         (["restor", "x.png"], "restore"),
         (["weights", "pull", "deran"], "did you mean derain"),
         (["weights", "list", "deran"], "did you mean derain"),

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from multiaxis.degrade import DEGRADATIONS, degrade, degrade_picture, format_chain, parse_chain
 from multiaxis.degrade.blur import trajectory
-from multiaxis.degrade.kernels import convolve, disc, gaussian, line, rasterise, smooth_field
+from multiaxis.degrade.kernels import (
+    convolve,
+    disc,
+    gaussian,
+    joined,
+    line,
+    rasterise,
+    smooth_field,
+)
 from multiaxis.degrade.noise import CameraNoise, GaussianNoise, SensorNoise
 from multiaxis.degrade.tone import Jpeg, Levels, LowLight
 from multiaxis.degrade.weather import Drops, Haze, Rain
@@ -146,6 +154,17 @@ def test_convolution_is_the_slow_sum() -> None:
                 shifted = padded[rows - 1 - i :, columns - 1 - j :][:9, :11]
                 slow += kernel[i, j] * shifted
         assert np.allclose(convolve(x, kernel), slow, atol=1e-5)
+
+
+@pytest.mark.parametrize(("one", "other"), [((3, 5), (4, 2)), ((1, 1), (7, 3)), ((6, 6), (6, 6))])
+def test_a_joined_kernel_convolves_as_both_do(one: tuple[int, int], other: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.random(one), rng.random(other)
+    slow = np.zeros((one[0] + other[0] - 1, one[1] + other[1] - 1))
+    for i in range(one[0]):
+        for j in range(one[1]):
+            slow[i : i + other[0], j : j + other[1]] += a[i, j] * b
+    assert np.allclose(joined(a, b), slow)
 
 
 def test_chains_are_words_and_back() -> None:

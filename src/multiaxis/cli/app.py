@@ -7,7 +7,13 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 import multiaxis
 from multiaxis.cli import console, signals
@@ -152,7 +158,7 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
                 f"{explain(error)}. Run the command with --debug and report what it shows"
             )
             return UNEXPECTED
-        text = _missing(error) if isinstance(error, MissingArgumentError) else str(error).strip()
+        text = _said(error)
         if isinstance(error, UnknownOptionError):
             command = " ".join(["multiaxis", *(error.command_chain or ()), "--help"])
             text = f"{text} {command} lists what is accepted."
@@ -160,6 +166,18 @@ def _run(words: list[str], *, is_debugging: bool) -> int:
         console.complain(*(text.splitlines() if lists else [text]))
         return NO_WEIGHTS if isinstance(error, WeightsUnavailableError) else BAD_INPUT
     return result if isinstance(result, int) else OK
+
+
+def _said(error: MultiaxisError | CycloptsError) -> str:
+    if isinstance(error, MissingArgumentError):
+        return _missing(error)
+    if isinstance(error, UnusedCliTokensError):
+        command = " ".join(["multiaxis", *(error.command_chain or ()), "--help"])
+        return (
+            f"these words belong to no option: {' '.join(error.unused_tokens or ())}. Name inputs "
+            f"before the options, and repeat an option for each of its words. {command} lists all."
+        )
+    return str(error).strip()
 
 
 def _missing(error: MissingArgumentError) -> str:

@@ -25,6 +25,14 @@ def convolve(x: Array, kernel: NDArray[np.floating]) -> Array:
     return whole[rows - 1 : height, columns - 1 : width].astype(np.float32, copy=False)
 
 
+def joined(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Make the kernel that convolves as one kernel and then the other do."""
+    rows, columns = (a + b - 1 for a, b in zip(one.shape, other.shape, strict=True))
+    size = (quick_length(rows), quick_length(columns))
+    spectrum = np.fft.rfft2(one, size) * np.fft.rfft2(other, size)
+    return np.fft.irfft2(spectrum, size)[:rows, :columns]
+
+
 @cache
 def quick_length(length: int) -> int:
     """Find the next number without prime factors above 5, which FFTs like."""

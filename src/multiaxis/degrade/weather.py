@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from multiaxis.degrade.kernels import convolve, gaussian, line, smooth_field
+from multiaxis.degrade.kernels import convolve, gaussian, joined, line, smooth_field
 from multiaxis.degrade.parameters import Array, Range, Settings, most, number
 
 _SHORTEST, _LONGEST = 0.6, 1.2  # streaks of a layer, as shares of the length that is asked for
@@ -61,9 +61,10 @@ class Rain(Settings):
             length = number(self.length) * rng.uniform(_SHORTEST, _LONGEST)
             angle = 90 + number(self.angle) + rng.uniform(-15, 15)
             begins = rng.random(x.shape[:2], np.float32) < number(self.density)
-            drops = begins * rng.uniform(0.15, 1, x.shape[:2]).astype(np.float32)
+            drops = np.zeros(x.shape[:2], np.float32)
+            drops[begins] = rng.uniform(0.15, 1, np.count_nonzero(begins))
             width = gaussian(rng.uniform(0.3, 0.9))
-            streaks = convolve(convolve(drops, line(length, angle)), width)
+            streaks = convolve(drops, joined(line(length, angle), width))
             peak = np.float32(np.sqrt(width.max()) / length)  # of a lone streak of full strength
             rain += np.float32(number(self.brightness)) * np.minimum(streaks / peak, 1)
         return np.minimum(x + rain[..., None], np.float32(1))
