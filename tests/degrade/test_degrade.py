@@ -234,3 +234,11 @@ def test_levels_of_a_file_lose_what_is_below_black() -> None:
     assert found.min() == 0
     assert found.mean() > noisy.mean() + 0.05  # half of the noise was cut off
     assert set(np.unique(Levels(bits=1.0)(noisy, rng))) == {0.0, 1.0}
+
+
+def test_a_share_of_the_pictures_becomes_a_file() -> None:
+    rng = np.random.default_rng(0)
+    noisy = GaussianNoise(sigma=50.0)(np.full((8, 8, 3), 0.02, np.float32), rng)
+    cut = [Levels(share=0.3)(noisy, np.random.default_rng(k)).min() == 0 for k in range(400)]
+    assert 0.2 < np.mean(cut) < 0.4
+    assert Levels(share=0.0)(noisy, rng) is noisy

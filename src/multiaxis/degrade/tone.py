@@ -87,14 +87,19 @@ class Levels(Settings):
     ----------
     bits : Range
         Of a value.
+    share : Range
+        Of the pictures that this happens to. The others keep what noise put below 0 or above 1.
     """
 
     bits: Range = 8.0
-    limits: ClassVar[dict[str, tuple[float, float]]] = {"bits": (1, 16)}
+    share: Range = 1.0
+    limits: ClassVar[dict[str, tuple[float, float]]] = {"bits": (1, 16), "share": (0, 1)}
     whole: ClassVar[tuple[str, ...]] = ("bits",)
 
-    def __call__(self, x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002 (one signature)
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """Cut and round it."""
+        if rng.random() >= number(self.share):
+            return x
         most = np.float32(2 ** int(number(self.bits)) - 1)
         return (np.clip(x, 0, 1) * most).round() / most
 
