@@ -102,9 +102,11 @@ def run_and_reckon(verb: Restore, request: Request, *, dry_run: bool, quiet: boo
 
 
 def _published(arguments: Mapping[str, Any]) -> list[str] | None:
-    """Name the published checkpoints of a run; None where a file is among them."""
+    """Name the published checkpoints of a run; None where a file is among them, or it draws."""
     from multiaxis.weights.index import is_known
 
+    if arguments.get("sampling") is not None:
+        return None
     names = split_weights(arguments["weights"], split_tasks(str(arguments["task"])))
     known = [str(name) for name in names if is_known(str(name))]
     return known if len(known) == len(names) else None

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class DrawingOptions:
-    """For weights of a refiner only, which draws details (multiaxis train refine-...).
+    """For refiners, which draw details: refine-nano, or your own (multiaxis train refine-...).
 
     Attributes
     ----------
     samples
         Refiners: draw so many answers for each picture; 1 by default. The first is the output, and
-        NAME_2, NAME_3 and so on lie beside it, unless you pass --average or --pick.
+        NAME_2, NAME_3 and so on lie beside it, unless you pass --average or --pick. Without
+        --weights, refine-nano draws them, for --task denoise.
     steps
         Refiners: take so many steps for an answer; 20 by default. The time is proportional.
     average

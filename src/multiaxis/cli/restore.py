@@ -131,6 +131,8 @@ def restore(
     if not max_megapixels > 0:
         raise ConfigError(f"--max-megapixels is {max_megapixels:g}: accepted is a positive number")
     sampling = drawing.sampling()
+    if sampling is not None and within is not None:
+        raise ConfigError("--within chooses a model, and answers are drawn by one: leave it out")
     verb = Restore(
         {**arguments, "sampling": sampling},
         Output(**how_written(written)),

@@ -33,6 +33,15 @@ _log = logging.getLogger(__name__)
 Weights = str | Path | Mapping[str, Any]
 """A published checkpoint's name, a file, or a state dict, alone or in other dicts."""
 
+STATED = {
+    "detector": ("a detector", "multiaxis detect"),
+    "segmenter": ("a segmenter", "multiaxis segment"),
+    "rater": ("a rater", "multiaxis rate"),
+    "refiner": ("a refiner", "multiaxis restore --samples"),
+    "generator": ("a generator", "multiaxis generate"),
+}
+"""What files of whole networks around a model of a family state something under."""
+
 
 def read_contents(path: Path) -> CheckpointContents:
     """Read a checkpoint of any container.
@@ -57,7 +66,15 @@ def read_model(path: Path) -> CheckpointContents:
     """
     contents = read_contents(path)
     with readable(path):
-        return unwrap(contents, marks())
+        try:
+            return unwrap(contents, marks())
+        except WeightsError:
+            for key in STATED.keys() & contents.metadata.keys():
+                thing, command = STATED[key]
+                raise WeightsError(
+                    f"{path} is {thing}, for {command}: accepted is a file of one MAXIM or MaxViT"
+                ) from None
+            raise
 
 
 def read_state_dict(tensors: Mapping[str, Any]) -> CheckpointContents:

@@ -6,17 +6,8 @@ from pathlib import Path
 
 from multiaxis.errors import WeightsError
 from multiaxis.models.families import FAMILIES
-from multiaxis.weights.contents import read_metadata, read_model
+from multiaxis.weights.contents import STATED, read_metadata, read_model
 from multiaxis.weights.find import find_file
-
-STATED = {
-    "detector": ("a detector", "multiaxis detect"),
-    "segmenter": ("a segmenter", "multiaxis segment"),
-    "rater": ("a rater", "multiaxis rate"),
-    "refiner": ("a refiner", "multiaxis restore --samples"),
-    "generator": ("a generator", "multiaxis generate"),
-}
-"""What files of whole networks around a model of a family state something under."""
 
 _COMMANDS = {
     "image-classification": "multiaxis classify",

@@ -190,6 +190,22 @@ def test_other_weights_draw_nothing(weights: Path) -> None:
         Generator(weights)
 
 
+def test_the_packaged_refiner_draws_where_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIAXIS_HOME", str(tmp_path / "nothing"))
+    rng = np.random.default_rng(1)
+    clean = np.full((40, 52, 3), 0.3, np.float32)
+    noisy = np.clip(clean + rng.normal(0, 0.1, clean.shape), 0, 1).astype(np.float32)
+    sampling = Sampling(samples=2, steps=3)
+    drawn = answers(Restorer("denoise", sampling=sampling, device="cpu", offline=True), noisy)
+    assert drawn.shape == (2, *clean.shape)
+    assert not np.array_equal(*drawn)
+    assert np.sqrt(((drawn - clean) ** 2).mean(axis=(1, 2, 3))).max() < 0.03
+    with pytest.raises(ConfigError, match="answers are drawn by a refiner"):
+        Restorer("derain", sampling=sampling, offline=True)
+
+
 @pytest.mark.thorough
 def test_the_command_writes_answers_and_their_spread(
     weights: Path, picture: np.ndarray, tmp_path: Path

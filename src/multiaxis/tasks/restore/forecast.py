@@ -87,8 +87,9 @@ def config_of(checkpoint: Checkpoint) -> MaximConfig:
 
 @functools.cache
 def _stated(path: Path) -> dict[str, Any]:
-    """Read what a file of ours states of its model, as numbers that a configuration takes."""
+    """Read what a file of ours states of its model; of a refiner's, the predictor's share."""
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
-        return json.loads((file.metadata() or {}).get("config", "{}"))
+        stated = json.loads((file.metadata() or {}).get("config", "{}"))
+    return stated.get("predictor", stated)

@@ -99,8 +99,8 @@ def open_models(names: Sequence[str | Path], *, draws: bool = False, **pulling: 
         return Opened((network.predictor,), network)
     if draws:
         raise ConfigError(
-            "answers are drawn by a refiner: name its weights, which a training such as "
-            "multiaxis train refine-denoise writes"
+            "answers are drawn by a refiner: name its weights, refine-nano for noise, or what a "
+            "training such as multiaxis train refine-denoise writes"
         )
     return Opened(tuple(_open(name, **pulling) for name in names))
 

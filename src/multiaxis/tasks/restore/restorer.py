@@ -138,7 +138,7 @@ class Restorer:
         tasks = split_tasks(task)
         if model != "full":
             weights = weights_of(task, model, None if weights is None else str(weights))
-        names = split_weights(weights, tasks)
+        names = split_weights(weights, tasks, draws=sampling is not None)
         check_strength(strength)
         if tile is not None:
             check_tile(tile)

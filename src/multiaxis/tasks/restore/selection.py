@@ -11,6 +11,9 @@ from multiaxis.weights.index import check_task, find_checkpoint, list_checkpoint
 MODELS = ("full", "fast", "nano")
 """Kinds of models: the published one of a task, and small ones that come with the package."""
 
+REFINER = "refine-nano"
+"""The refiner that comes with the package, for Gaussian noise."""
+
 
 def split_tasks(task: str) -> list[str]:
     """Split ``"denoise,enhance"`` into its tasks.
@@ -26,14 +29,26 @@ def split_tasks(task: str) -> list[str]:
     return list(names)
 
 
-def split_weights(weights: str | Path | None, tasks: Sequence[str]) -> list[str | Path]:
+def split_weights(
+    weights: str | Path | None, tasks: Sequence[str], *, draws: bool = False
+) -> list[str | Path]:
     """Give the weights of each task: those of a single one as they are, of several by their names.
+
+    Parameters
+    ----------
+    weights : str or Path, optional
+        By default the tasks' own.
+    tasks : sequence of str
+    draws : bool
+        Whether answers are asked for. For denoising, the packaged refiner is the default then.
 
     Raises
     ------
     ConfigError
         If they are named by nothing, or are not one published checkpoint for each of several tasks.
     """
+    if weights is None and draws and list(tasks) == ["denoise"]:
+        return [REFINER]
     if weights is None:
         return [find_checkpoint(name).name for name in tasks]
     if weights == "":

@@ -13,7 +13,7 @@ from multiaxis.models.store import fill, read_safetensors, save_network
 from multiaxis.tasks.restore.refine.config import RefinerConfig
 from multiaxis.tasks.restore.refine.network import RefinerNet
 from multiaxis.weights.contents import read_metadata
-from multiaxis.weights.find import find_own
+from multiaxis.weights.find import find_own, find_published
 from multiaxis.weights.purpose import wrong_purpose
 
 _KEY = "refiner"
@@ -30,9 +30,16 @@ def save_refiner(network: RefinerNet, path: str | Path) -> None:
 
 
 def find_refiner(weights: str | Path) -> Path | None:
-    """Give the file of weights if they are a refiner's; None for all others."""
-    path = find_own(weights)
-    if not path.is_file():
+    """Give the file of weights if they are a refiner's; None for all others.
+
+    Raises
+    ------
+    ConfigError
+        If they are neither a known name nor look like a path.
+    """
+    published = find_published(weights)
+    path = find_own(weights) if published is None else published.packaged
+    if path is None or not path.is_file():
         return None
     try:
         return path if _KEY in read_metadata(path) else None
@@ -41,7 +48,7 @@ def find_refiner(weights: str | Path) -> Path | None:
 
 
 def load_refiner(path: Path) -> RefinerNet:
-    """Load what a training exported, on the CPU, for evaluation.
+    """Load what a training exported, on the CPU in float32, for evaluation.
 
     Raises
     ------
@@ -51,7 +58,8 @@ def load_refiner(path: Path) -> RefinerNet:
     config = _read_config(path)
     with torch.device("meta"):
         network = RefinerNet(Maxim(config.predictor), config)
-    tensors, _ = read_safetensors(path)
+    stored, _ = read_safetensors(path)
+    tensors = {n: t.float() if t.is_floating_point() else t for n, t in stored.items()}
     missing = [
         name for name in network.predictor.state_dict() if f"predictor.{name}" not in tensors
     ]
