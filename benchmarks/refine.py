@@ -1,16 +1,16 @@
-"""Score a refiner of Gaussian noise on parts of clean photographs.
+"""Score a refiner on parts of clean photographs that are spoilt in a known way.
 
-    python benchmarks/refine.py PHOTOGRAPHS REFINER [--sigma 50] [--count 16] [--steps 5 10 20 50]
-        [--means 1 4 16] [--raw] [--picture FILE.png]
+    python benchmarks/refine.py PHOTOGRAPHS REFINER [--with gaussian-noise:sigma=50,levels]
+        [--count 16] [--steps 5 10 20 50] [--means 1 4 16] [--picture FILE.png]
 
-Each photograph is shrunk by 2 and gives a part of 128 x 128 from its middle, with noise of a seed
-for each; what leaves [0, 1] is cut off, as in files, or stays with --raw. For the prediction and
-for averages of answers, by the number of steps and of answers: PSNR (dB, RGB, the mean over the
-parts); detail, the mean square of the Laplacian relative to the clean part's, the median over the
-parts (1 is right); and how far all patches of 64 x 64 are from the clean ones as a set, by eleven
-numbers of sharpness and of BRISQUE, as NIQE compares them (Frechet distance; lower is better).
-Then, for each number of steps, what the answers' spread tells of the error of their mean: the root
-mean square of both (equal is right), and the rank correlation of both over blocks of 8 x 8.
+Each photograph is shrunk by 2 and gives parts of 128 x 128, spoilt by a seed for each. For the
+prediction and for averages of answers, by the number of steps and of answers: PSNR (dB, RGB, the
+mean over the parts); detail, the mean square of the Laplacian relative to the clean part's, the
+median over the parts (1 is right); and how far all patches of 64 x 64 are from the clean ones as a
+set, by eleven numbers of sharpness and of BRISQUE, as NIQE compares them (Frechet distance; lower
+is better). Then, for each number of steps, what the answers' spread tells of the error of their
+mean: the root mean square of both (equal is right), and the rank correlation of both over blocks
+of 8 x 8.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ import torch
 from PIL import Image
 
 from multiaxis import Restorer, Sampling
-from multiaxis.data.pictures import Pictures
+from multiaxis.degrade import parse_chain
+from multiaxis.images import Picture
 from multiaxis.score.correlation import rank_correlation
 from multiaxis.score.sets import frechet_distance
 from multiaxis.tasks.rate.statistics import STATISTICS, measure
 from multiaxis.tasks.restore.refine.refiner import sharpness
+from multiaxis.tasks.restore.samples import CleanPhotographs
 
 SIDE, PATCH, BLOCK = 128, 64, 8
 SEEN = [
@@ -36,21 +38,14 @@ SEEN = [
 ]
 
 
-def parts(folder: Path, sigma: float, count: int, *, raw: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Give clean parts, and the same with noise."""
-    photographs = Pictures(sorted(folder.iterdir()))
-    clean: list[np.ndarray] = []
-    for number in range(count):
-        picture = photographs.read(number % len(photographs)).astype(np.float32) / 255
-        height, width = (n // 2 * 2 for n in picture.shape[:2])
-        small = picture[:height, :width].reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
-        rng = np.random.default_rng((26, number))
-        top, left = (int(rng.integers(n - SIDE + 1)) for n in small.shape[:2])
-        clean.append(small[top : top + SIDE, left : left + SIDE])
-    noise = np.random.default_rng(27).standard_normal((count, SIDE, SIDE, 3), np.float32)
-    both = np.stack(clean)
-    spoilt = both + np.float32(sigma / 255) * noise
-    return both, spoilt if raw else np.clip(spoilt, 0, 1)
+def parts(folder: Path, chain: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give clean parts, and the same spoilt."""
+    source = CleanPhotographs(
+        folder=str(folder), degrade=parse_chain(chain), crop=SIDE, shrink=(2,), repeat=count
+    ).open()
+    pairs = [source.sample(k, np.random.default_rng((26, k))) for k in range(count)]
+    clean, spoilt = (np.stack([pair[name] for pair in pairs]) for name in ("target", "degraded"))
+    return clean, spoilt
 
 
 def row(name: str, made: np.ndarray, clean: np.ndarray, seconds: float) -> str:
@@ -91,38 +86,35 @@ def in_blocks(x: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs", type=Path)
-    parser.add_argument("refiner", type=Path)
-    parser.add_argument("--sigma", type=float, default=50.0)
+    parser.add_argument("refiner", help="a name or a file")
+    parser.add_argument("--with", dest="chain", default="gaussian-noise:sigma=50,levels")
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 50])
     parser.add_argument("--means", type=int, nargs="+", default=[1, 8], help="answers in a mean")
-    parser.add_argument("--raw", action="store_true", help="leave values beyond [0, 1]")
     parser.add_argument("--picture", type=Path, help="four answers of each part, at the last steps")
     words = parser.parse_args()
     torch.set_num_threads(1)
-    clean, noisy = parts(words.photographs, words.sigma, words.count, raw=words.raw)
+    clean, spoilt = parts(words.photographs, words.chain, words.count)
     print(
         "| answer | dB | detail | unnaturalness | CPU s a part |\n| --- | --- | --- | --- | --- |"
     )
-    print(row("noisy", noisy, clean, 0), flush=True)
+    print(row("input", spoilt, clean, 0), flush=True)
     most, spreads = max(words.means), list[str]()
     answers, predicted = np.empty(0), np.empty(0)
     for steps in words.steps:
         sampling = Sampling(samples=most, steps=steps, keep="each")
         restorer = Restorer("denoise", weights=words.refiner, sampling=sampling, device="cpu")
-        begun = time.process_time()
         if steps == words.steps[0]:
-            given = torch.from_numpy(noisy)
-            predicted = restorer._predicted(given, None).frames.clamp(0, 1).numpy()
-            seconds = (time.process_time() - begun) / len(noisy)
-            print(row("prediction", predicted, clean, seconds), flush=True)
             begun = time.process_time()
-        drawn = [
-            torch.cat(restorer._drawn(torch.from_numpy(part)[None], None).frames)
-            .clamp(0, 1)
-            .numpy()
-            for part in noisy
-        ]
+            with torch.inference_mode():
+                given = torch.from_numpy(spoilt).permute(0, 3, 1, 2)
+                made = restorer.models[0](given).clamp(0, 1)
+            predicted = made.permute(0, 2, 3, 1).numpy()
+            seconds = (time.process_time() - begun) / len(spoilt)
+            print(row("prediction", predicted, clean, seconds), flush=True)
+        begun = time.process_time()
+        pictures = [restorer.draw_pictures(Picture(part.clip(0, 1)))[0] for part in spoilt]
+        drawn = [np.stack([answer.pixels for answer in answers]) for answers in pictures]
         answers = np.stack(drawn)
         seconds = (time.process_time() - begun) / answers.shape[0] / most
         for count in words.means:
@@ -133,17 +125,17 @@ def main() -> None:
             spreads.append(f"{steps} steps: {told(answers, clean)}")
     print("spread, error of the mean, their rank correlation", *spreads, sep="\n", flush=True)
     if words.picture:
-        draw(words.picture, noisy, predicted, answers, clean)
+        draw(words.picture, spoilt, predicted, answers, clean)
 
 
 def draw(
-    path: Path, noisy: np.ndarray, predicted: np.ndarray, answers: np.ndarray, clean: np.ndarray
+    path: Path, spoilt: np.ndarray, predicted: np.ndarray, answers: np.ndarray, clean: np.ndarray
 ) -> None:
     """Put input, prediction, four answers, mean, spread (white is .1) and truth side by side."""
     spread = answers.std(axis=1, ddof=1).mean(axis=-1, keepdims=True) * 10
     spread = np.repeat(spread, 3, axis=-1)
     four = [answers[:, k] for k in range(4)]
-    columns = [noisy, predicted, *four, answers.mean(axis=1), spread, clean]
+    columns = [spoilt, predicted, *four, answers.mean(axis=1), spread, clean]
     rows = [np.concatenate([column[k] for column in columns], axis=1) for k in range(len(clean))]
     levels = np.rint(np.concatenate(rows).clip(0, 1) * 255).astype(np.uint8)
     Image.fromarray(levels).save(path)
