@@ -120,12 +120,12 @@ def test_what_was_stopped_goes_on_as_if_it_had_not_been(trained: Trained) -> Non
 
 
 def test_16_bits_are_near(trained: Trained) -> None:
-    """In float16 the first steps may only find the scale of the loss, so the others come later."""
+    """In float16, a step whose loss has too large a scale leaves the weights as they are."""
     folder, device, _ = trained
     wanted = losses(folder / "same")
     for kind in ["bf16", "fp16"] if device == "cuda" else ["bf16"]:
-        found = losses(folder / kind)
-        late = sum(not math.isfinite(row["norm"]) for row in read_log(folder / kind)[:3])
-        pairs = zip(found[late:], wanted, strict=False)
-        assert late <= (2 if kind == "fp16" else 0)
-        assert all(math.isclose(one, other, rel_tol=0.05) for one, other in pairs), (kind, found)
+        rows = read_log(folder / kind)
+        found = [row["loss"] for row in rows if math.isfinite(row["norm"])]
+        assert len(rows) - len(found) <= (3 if kind == "fp16" else 0)
+        pairs = zip(found, wanted, strict=False)
+        assert all(math.isclose(one, other, rel_tol=0.05) for one, other in pairs), (kind, rows)
