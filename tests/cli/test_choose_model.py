@@ -132,6 +132,7 @@ def test_all_inputs_count_together(
     [
         (["--within", "60s"], "--within 60s is for --model auto"),
         (["--model", "auto"], "--model auto needs the time that it may take"),
+        (["--model", "auto", "--within", "9s", "--samples", "2"], "answers are drawn by neither"),
         (["--model", "auto", "--within", "soon"], "the time is 'soon'"),
         (["--model", "auto", "--within", "1s", "--resume"], "name it, --model full or"),
         (["--model", "auto", "--within", "1s", "--weights", "derain"], "give one of them"),

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 SLOW = 30.0  # seconds from which on a run is told of the quicker model
 
 
-def check_within(model: str, within: str | None, weights: str | None, *, resume: bool) -> None:
+def check_within(
+    model: str, within: str | None, weights: str | None, *, resume: bool, draws: bool
+) -> None:
     """Refuse a time without ``auto``, and ``auto`` without a time or where nothing is to choose.
 
     Raises
@@ -32,6 +34,11 @@ def check_within(model: str, within: str | None, weights: str | None, *, resume:
         raise ConfigError("--model auto needs the time that it may take: add --within 60s")
     if model == "auto" and weights is not None:
         raise ConfigError(f"received --model auto and --weights {weights}: give one of them")
+    if model == "auto" and draws:
+        raise ConfigError(
+            "--model auto chooses between the exact model and the fast one, and answers are drawn "
+            "by neither: leave --model and --within out"
+        )
     if model == "auto" and resume:
         raise ConfigError(
             "--resume goes on with the model that was begun with, and --model auto may choose "

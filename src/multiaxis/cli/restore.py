@@ -125,14 +125,12 @@ def restore(
     from multiaxis.tasks.restore.selection import split_tasks, split_weights
     from multiaxis.tasks.restore.verb import Restore
 
-    check_within(quality.model, within, model.weights, resume=files.resume)
+    sampling = drawing.sampling()
+    check_within(quality.model, within, model.weights, resume=files.resume, draws=bool(sampling))
     arguments = restorer_arguments(task, model, limits, quality)
     split_weights(arguments["weights"], split_tasks(task))
     if not max_megapixels > 0:
         raise ConfigError(f"--max-megapixels is {max_megapixels:g}: accepted is a positive number")
-    sampling = drawing.sampling()
-    if sampling is not None and within is not None:
-        raise ConfigError("--within chooses a model, and answers are drawn by one: leave it out")
     verb = Restore(
         {**arguments, "sampling": sampling},
         Output(**how_written(written)),
