@@ -11,11 +11,12 @@ import torch
 
 from multiaxis import Restorer, streamed
 from multiaxis.models.maxim import Maxim
-from multiaxis.tasks.restore.selection import models_of
-from multiaxis.weights.index import Checkpoint, list_checkpoints, list_tasks
+from multiaxis.tasks.restore.selection import REFINER, models_of
+from multiaxis.weights.index import Checkpoint, find_checkpoint, list_checkpoints, list_tasks
 from multiaxis.weights.store import digest, read_safetensors
 from multiaxis.zoo import open_model
 
+PARTS = ("**Model**", "**Trained on**", "**How**", "**Scores**", "**Not for**", "**Terms**")
 STUDENTS = [row for row in list_checkpoints() if row.packaged and row.task in list_tasks()]
 
 
@@ -24,17 +25,28 @@ def test_a_student_is_small_whole_and_described(row: Checkpoint) -> None:
     path = row.packaged
     assert path is not None
     assert path.stat().st_size < 1.5e6
+    assert row.name in models_of(row.task).values()
+    check_file_and_card(row, path)
+
+
+def test_the_refiner_is_small_whole_and_described() -> None:
+    row = find_checkpoint(REFINER)
+    assert row.packaged is not None
+    assert row.packaged.stat().st_size < 5e6
+    check_file_and_card(row, row.packaged)
+
+
+def check_file_and_card(row: Checkpoint, path: Path) -> None:
     tensors, about = read_safetensors(path)
     assert digest(tensors) == row.digest
     assert {t.dtype for t in tensors.values()} == {torch.float16}
-    assert row.name in models_of(row.task).values()
+    assert about["config"]
     card = path.with_suffix(".md").read_text("utf-8")
     assert card.startswith(f"# {row.name}\n")
-    for part in ("**Model**", "**Trained on**", "**How**", "**Scores**", "**Not for**"):
-        assert part in card, f"the card lacks {part}"
+    assert [part for part in PARTS if part not in card] == []
     stated = [score.scores["psnr"] for score in row.results]
+    assert stated
     assert all(f"{psnr:.2f}" in card for psnr in stated)
-    assert about["config"]
 
 
 def test_all_together_are_small() -> None:

@@ -12,48 +12,49 @@ from multiaxis.tasks.restore.refine.objective import Refinement
 from multiaxis.tasks.restore.samples import CleanPhotographs, PairedFolders
 from multiaxis.train.recipe import ModelChoice, Optim, Recipe, Run
 
-NOISE = (GaussianNoise(sigma=50.0), Levels())
-"""As a file has it: cut off at black and white, which denoise-nano did not learn."""
+NOISE = (GaussianNoise(sigma=(5.0, 55.0)), Levels())
+"""As a file has it: cut off at black and white."""
+STRONG = (GaussianNoise(sigma=50.0), Levels())
 
 
 def denoise(nano: Mapping[str, Any]) -> Recipe:
     """Details for what the packaged denoiser makes of strong noise."""
     return Recipe(
         name="refine-denoise",
-        about="""Draws fine detail for pictures with noise of sigma 50, on top of denoise-nano
+        about="""Draws fine detail for pictures with Gaussian noise, on top of denoise-nano
 
 multiaxis train refine-denoise --set data.folder=PHOTOGRAPHS --set valid.folder=OTHERS
 multiaxis restore noisy.png --task denoise -w runs/refine-denoise/weights.safetensors --samples 4
 
 Data: clean photographs, as for nano-denoise. The predictor stays as it is.
-Cost: about 0.4 s a step on a thread beside other work. Expect: 33.1 dB of one answer, 34.1 of the
-mean of 16, where denoise-nano has 26.4, after 3,000 steps of photographs shrunk by 2 and 3
-(docs/refine.md).""",
+Cost: 8 minutes of an H100 beside three other trainings, with run.precision=bf16 and run.workers=2.
+On a processor, --set data.crop=64 --set run.batch=8 --set run.steps=3000 takes half an hour, and
+gives rougher answers. Expect: what refine-nano has, which was trained so (docs/refine.md).""",
         model=ModelChoice(name="maxim", weights="denoise-nano", config=dict(nano)),
         data=CleanPhotographs(
             folder="data/nano-denoise/train",
             degrade=NOISE,
-            crop=64,
+            crop=128,
             repeat=1000,
             shrink=(1, 2),
         ),
         valid=CleanPhotographs(
             folder="data/nano-denoise/valid",
-            degrade=NOISE,
-            crop=64,
+            degrade=STRONG,
+            crop=128,
             repeat=8,
             shrink=(1, 2),
         ),
-        valid_samples=16,
+        valid_samples=8,
         objective=Refinement(
             denoiser=DenoiserConfig(
-                features=32, depth=2, gating=False, tells="velocity", shown=True, scale=20.0
+                features=32, depth=3, gating=False, tells="velocity", shown=True, scale=20.0
             ),
             frozen=True,
             power=2,
         ),
         optim=Optim(lr=1e-3, final_lr=1e-5, warmup=200, clip=1.0),
-        run=Run(steps=10_000, batch=8, ema=0.999, workers=0, save_every=500, validate_every=1000),
+        run=Run(steps=4500, batch=16, ema=0.999, workers=0, save_every=500, validate_every=1000),
     )
 
 
