@@ -45,7 +45,7 @@ def parts(folder: Path, chain: str, count: int) -> tuple[np.ndarray, np.ndarray]
     ).open()
     pairs = [source.sample(k, np.random.default_rng((26, k))) for k in range(count)]
     clean, spoilt = (np.stack([pair[name] for pair in pairs]) for name in ("target", "degraded"))
-    return clean, spoilt
+    return clean, spoilt.clip(0, 1)
 
 
 def row(name: str, made: np.ndarray, clean: np.ndarray, seconds: float) -> str:
@@ -113,7 +113,7 @@ def main() -> None:
             seconds = (time.process_time() - begun) / len(spoilt)
             print(row("prediction", predicted, clean, seconds), flush=True)
         begun = time.process_time()
-        pictures = [restorer.draw_pictures(Picture(part.clip(0, 1)))[0] for part in spoilt]
+        pictures = [restorer.draw_pictures(Picture(part))[0] for part in spoilt]
         drawn = [np.stack([answer.pixels for answer in answers]) for answers in pictures]
         answers = np.stack(drawn)
         seconds = (time.process_time() - begun) / answers.shape[0] / most

@@ -185,7 +185,13 @@ def _family_of(name: str) -> AnyFamily:
     from multiaxis.weights.index import find_checkpoint, is_known
 
     if is_known(name):
-        model = find_checkpoint(name).model
+        checkpoint = find_checkpoint(name)
+        if checkpoint.task == "refine":
+            raise ConfigError(
+                f"{name!r} names weights of a refiner, not a model: use "
+                "multiaxis.Restorer('denoise', sampling=multiaxis.Sampling())"
+            )
+        model = checkpoint.model
         raise ConfigError(
             f"{name!r} names weights, not a model: use create_model({model!r}, weights={name!r})"
         )

@@ -174,8 +174,9 @@ def _said(error: MultiaxisError | CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         command = " ".join(["multiaxis", *(error.command_chain or ()), "--help"])
         return (
-            f"these words belong to no option: {' '.join(error.unused_tokens or ())}. Name inputs "
-            f"before the options, and repeat an option for each of its words. {command} lists all."
+            f"there is no place for these words: {' '.join(error.unused_tokens or ())}. If they "
+            "are inputs, name them before the options; if they are values, repeat the option "
+            f"before each. {command} lists what is accepted."
         )
     return str(error).strip()
 

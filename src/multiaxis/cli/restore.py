@@ -128,7 +128,7 @@ def restore(
     sampling = drawing.sampling()
     check_within(quality.model, within, model.weights, resume=files.resume, draws=bool(sampling))
     arguments = restorer_arguments(task, model, limits, quality)
-    split_weights(arguments["weights"], split_tasks(task))
+    split_weights(arguments["weights"], split_tasks(task), draws=bool(sampling))
     if not max_megapixels > 0:
         raise ConfigError(f"--max-megapixels is {max_megapixels:g}: accepted is a positive number")
     verb = Restore(

@@ -72,13 +72,15 @@ def find_file(weights: str | Path, *, fits: str | None = None, **pulling: Any) -
     return pull(checkpoint, **pulling)
 
 
-def find_own(weights: str | Path) -> Path:
+def find_own(weights: str | Path, *, offline: bool = False) -> Path:
     """Give the file of weights of which none are published, such as a detector's.
 
     Parameters
     ----------
     weights : str or Path
         A file, the folder of one that `save_pretrained` wrote, or ``"hf-hub:me/name"``.
+    offline : bool
+        Whether a hub may not be asked; as MULTIAXIS_OFFLINE says besides.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def find_own(weights: str | Path) -> Path:
     """
     repository = _repository(weights)
     if repository is not None:
-        return download(repository, local_files_only=is_offline())
+        return download(repository, local_files_only=offline or is_offline())
     return _in_folder(Path(weights))
 
 

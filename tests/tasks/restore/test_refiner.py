@@ -176,7 +176,7 @@ def test_drawings_that_cannot_be(fields: dict[str, object], message: str) -> Non
 
 
 def test_other_weights_draw_nothing(weights: Path) -> None:
-    with pytest.raises(ConfigError, match="answers are drawn by a refiner: name its weights"):
+    with pytest.raises(ConfigError, match="denoise-nano draws no answers"):
         Restorer("denoise", weights="denoise-nano", sampling=Sampling())
     with pytest.raises(ConfigError, match="planes is 0"):
         DenoiserConfig(planes=0)
@@ -202,8 +202,10 @@ def test_the_packaged_refiner_draws_where_nothing_is_named(
     assert drawn.shape == (2, *clean.shape)
     assert not np.array_equal(*drawn)
     assert np.sqrt(((drawn - clean) ** 2).mean(axis=(1, 2, 3))).max() < 0.03
-    with pytest.raises(ConfigError, match="answers are drawn by a refiner"):
+    with pytest.raises(ConfigError, match="for derain, name the weights of one that you trained"):
         Restorer("derain", sampling=sampling, offline=True)
+    with pytest.raises(ConfigError, match="for one task, and you named 2"):
+        Restorer("denoise,derain", sampling=sampling, offline=True)
 
 
 @pytest.mark.thorough

@@ -93,14 +93,15 @@ def open_models(names: Sequence[str | Path], *, draws: bool = False, **pulling: 
     WeightsError
         If they cannot be fetched or read, or do not restore.
     """
-    refiner = find_refiner(names[0]) if len(names) == 1 else None
+    offline = bool(pulling.get("offline"))
+    refiner = find_refiner(names[0], offline=offline) if len(names) == 1 else None
     if refiner is not None:
         network = load_refiner(refiner)
         return Opened((network.predictor,), network)
     if draws:
         raise ConfigError(
-            "answers are drawn by a refiner: name its weights, refine-nano for noise, or what a "
-            "training such as multiaxis train refine-denoise writes"
+            f"{names[0]} draws no answers, as only a refiner does: name no model and no weights to "
+            "denoise with refine-nano, or the weights of a refiner that you trained"
         )
     return Opened(tuple(_open(name, **pulling) for name in names))
 

@@ -45,9 +45,17 @@ def split_weights(
     Raises
     ------
     ConfigError
+        If answers are asked for of several tasks, or of one whose refiner has to be named.
         If they are named by nothing, or are not one published checkpoint for each of several tasks.
     """
-    if weights is None and draws and list(tasks) == ["denoise"]:
+    if draws and len(tasks) > 1:
+        raise ConfigError(f"answers are drawn for one task, and you named {len(tasks)}: name one")
+    if weights is None and draws and tasks[0] != "denoise":
+        raise ConfigError(
+            f"the refiner that comes with multiaxis is for denoise: for {tasks[0]}, name the "
+            "weights of one that you trained"
+        )
+    if weights is None and draws:
         return [REFINER]
     if weights is None:
         return [find_checkpoint(name).name for name in tasks]
@@ -117,3 +125,12 @@ def models_of(task: str) -> dict[str, str]:
     packaged = {row.name for row in list_checkpoints() if row.packaged}
     small = {model: f"{task}-{model}" for model in MODELS[1:]}
     return {"full": task, **{m: name for m, name in small.items() if name in packaged}}
+
+
+def identity(weights: str | None) -> str | None:
+    """Name weights so that others under the same name differ: packaged ones by their digest."""
+    if weights is None:
+        return None
+    rows = {row.name: row for row in list_checkpoints() if row.packaged}
+    names = [name.strip() for name in weights.split(",")]
+    return ",".join(rows[name].digest or name if name in rows else name for name in names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiaxis.batch.model_verb import ModelVerb
 from multiaxis.batch.verb import File, Header, Outcome, Runner, Wording
-from multiaxis.errors import ImageError
+from multiaxis.errors import ImageError, counted
 from multiaxis.files.address import Remote
 from multiaxis.images import DEFAULT_MEGAPIXELS, READABLE_SUFFIXES
 from multiaxis.images.formats import READABLE_NAMES, format_of
@@ -17,6 +17,7 @@ from multiaxis.progress import OnFraction, OnProgress
 from multiaxis.tasks.restore.clips import ClipOptions, ClipWork, check_clip, is_clip
 from multiaxis.tasks.restore.output import Output
 from multiaxis.tasks.restore.pictures import PictureWork, check_picture_file, one_answer_only
+from multiaxis.tasks.restore.selection import REFINER, identity
 from multiaxis.video import SUFFIXES
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Restore(ModelVerb["Restorer"]):
         found = {key: self.arguments.get(key) for key in kept}
         own = self.clips.settings() if is_clip(name) else self.output.settings()
         drawn = {} if self.sampling is None else {"sampling": self.sampling.settings()}
-        return {**found, "weights": self.weights, **own, **drawn}
+        weights = self.weights or (REFINER if drawn else None)
+        return {**found, "weights": identity(weights), **own, **drawn}
 
     @property
     def sampling(self) -> Sampling | None:
@@ -153,5 +155,6 @@ class RestoreRunner(Runner[PictureWork | ClipWork]):
         if restorer.tile:
             said += f", in tiles of {restorer.tile} pixels (not the exact result)"
         if (drawn := self.verb.sampling) is not None:
-            said += f", {drawn.samples} answers of {drawn.steps} steps each"
+            each = f"{drawn.steps} steps" + " each" * (drawn.samples > 1)
+            said += f", {counted(drawn.samples, 'answer')} of {each}"
         return said

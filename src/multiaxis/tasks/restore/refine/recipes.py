@@ -18,7 +18,7 @@ STRONG = (GaussianNoise(sigma=50.0), Levels())
 
 
 def denoise(nano: Mapping[str, Any]) -> Recipe:
-    """Details for what the packaged denoiser makes of strong noise."""
+    """Details for what the packaged denoiser makes of noise."""
     return Recipe(
         name="refine-denoise",
         about="""Draws fine detail for pictures with Gaussian noise, on top of denoise-nano

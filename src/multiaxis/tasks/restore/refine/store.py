@@ -29,8 +29,14 @@ def save_refiner(network: RefinerNet, path: str | Path) -> None:
     save_network(network, path, stated())
 
 
-def find_refiner(weights: str | Path) -> Path | None:
+def find_refiner(weights: str | Path, *, offline: bool = False) -> Path | None:
     """Give the file of weights if they are a refiner's; None for all others.
+
+    Parameters
+    ----------
+    weights : str or Path
+        As of `multiaxis.weights.find.find_own`, or a published checkpoint's name.
+    offline : bool
 
     Raises
     ------
@@ -38,7 +44,7 @@ def find_refiner(weights: str | Path) -> Path | None:
         If they are neither a known name nor look like a path.
     """
     published = find_published(weights)
-    path = find_own(weights) if published is None else published.packaged
+    path = published.packaged if published else find_own(weights, offline=offline)
     if path is None or not path.is_file():
         return None
     try:
