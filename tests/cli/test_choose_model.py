@@ -207,9 +207,10 @@ def test_others_are_told_nothing(
     assert "--model fast" not in capsys.readouterr().err
 
 
-def test_tiles_and_own_weights_say_nothing_of_the_rate(
+def test_tiles_answers_and_own_weights_say_nothing_of_the_rate(
     picture: Path, weights_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not after(monkeypatch, picture, 40.0, "--task", "derain", "--tile", "512")
+    assert not after(monkeypatch, picture, 40.0, "--task", "denoise", "--samples", "2")
     own = ["--task", "derain", "--weights", str(weights_file)]
     assert not after(monkeypatch, picture, 40.0, *own)

@@ -13,7 +13,7 @@ import small_maxim
 import small_maxvit
 from multiaxis import Classifier, Detector, Generator, Rater, Restorer, Segmenter, create_model
 from multiaxis.cli.app import main
-from multiaxis.errors import WeightsError
+from multiaxis.errors import ConfigError, WeightsError
 from multiaxis.models.store import save_network
 from multiaxis.tasks.detect import stated as of_detectors
 from multiaxis.tasks.generate import store as of_generators
@@ -26,6 +26,7 @@ from multiaxis.tasks.segment.classes import Numbers, named
 from multiaxis.tasks.segment.config import DecoderConfig
 from multiaxis.tasks.segment.network import build_network
 from multiaxis.weights.purpose import STATED, purpose
+from multiaxis.zoo import open_model
 from small_recipe import SMALL_VIT
 
 PURPOSES = {
@@ -93,3 +94,11 @@ def test_an_export_of_a_part_is_refused(
     assert caught.value.code == 2
     assert "is a detector, for multiaxis detect: accepted are a MAXIM" in capsys.readouterr().err
     assert not (tmp_path / "a.onnx").exists()
+
+
+@pytest.mark.parametrize("opened", [open_model, lambda name: create_model(weights=name)])
+def test_a_packaged_refiner_is_no_model(opened: Callable[[str], object]) -> None:
+    with pytest.raises(WeightsError, match="is a refiner, for multiaxis restore --samples: acc"):
+        opened("refine-nano")
+    with pytest.raises(ConfigError, match="weights of a refiner, not a model: use multiaxis.Rest"):
+        create_model("refine-nano")  # pyright: ignore[reportCallIssue, reportArgumentType]

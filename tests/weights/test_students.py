@@ -11,7 +11,7 @@ import torch
 
 from multiaxis import Restorer, streamed
 from multiaxis.models.maxim import Maxim
-from multiaxis.tasks.restore.selection import REFINER, models_of
+from multiaxis.tasks.restore.selection import REFINER, identity, models_of
 from multiaxis.weights.index import Checkpoint, find_checkpoint, list_checkpoints, list_tasks
 from multiaxis.weights.store import digest, read_safetensors
 from multiaxis.zoo import open_model
@@ -77,6 +77,15 @@ def test_fast_restores_any_size_without_a_network(
     assert made.dtype == np.uint8
     assert not np.array_equal(made, picture)
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_run_knows_packaged_weights_by_their_content() -> None:
+    """So that a run that is resumed after an update does not mix two models."""
+    first, second = (find_checkpoint(name).digest for name in ("derain-fast", "enhance-fast"))
+    assert identity("derain-fast") == first
+    assert identity("derain-fast, enhance-fast") == f"{first},{second}"
+    assert identity("derain,enhance-fast") == f"derain,{second}"
+    assert identity(None) is None
 
 
 def test_cards_are_of_models_that_are_there() -> None:
