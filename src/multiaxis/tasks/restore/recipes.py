@@ -36,7 +36,8 @@ Data: clean photographs without visible grain, some 1500 pixels wide; those of m
 shrunk before (tools/prepare_photographs.py).
 Cost: about an hour on two cores; half of it with --set run.precision=bf16 where the processor
 has units for it. Expect: on CBSD68 at sigma 25 30.6 dB; 30.9 after a second training on larger
-crops, which docs/results/denoiser.md has.
+crops, which docs/results/denoiser.md has. This noise is not cut off at black and white. For files,
+where it is: --set data.degrade=gaussian-noise:sigma=0..55,levels:share=0.6
 On a GPU: --set run.steps=300000 --set run.batch=32 --set data.crop=128 --set run.workers=8""",
         model=ModelChoice(name="maxim", config=NANO, from_input=True),
         data=CleanPhotographs(
