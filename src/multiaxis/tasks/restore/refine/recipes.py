@@ -28,8 +28,9 @@ multiaxis restore noisy.png --task denoise -w runs/refine-denoise/weights.safete
 
 Data: clean photographs, as for nano-denoise. The predictor stays as it is.
 Cost: 8 minutes of an H100 beside three other trainings, with run.precision=bf16 and run.workers=2.
-On a processor, --set data.crop=64 --set run.batch=8 --set run.steps=3000 takes half an hour, and
-gives rougher answers. Expect: what refine-nano has, which was trained so (docs/refine.md).""",
+On a processor, --set data.crop=64 --set run.batch=8 --set run.steps=3000 would take half an hour by
+--dry-run. Expect: what refine-nano has, which was trained so on an earlier predictor
+(docs/refine.md).""",
         model=ModelChoice(name="maxim", weights="denoise-nano", config=dict(nano)),
         data=CleanPhotographs(
             folder="data/nano-denoise/train",
