@@ -50,7 +50,7 @@ def use(request: pytest.FixtureRequest, tmp_path: Path) -> Use:
     network = build_network("maxvit", DecoderConfig(level=1, channels=8), 2, config=SMALL_VIT)
     save_network(network, weights, write_stated(named(["a", "b"]), Numbers((0, 1), ())))
     arguments = {"weights": str(weights), "device": "cpu"}
-    words = ("segment", "--weights", str(weights), "--device", "cpu", "--as", "both")
+    words = ("segment", "-w", str(weights), "--device", "cpu", "--as", "both")
     return Use(words, Segment(arguments, form="both"), pictures)
 
 

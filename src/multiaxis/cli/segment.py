@@ -56,7 +56,7 @@ def segment(
     inputs: list[str],
     /,
     *,
-    weights: str,
+    weights: Annotated[str, Parameter(alias="-w")],
     output: Annotated[str | None, Parameter(alias="-o")] = None,
     options: SegmentOptions = DEFAULT_OPTIONS,
     as_json: Annotated[Flag, Parameter(name="--json")] = False,
